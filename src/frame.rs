@@ -1,0 +1,246 @@
+//! The frame header (RFC 6455 section 5.2): decoding and encoding, usable alone, no allocation.
+//!
+//! ```text
+//!  byte 0                byte 1             then
+//! +-+-+-+-+-------+     +-+-------------+  +-------------------+---------------+
+//! |F|R|R|R|opcode |     |M| 7-bit length|  | 0, 2 or 8 bytes   | 0 or 4 bytes  |
+//! |I|S|S|S|  (4)  |     |A|     (7)     |  | of longer length  | masking key   |
+//! |N|V|V|V|       |     |S|             |  | (126, 127)        | (MASK set)    |
+//! +-+1+2+3+-------+     +K+-------------+  +-------------------+---------------+
+//! ```
+//!
+//! What is checked here holds for every frame whatever came before it: known opcodes, control frames whole
+//! and short, lengths minimal. Which bits and masks a connection allows is the business of
+//! [`inbound`](crate::inbound).
+
+use core::ops::Deref;
+
+use crate::error::ProtocolError;
+use crate::mask::Mask;
+
+/// The opcodes of RFC 6455 section 5.2; a value of this type is always a defined one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum OpCode {
+    /// 0x0: the next fragment of the message in progress.
+    Continuation = 0x0,
+    /// 0x1: a text message, or its first fragment.
+    Text = 0x1,
+    /// 0x2: a binary message, or its first fragment.
+    Binary = 0x2,
+    /// 0x8: the closing handshake.
+    Close = 0x8,
+    /// 0x9: asks for a Pong with the same payload.
+    Ping = 0x9,
+    /// 0xA: answers a Ping.
+    Pong = 0xa,
+}
+
+impl OpCode {
+    /// Whether frames of this kind are control frames: whole, at most 125 bytes, allowed between fragments.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+impl TryFrom<u8> for OpCode {
+    type Error = ProtocolError;
+
+    /// The opcode of this number.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::UnknownOpCode`] for every other number.
+    fn try_from(opcode: u8) -> Result<Self, ProtocolError> {
+        Ok(match opcode {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xa => Self::Pong,
+            _ => return Err(ProtocolError::UnknownOpCode(opcode)),
+        })
+    }
+}
+
+/// The reserved bits of a header, where they stand in its first byte: `0x40` is RSV1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Rsv(u8);
+
+impl Rsv {
+    /// No bit set.
+    pub const NONE: Self = Self(0);
+    /// RSV1: a compressed message where permessage-deflate was negotiated (RFC 7692 section 6).
+    pub const RSV1: Self = Self(0x40);
+    /// RSV2.
+    pub const RSV2: Self = Self(0x20);
+    /// RSV3.
+    pub const RSV3: Self = Self(0x10);
+
+    /// The three bits of a header's first byte; its other bits are ignored.
+    #[must_use]
+    pub const fn from_first_byte(byte: u8) -> Self {
+        Self(byte & 0x70)
+    }
+
+    /// The bits, where they stand in the first byte.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether every bit of `self` is also one of `allowed`.
+    #[must_use]
+    pub const fn is_within(self, allowed: Self) -> bool {
+        self.0 & !allowed.0 == 0
+    }
+}
+
+impl core::ops::BitOr for Rsv {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A frame header.
+///
+/// ```
+/// use bowsprit::{Header, Mask, OpCode};
+///
+/// let (header, size) = Header::decode(b"\x81\x85\x37\xfa\x21\x3d")?.unwrap();
+/// assert_eq!(size, 6);
+/// assert_eq!((header.opcode, header.fin, header.len), (OpCode::Text, true, 5));
+/// assert_eq!(header.mask, Some(Mask([0x37, 0xfa, 0x21, 0x3d])));
+/// assert_eq!(&header.encode()[..], b"\x81\x85\x37\xfa\x21\x3d");
+/// assert_eq!(Header::decode(b"\x81\x85\x37")?, None); // needs more bytes
+/// # Ok::<(), bowsprit::ProtocolError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// Whether this is the last fragment of its message.
+    pub fin: bool,
+    /// The reserved bits.
+    pub rsv: Rsv,
+    /// What the payload is.
+    pub opcode: OpCode,
+    /// The masking key, on frames from a client.
+    pub mask: Option<Mask>,
+    /// The payload's length in bytes, below 2^63.
+    pub len: u64,
+}
+
+impl Header {
+    /// The longest header in bytes.
+    pub const MAX_SIZE: usize = 14;
+
+    /// The header of a whole, unmasked frame without reserved bits.
+    #[must_use]
+    pub const fn new(opcode: OpCode, len: u64) -> Self {
+        Self { fin: true, rsv: Rsv::NONE, opcode, mask: None, len }
+    }
+
+    /// Reads a header and its size in bytes from the start of `bytes`; `None` when it needs more of them.
+    ///
+    /// Each rule is checked as soon as the byte that can break it is there, so that the error is the same
+    /// however the bytes were cut.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownOpCode`](ProtocolError::UnknownOpCode),
+    /// [`FragmentedControl`](ProtocolError::FragmentedControl),
+    /// [`ControlTooLong`](ProtocolError::ControlTooLong),
+    /// [`NonMinimalLength`](ProtocolError::NonMinimalLength) and
+    /// [`LengthOverflow`](ProtocolError::LengthOverflow).
+    #[inline]
+    pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+        let [first, rest @ ..] = bytes else { return Ok(None) };
+        let opcode = OpCode::try_from(first & 0x0f)?;
+        let fin = first & 0x80 != 0;
+        // RFC 6455 section 5.4: "Control frames themselves MUST NOT be fragmented."
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControl);
+        }
+        let [second, rest @ ..] = rest else { return Ok(None) };
+        let short = second & 0x7f;
+        // RFC 6455 section 5.5: 125 bytes at most; the longer forms are already too long.
+        if opcode.is_control() && short > 125 {
+            return Err(ProtocolError::ControlTooLong);
+        }
+        let (len, rest, size) = match (short, rest) {
+            (..=125, _) => (u64::from(short), rest, 2),
+            (126, [a, b, rest @ ..]) => {
+                let len = u64::from(u16::from_be_bytes([*a, *b]));
+                // RFC 6455 section 5.2: "the minimal number of bytes MUST be used to encode the length"
+                if len < 126 {
+                    return Err(ProtocolError::NonMinimalLength);
+                }
+                (len, rest, 4)
+            }
+            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
+                let len = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+                // RFC 6455 section 5.2: "the most significant bit MUST be 0"
+                if len >> 63 != 0 {
+                    return Err(ProtocolError::LengthOverflow);
+                }
+                if len < 0x1_0000 {
+                    return Err(ProtocolError::NonMinimalLength);
+                }
+                (len, rest, 10)
+            }
+            _ => return Ok(None),
+        };
+        let (mask, size) = match (second & 0x80 != 0, rest) {
+            (false, _) => (None, size),
+            (true, [a, b, c, d, ..]) => (Some(Mask([*a, *b, *c, *d])), size + 4),
+            (true, _) => return Ok(None),
+        };
+        Ok(Some((Self { fin, rsv: Rsv::from_first_byte(*first), opcode, mask, len }, size)))
+    }
+
+    /// Writes the header, with its length in the shortest form.
+    #[inline]
+    #[must_use]
+    pub fn encode(&self) -> HeaderBytes {
+        let mut bytes = [0; Self::MAX_SIZE];
+        bytes[0] = u8::from(self.fin) << 7 | self.rsv.bits() | self.opcode as u8;
+        let masked = if self.mask.is_some() { 0x80 } else { 0 };
+        let mut size = 2;
+        if let Ok(short @ ..=125) = u8::try_from(self.len) {
+            bytes[1] = masked | short;
+        } else if let Ok(len) = u16::try_from(self.len) {
+            bytes[1] = masked | 126;
+            bytes[2..4].copy_from_slice(&len.to_be_bytes());
+            size = 4;
+        } else {
+            bytes[1] = masked | 127;
+            bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
+            size = 10;
+        }
+        if let Some(Mask(key)) = self.mask {
+            bytes[size..size + 4].copy_from_slice(&key);
+            size += 4;
+        }
+        HeaderBytes { bytes, size }
+    }
+}
+
+/// An encoded header, on the stack; derefs to its 2 to 14 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderBytes {
+    bytes: [u8; Header::MAX_SIZE],
+    /// 2 to 14.
+    size: usize,
+}
+
+impl Deref for HeaderBytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.size]
+    }
+}
