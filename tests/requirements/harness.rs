@@ -1,0 +1,150 @@
+//! The matrix of `docs/requirements.md`, and the log of what was executed of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Which end of the connection is under test.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+/// Both ends, for rows that apply to both.
+pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+/// One row of the matrix.
+pub(crate) struct Row {
+    /// The letter of its group.
+    pub(crate) group: char,
+    /// `MUST`, `must not`, `REC`, .. with whatever suffix the matrix gives it.
+    pub(crate) level: &'static str,
+    /// `client`, `server`, `both`, or `library user`.
+    pub(crate) who: &'static str,
+    client: bool,
+    server: bool,
+}
+
+impl Row {
+    /// Whether the RFC, or plain logic, demands it: the levels MUST, MUST NOT, must and must not.
+    pub(crate) fn is_demanded(&self) -> bool {
+        self.level.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case("must"))
+    }
+
+    /// The ends for which the row still has to be executed.
+    fn missing(&self) -> Vec<Role> {
+        let (client, server) = match self.who.split(" (").next() {
+            Some("client") => (!self.client, false),
+            Some("server") => (false, !self.server),
+            Some("both") => (!self.client, !self.server),
+            Some("library user") => (!self.client && !self.server, false),
+            _ => panic!("nobody is called {:?} in the column Who", self.who),
+        };
+        [(client, Role::Client), (server, Role::Server)]
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, role)| role)
+            .collect()
+    }
+}
+
+/// What was executed: every test of a row says so here, after its last assertion.
+pub(crate) struct Log {
+    rows: BTreeMap<&'static str, Row>,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        let mut rows = BTreeMap::new();
+        let mut group = None;
+        for line in include_str!("../../docs/requirements.md").lines() {
+            if let Some(heading) = line.strip_prefix("## ") {
+                // "## G. Base framing and masking"
+                group = heading.split_once(". ").and_then(|(letter, _)| letter.parse().ok());
+            }
+            let (Some(group), Some(cells)) = (group, line.strip_prefix("| ")) else { continue };
+            let mut cells = cells.split(" | ");
+            let (Some(id), Some(level), Some(who)) = (cells.next(), cells.next(), cells.next()) else { continue };
+            if id.contains('-') {
+                let row = Row { group, level, who, client: false, server: false };
+                assert!(rows.insert(id, row).is_none(), "{id} stands in the matrix twice");
+            }
+        }
+        Self { rows }
+    }
+
+    /// The row `id` held for `role`.
+    ///
+    /// # Panics
+    ///
+    /// When the matrix has no such row.
+    #[track_caller]
+    pub(crate) fn proved(&mut self, id: &str, role: Role) {
+        let row = self.rows.get_mut(id).unwrap_or_else(|| panic!("the matrix has no row {id}"));
+        match role {
+            Role::Client => row.client = true,
+            Role::Server => row.server = true,
+        }
+    }
+
+    /// The row `id` held for both roles.
+    #[track_caller]
+    pub(crate) fn proved_both(&mut self, id: &str) {
+        for role in ROLES {
+            self.proved(id, role);
+        }
+    }
+
+    /// The rows that `demanded` chooses and that were not executed for each of their roles.
+    pub(crate) fn missing(&self, demanded: impl Fn(&str, &Row) -> bool) -> Vec<(&'static str, Vec<Role>)> {
+        let rows = self.rows.iter().filter(|(id, row)| demanded(id, row));
+        rows.map(|(id, row)| (*id, row.missing())).filter(|(_, roles)| !roles.is_empty()).collect()
+    }
+
+    /// How many rows were executed as a client, and how many as a server.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        (self.rows.values().filter(|row| row.client).count(), self.rows.values().filter(|row| row.server).count())
+    }
+
+    pub(crate) fn row(&self, id: &str) -> Option<&Row> {
+        self.rows.get(id)
+    }
+
+    pub(crate) fn executed(&self) -> BTreeSet<String> {
+        self.rows.iter().filter(|(_, row)| row.client || row.server).map(|(id, _)| (*id).to_owned()).collect()
+    }
+}
+
+/// The IDs in the `REQ` comments of the Rust files under `folder`, which is relative to the package. Such a comment
+/// has a line of its own and lists its IDs with commas.
+pub(crate) fn cited(folder: &str) -> BTreeSet<String> {
+    fn read(folder: &Path, ids: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, ids);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let comments = source.lines().filter_map(|line| line.trim().strip_prefix("// REQ: "));
+                ids.extend(comments.flat_map(|ids| ids.split(", ").map(str::to_owned)));
+            }
+        }
+    }
+    let mut ids = BTreeSet::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut ids);
+    ids
+}
+
+/// The ways to cut `wire` into reads: whole, byte by byte, and in two at every place. A wire of more than
+/// 2 KiB is cut in two at every place of its first and last 64 bytes, and at 64 places between.
+pub(crate) fn cuts(wire: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    let end = wire.len();
+    let places: Vec<usize> = if end <= 2 << 10 {
+        (1..end).collect()
+    } else {
+        let between = (1..=64).map(|i| 64 + i * (end - 128) / 65);
+        (1..=64).chain(between).chain(end - 64..end).collect()
+    };
+    let whole_and_bytes = [vec![wire], wire.chunks(1).collect()];
+    whole_and_bytes.into_iter().chain(places.into_iter().map(|place| vec![&wire[..place], &wire[place..]]))
+}

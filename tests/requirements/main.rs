@@ -1,0 +1,59 @@
+//! The requirement matrix, executed: `docs/requirements.md` states the rows, the files here prove them.
+//!
+//! Each topic has one function `rows(&mut Log)`. Each row that it proves stands beside a `REQ` comment, with the
+//! bytes of the wire as literals, and reports to the log once it held. [`every_required_row_is_executed`] runs them
+//! all and counts.
+
+mod handshake;
+mod harness;
+
+use harness::{Log, cited};
+
+/// Rows that this crate does not execute, each with its reason.
+const OUT_OF_SCOPE: [(&str, &str); 1] =
+    [("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`")];
+
+/// Rows in which the RFC leaves the choice to us, and a default of ours chooses.
+const CHOSEN: [&str; 0] = [];
+
+/// The groups whose rows are all here.
+const GROUPS: &str = "";
+
+#[test]
+fn the_handshake() {
+    handshake::rows(&mut Log::new());
+}
+
+#[test]
+fn every_required_row_is_executed() {
+    let mut log = Log::new();
+    handshake::rows(&mut log);
+
+    let (client, server) = log.count();
+    println!("executed {} rows: {client} as a client, {server} as a server", log.executed().len());
+
+    let missing = log.missing(|id, row| {
+        let out_of_scope = OUT_OF_SCOPE.iter().any(|(out, _)| *out == id);
+        GROUPS.contains(row.group) && !out_of_scope && (row.is_demanded() || CHOSEN.contains(&id))
+    });
+    assert!(missing.is_empty(), "not executed: {missing:?}");
+}
+
+#[test]
+fn rows_out_of_scope_are_few_and_known() {
+    assert!(OUT_OF_SCOPE.len() <= 10);
+    let log = Log::new();
+    for id in OUT_OF_SCOPE.iter().map(|(id, _)| id).chain(&CHOSEN) {
+        assert!(log.row(id).is_some(), "the matrix has no row {id}");
+    }
+}
+
+#[test]
+fn every_executed_row_is_cited_and_every_cited_row_is_executed() {
+    let mut log = Log::new();
+    handshake::rows(&mut log);
+    assert_eq!(log.executed(), cited("tests/requirements"));
+    for id in cited("tests") {
+        assert!(log.row(&id).is_some(), "a comment cites {id}, which the matrix does not have");
+    }
+}
