@@ -157,48 +157,7 @@ impl Header {
     /// [`LengthOverflow`](ProtocolError::LengthOverflow).
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
-        let [first, rest @ ..] = bytes else { return Ok(None) };
-        let opcode = OpCode::try_from(first & 0x0f)?;
-        let fin = first & 0x80 != 0;
-        // RFC 6455 section 5.4: "Control frames themselves MUST NOT be fragmented."
-        if opcode.is_control() && !fin {
-            return Err(ProtocolError::FragmentedControl);
-        }
-        let [second, rest @ ..] = rest else { return Ok(None) };
-        let short = second & 0x7f;
-        // RFC 6455 section 5.5: 125 bytes at most; the longer forms are already too long.
-        if opcode.is_control() && short > 125 {
-            return Err(ProtocolError::ControlTooLong);
-        }
-        let (len, rest, size) = match (short, rest) {
-            (..=125, _) => (u64::from(short), rest, 2),
-            (126, [a, b, rest @ ..]) => {
-                let len = u64::from(u16::from_be_bytes([*a, *b]));
-                // RFC 6455 section 5.2: "the minimal number of bytes MUST be used to encode the length"
-                if len < 126 {
-                    return Err(ProtocolError::NonMinimalLength);
-                }
-                (len, rest, 4)
-            }
-            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
-                let len = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-                // RFC 6455 section 5.2: "the most significant bit MUST be 0"
-                if len >> 63 != 0 {
-                    return Err(ProtocolError::LengthOverflow);
-                }
-                if len < 0x1_0000 {
-                    return Err(ProtocolError::NonMinimalLength);
-                }
-                (len, rest, 10)
-            }
-            _ => return Ok(None),
-        };
-        let (mask, size) = match (second & 0x80 != 0, rest) {
-            (false, _) => (None, size),
-            (true, [a, b, c, d, ..]) => (Some(Mask([*a, *b, *c, *d])), size + 4),
-            (true, _) => return Ok(None),
-        };
-        Ok(Some((Self { fin, rsv: Rsv::from_first_byte(*first), opcode, mask, len }, size)))
+        Ok(Lead::decode(bytes)?.and_then(|lead| lead.complete(bytes)))
     }
 
     /// Writes the header, with its length in the shortest form.
@@ -225,6 +184,64 @@ impl Header {
             size += 4;
         }
         HeaderBytes { bytes, size }
+    }
+}
+
+/// A header up to its length, which can be judged before the masking key behind it has arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lead {
+    fin: bool,
+    rsv: Rsv,
+    opcode: OpCode,
+    masked: bool,
+    pub(crate) len: u64,
+    /// In bytes, without the key: 2, 4 or 10.
+    size: usize,
+}
+
+impl Lead {
+    #[inline]
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        let [first, rest @ ..] = bytes else { return Ok(None) };
+        let opcode = OpCode::try_from(first & 0x0f)?;
+        let fin = first & 0x80 != 0;
+        // RFC 6455 section 5.4: "Control frames themselves MUST NOT be fragmented."
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControl);
+        }
+        let [second, rest @ ..] = rest else { return Ok(None) };
+        let short = second & 0x7f;
+        // RFC 6455 section 5.5: 125 bytes at most; the longer forms are already too long.
+        if opcode.is_control() && short > 125 {
+            return Err(ProtocolError::ControlTooLong);
+        }
+        let (len, size) = match (short, rest) {
+            (..=125, _) => (u64::from(short), 2),
+            (126, [a, b, ..]) => (u64::from(u16::from_be_bytes([*a, *b])), 4),
+            (127, [a, b, c, d, e, f, g, h, ..]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 10),
+            _ => return Ok(None),
+        };
+        // RFC 6455 section 5.2: "the most significant bit MUST be 0"
+        if len >> 63 != 0 {
+            return Err(ProtocolError::LengthOverflow);
+        }
+        // RFC 6455 section 5.2: "the minimal number of bytes MUST be used to encode the length"
+        if (size == 4 && len < 126) || (size == 10 && len < 0x1_0000) {
+            return Err(ProtocolError::NonMinimalLength);
+        }
+        let rsv = Rsv::from_first_byte(*first);
+        Ok(Some(Self { fin, rsv, opcode, masked: second & 0x80 != 0, len, size }))
+    }
+
+    /// The whole header and its size, with the key out of the same `bytes`; `None` when it is not there yet.
+    #[inline]
+    pub(crate) fn complete(self, bytes: &[u8]) -> Option<(Header, usize)> {
+        let Self { fin, rsv, opcode, masked, len, size } = self;
+        if !masked {
+            return Some((Header { fin, rsv, opcode, mask: None, len }, size));
+        }
+        let key = bytes.get(size..)?.first_chunk()?;
+        Some((Header { fin, rsv, opcode, mask: Some(Mask(*key)), len }, size + 4))
     }
 }
 

@@ -1,15 +1,24 @@
 //! WebSocket (RFC 6455), sans-IO. (tour to come)
 
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 pub mod close;
 pub mod config;
+pub mod connection;
 pub mod error;
 pub mod frame;
 pub mod handshake;
+pub mod inbound;
+pub mod link;
 pub mod mask;
+pub mod message;
+pub mod outbound;
+pub mod role;
+pub mod timers;
 pub mod utf8;
 
 #[cfg(feature = "std")]
@@ -17,7 +26,14 @@ pub use error::Error;
 pub use {
     close::{Close, CloseCode},
     config::Config,
+    connection::{Batch, Connection, Outbox},
     error::{HandshakeError, ProtocolError, SendError},
     frame::{Header, HeaderBytes, OpCode, Rsv},
+    inbound::{Cursor, Inbound},
+    link::{Cause, End, Initiator, Transport},
     mask::Mask,
+    message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
+    outbound::{Outbound, Prepared},
+    role::Role,
+    timers::Timeout,
 };

@@ -46,4 +46,19 @@ impl Mask {
             output.put_u8(byte ^ self.0[i % 4]);
         }
     }
+
+    /// Appends the masked `payload` to `buffer`, in one pass.
+    pub(crate) fn append_vec(self, payload: &[u8], buffer: &mut alloc::vec::Vec<u8>) {
+        buffer.extend(payload.iter().enumerate().map(|(i, byte)| byte ^ self.0[i % 4]));
+    }
+}
+
+/// Appends a frame to `output`: header and payload, masked where there is a mask, with one reservation.
+pub(crate) fn append_frame(header: &[u8], mask: Option<Mask>, payload: &[u8], output: &mut BytesMut) {
+    output.reserve(header.len() + payload.len());
+    output.put_slice(header);
+    match mask {
+        Some(mask) => mask.append(payload, output),
+        None => output.put_slice(payload),
+    }
 }

@@ -10,6 +10,24 @@ pub fn check(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok()
 }
 
+/// Bytes that have been validated already, as text.
+#[inline]
+pub(crate) fn validated(bytes: &[u8]) -> &str {
+    debug_assert!(check(bytes).is_some());
+    // SAFETY: every caller passes bytes that `check` or a `Validator` has accepted as a whole.
+    unsafe { core::str::from_utf8_unchecked(bytes) }
+}
+
+/// The length in bytes of the character that starts with `lead`, the first byte of valid UTF-8.
+pub(crate) const fn width(lead: u8) -> usize {
+    match lead {
+        ..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0.. => 4,
+    }
+}
+
 /// Validates text that arrives in pieces, and fails at the first byte that cannot be right.
 ///
 /// ```

@@ -1,0 +1,415 @@
+//! Both machines and the rules between them, still pure: bytes in, events and bytes out.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bytes::{Buf, BytesMut};
+
+use crate::close::Close;
+use crate::config::Config;
+use crate::error::{ProtocolError, SendError};
+use crate::frame::{Header, HeaderBytes};
+use crate::inbound::{Found, Inbound};
+use crate::link::{End, Link, Transport};
+use crate::message::{Chunk, Delivery, Event, Message, Messages};
+use crate::outbound::{Outbound, Prepared};
+use crate::role::Role;
+use crate::timers::Timeout;
+
+/// A WebSocket connection after its opening handshake, without a socket.
+///
+/// Feed it what the transport read, hand the transport what it appends to `output`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bowsprit::{Config, Connection, Event, Messages};
+/// use bytes::BytesMut;
+///
+/// let mut connection = Connection::server(Messages, Arc::new(Config::default()));
+/// let mut input = BytesMut::from(&b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"[..]);
+/// let mut output = BytesMut::new();
+/// let mut batch = connection.receive(&mut input, &mut output);
+/// while let Some((event, mut outbox)) = batch.next()? {
+///     if let Event::Text(text) = event {
+///         outbox.text(text)?; // an answer borrows well, uncopied
+///     }
+/// }
+/// drop(batch);
+/// assert_eq!(&output[..], b"\x81\x05Hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection<D = Messages> {
+    pub(crate) inbound: Inbound<D>,
+    pub(crate) link: Link,
+}
+
+impl<D: Delivery> Connection<D> {
+    /// The server's end.
+    #[must_use]
+    pub fn server(delivery: D, config: Arc<Config>) -> Self {
+        let link = Link::new(Outbound::server(config.clone()));
+        Self { inbound: Inbound::new(Role::Server, delivery, config), link }
+    }
+
+    /// The client's end. `seed` is 32 bytes of the operating system's entropy, for the masking keys
+    /// (RFC 6455 section 5.3); never use one twice.
+    #[must_use]
+    pub fn client(delivery: D, config: Arc<Config>, seed: [u8; 32]) -> Self {
+        let link = Link::new(Outbound::client(config.clone(), seed));
+        Self { inbound: Inbound::new(Role::Client, delivery, config), link }
+    }
+
+    /// Turns `input` into events, and into `output` what the rules demand as an answer.
+    ///
+    /// ```text
+    ///   input:  | consumed by the batch        | beginning of a frame |
+    ///                                          ^ where it starts when the batch is dropped
+    /// ```
+    ///
+    /// Input and output are the same buffers in every call.
+    #[inline]
+    pub fn receive<'a>(&'a mut self, input: &'a mut BytesMut, output: &'a mut BytesMut) -> Batch<'a, D> {
+        self.inbound.note_received(!input.is_empty());
+        Batch { connection: self, input, output, at: 0 }
+    }
+
+    /// The next step of the receiving side, and what the rules make of it.
+    #[inline]
+    pub(crate) fn step(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+        output: &mut BytesMut,
+    ) -> Result<Option<Found>, ProtocolError> {
+        match self.inbound.find(input, at) {
+            Ok(Some(found @ Found::Data { .. })) => Ok(Some(found)),
+            Ok(None) => Ok(None),
+            Ok(Some(found)) => {
+                found.tell(&mut self.link, input, output);
+                Ok(Some(found))
+            }
+            Err(error) => {
+                self.link.fail(error, output);
+                Err(error)
+            }
+        }
+    }
+
+    /// Appends a text message to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::text`].
+    #[inline]
+    pub fn text(&mut self, text: &str, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.message(Message::Text(text), output)
+    }
+
+    /// Appends a binary message to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::binary`].
+    #[inline]
+    pub fn binary(&mut self, bytes: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.message(Message::Binary(bytes), output)
+    }
+
+    /// Appends a message to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::message`].
+    #[inline]
+    pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.message(message, output)
+    }
+
+    /// Appends a piece of a message to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::chunk`].
+    pub fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.chunk(chunk, output)
+    }
+
+    /// Appends a message that was encoded before to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::prepared`].
+    pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.prepared(prepared, output)
+    }
+
+    /// Appends a Ping to `output`; its round trip becomes [`latency`](Self::latency).
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::ping`].
+    pub fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.ping(payload, output)
+    }
+
+    /// Appends a Pong that answers nothing to `output`; Pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::pong`].
+    pub fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.pong(payload, output)
+    }
+
+    /// Appends our Close to `output` and begins the closing handshake (RFC 6455 section 7.1.2). Events go on
+    /// until the peer's Close, the last one, is received.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::close`].
+    pub fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.close(close, output)
+    }
+
+    /// Appends a raw frame to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::frame`].
+    pub fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.frame(header, payload, output)
+    }
+
+    /// Begins a message whose payload the caller sends itself behind `output`, as [`Outbound::begin`]. What
+    /// the transport does not take of header and payload is appended to `output` before anything else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::begin`].
+    pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+        self.link.begin(message, output)
+    }
+
+    /// The transport took the first `n` bytes of `output`: drops them, and lets a Pong in that waited for room.
+    ///
+    /// # Panics
+    ///
+    /// Where `output` holds fewer than `n` bytes.
+    pub fn wrote(&mut self, n: usize, output: &mut BytesMut) {
+        self.link.wrote(n, output);
+    }
+
+    /// The transport has ended, or failed: no more bytes come.
+    pub fn disconnected(&mut self) {
+        self.inbound.stop();
+        self.link.disconnected();
+    }
+
+    /// What is to be done with the transport now.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.link.transport()
+    }
+
+    /// Whether a deadline wants setting, moving or lifting: then read the clock and call [`arm`](Self::arm).
+    /// Ask once a batch, after what could be written has been.
+    #[must_use]
+    pub fn wants_time(&self, output: &BytesMut) -> bool {
+        self.link.wants_time(self.inbound.inside(), !output.is_empty())
+    }
+
+    /// Sets the deadlines, counting from `now`: the time since an origin of the caller's choice, the same in
+    /// every call.
+    pub fn arm(&mut self, now: Duration, output: &BytesMut) {
+        self.link.arm(now, self.inbound.inside(), !output.is_empty());
+        self.inbound.clear_activity();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` while nothing is due ever.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.link.poll_timeout()
+    }
+
+    /// Does what is due at `now`: sends a keep-alive ping, or ends the connection and tells by which deadline.
+    /// Look at [`transport`](Self::transport) after it.
+    pub fn handle_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
+        let timeout = self.link.handle_timeout(now, output)?;
+        self.inbound.stop();
+        Some(timeout)
+    }
+
+    /// The last measured time from a Ping to its Pong.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.link.latency()
+    }
+
+    /// How the connection is ending or ended; `None` while it is open.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.link.end()
+    }
+
+    /// Which end of the connection this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.link.role()
+    }
+
+    /// The bounds of this connection.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        self.link.config()
+    }
+
+    /// Gives back the memory that an idle connection does not need, as [`Inbound::shrink`].
+    pub fn shrink(&mut self) {
+        self.inbound.shrink();
+    }
+}
+
+/// The events of one read. Lends each together with the sending side.
+///
+/// What it consumed is dropped from the input once, when the batch is.
+#[derive(Debug)]
+pub struct Batch<'a, D: Delivery = Messages> {
+    connection: &'a mut Connection<D>,
+    input: &'a mut BytesMut,
+    output: &'a mut BytesMut,
+    /// Everything before it has been consumed; at most `input.len()`.
+    at: usize,
+}
+
+impl<D: Delivery> Batch<'_, D> {
+    /// The next event, and the sending side for an answer; `None` when the rest of the input needs more bytes.
+    ///
+    /// A Ping has been answered and a Close echoed before it is handed out. After the peer's Close all further
+    /// input is discarded.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the peer broke. The Close that tells the peer is in the output already; the connection
+    /// stays failed, the same error comes again, and all further input is discarded.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
+    pub fn next(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, ProtocolError> {
+        let Some(found) = self.connection.step(self.input, &mut self.at, self.output)? else { return Ok(None) };
+        let event = self.connection.inbound.lend(found, self.input);
+        Ok(Some((event, Outbox { link: &mut self.connection.link, output: self.output })))
+    }
+}
+
+impl<D: Delivery> Drop for Batch<'_, D> {
+    fn drop(&mut self) {
+        self.input.advance(self.at);
+    }
+}
+
+/// The sending side while an event is lent: the verbs of [`Connection`], over the same output.
+#[derive(Debug)]
+pub struct Outbox<'a> {
+    link: &'a mut Link,
+    output: &'a mut BytesMut,
+}
+
+impl Outbox<'_> {
+    /// Appends a text message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::text`].
+    #[inline]
+    pub fn text(&mut self, text: &str) -> Result<(), SendError> {
+        self.link.message(Message::Text(text), self.output)
+    }
+
+    /// Appends a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::binary`].
+    #[inline]
+    pub fn binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.link.message(Message::Binary(bytes), self.output)
+    }
+
+    /// Appends a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::message`].
+    #[inline]
+    pub fn message(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.link.message(message, self.output)
+    }
+
+    /// Appends a piece of a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::chunk`].
+    pub fn chunk(&mut self, chunk: Chunk<'_>) -> Result<(), SendError> {
+        self.link.chunk(chunk, self.output)
+    }
+
+    /// Appends a message that was encoded before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::prepared`].
+    pub fn prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        self.link.prepared(prepared, self.output)
+    }
+
+    /// Appends a Ping.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.link.ping(payload, self.output)
+    }
+
+    /// Appends a Pong that answers nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::pong`].
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.link.pong(payload, self.output)
+    }
+
+    /// Appends our Close and begins the closing handshake.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::close`].
+    pub fn close(&mut self, close: Option<Close<'_>>) -> Result<(), SendError> {
+        self.link.close(close, self.output)
+    }
+
+    /// Appends a raw frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::frame`].
+    pub fn frame(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
+        self.link.frame(header, payload, self.output)
+    }
+}
+
+impl Found {
+    /// Tells `link` of a control frame in `input`.
+    #[cold]
+    pub(crate) fn tell(self, link: &mut Link, input: &[u8], output: &mut BytesMut) {
+        match self {
+            Self::Data { .. } => {}
+            Self::Ping(span) => link.ping_received(span.of(input), output),
+            Self::Pong(span) => link.pong_received(span.of(input)),
+            // Decoded once already, so it is right.
+            Self::Close(span) => link.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
+        }
+    }
+}

@@ -1,0 +1,578 @@
+//! The receiving machine: the peer's bytes become events (RFC 6455 sections 5 and 6.2).
+//!
+//! It knows nothing of the sending side: who answers a Ping is the business of [`link`](crate::link).
+//!
+//! ```text
+//!            whole message, all bytes there
+//!              +------+
+//!              v      |            FIN = 0, or Chunks                all payload seen, FIN = 0
+//!   start --> Idle ---+------------------------------> Payload --------------------------> Between
+//!              | ^  all payload seen                    |   ^                                 |
+//!              v |                                      |   +---------------------------------+
+//!             InPlace (message in one frame,            |              continuation
+//!                      some payload missing)            v
+//!                                                      Idle   (all payload seen, FIN = 1)
+//!
+//!   a Close leads from any of them to Closed, a broken rule to Failed: both discard all further input.
+//! ```
+//!
+//! A message that came in one frame is unmasked where it lies in the input, piece by piece as it arrives.
+//! Fragments are moved, unmasked, into a buffer of the machine's own, which grows with the bytes received.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::close::Close;
+use crate::config::Config;
+use crate::error::ProtocolError;
+use crate::frame::{Header, Lead, OpCode, Rsv};
+use crate::mask::Mask;
+use crate::message::{Chunk, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes};
+use crate::role::Role;
+use crate::utf8::{self, InvalidUtf8, Validator};
+
+/// The receiving machine.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bowsprit::{Config, Cursor, Event, Inbound, Messages, Role};
+/// use bytes::BytesMut;
+///
+/// let mut inbound = Inbound::new(Role::Server, Messages, Arc::new(Config::default()));
+/// let mut input = BytesMut::from(&b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89"[..]);
+/// let mut cursor = Cursor::new(&mut input);
+/// assert_eq!(inbound.next(&mut cursor)?, Some(Event::Text("Hello")));
+/// assert_eq!(inbound.next(&mut cursor)?, None); // needs more bytes
+/// drop(cursor);
+/// assert_eq!(&input[..], b"\x89"); // the beginning of the next frame stays
+/// # Ok::<(), bowsprit::ProtocolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Inbound<D = Messages> {
+    config: Arc<Config>,
+    delivery: D,
+    role: Role,
+    state: State,
+    /// The kind of the message in progress; nothing while `state` is `Idle`.
+    text: bool,
+    /// Payload bytes that the frames of the message in progress have announced.
+    announced: u64,
+    fragments: u32,
+    /// Empty fragments in a row.
+    empty_fragments: u32,
+    utf8: Validator,
+    /// A character that came in two pieces, while it is lent.
+    character: [u8; 4],
+    /// The message in progress, or the one that was lent last.
+    buffer: Vec<u8>,
+    activity: Activity,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// At the start of a frame, no message in progress.
+    Idle,
+    /// A whole message whose frame, header included, still lies in the input: `seen` bytes of its payload are
+    /// unmasked, and validated if they are text.
+    InPlace { seen: usize },
+    /// Inside a frame whose header is consumed.
+    Payload { fin: bool, mask: Option<Mask>, remaining: u64 },
+    /// At the start of a frame, between two fragments of a message.
+    Between,
+    /// A Close has been received.
+    Closed,
+    /// The peer broke a rule.
+    Failed(ProtocolError),
+}
+
+/// What arrived since the last look at the clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Activity {
+    /// Any byte at all.
+    pub(crate) received: bool,
+    /// A payload byte of a message that is not complete.
+    pub(crate) progress: bool,
+}
+
+/// What the deadlines need to know of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inside {
+    pub(crate) activity: Activity,
+    pub(crate) message_in_progress: bool,
+}
+
+/// What the machine found and where it lies: a value that borrows nothing, so that a loop can hold it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    Data { text: bool, end: bool, place: Place },
+    Ping(Span),
+    Pong(Span),
+    Close(Span),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Input(Span),
+    Buffer,
+    Character { len: usize },
+}
+
+/// A part of the input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    start: usize,
+    len: usize,
+}
+
+impl Span {
+    #[inline]
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start..self.start + self.len]
+    }
+}
+
+impl<D: Delivery> Inbound<D> {
+    /// A machine for the end of the connection that `role` names: a server takes masked frames only, a client
+    /// unmasked ones only.
+    #[must_use]
+    pub fn new(role: Role, delivery: D, config: Arc<Config>) -> Self {
+        Self {
+            config,
+            delivery,
+            role,
+            state: State::Idle,
+            text: false,
+            announced: 0,
+            fragments: 0,
+            empty_fragments: 0,
+            utf8: Validator::new(),
+            character: [0; 4],
+            buffer: Vec::new(),
+            activity: Activity::default(),
+        }
+    }
+
+    /// The next event in the input; `None` when it needs more bytes.
+    ///
+    /// After the peer's Close, all further input is discarded.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the peer broke. The machine stays failed: the same error comes again, and all further
+    /// input is discarded (RFC 6455 section 7.1.7).
+    #[inline]
+    pub fn next<'a>(&'a mut self, cursor: &'a mut Cursor<'_>) -> Result<Option<Event<'a>>, ProtocolError> {
+        match self.find(cursor.input, &mut cursor.at)? {
+            Some(found) => Ok(Some(self.lend(found, cursor.input))),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a message has begun and not ended.
+    #[must_use]
+    pub fn is_message_in_progress(&self) -> bool {
+        matches!(self.state, State::InPlace { .. } | State::Payload { .. } | State::Between)
+    }
+
+    /// Gives back the memory that an idle machine does not need. Call it when the connection is about to wait
+    /// for its peer; the next fragmented message allocates anew.
+    pub fn shrink(&mut self) {
+        if !self.is_message_in_progress() {
+            self.buffer = Vec::new();
+        }
+    }
+
+    /// Finds the next event at or after `at` and moves `at` behind it.
+    #[inline]
+    pub(crate) fn find(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
+        match self.find_whole(input, at) {
+            Ok(None) => self.find_any(input, at),
+            found => found,
+        }
+    }
+
+    /// Lends what `find` found in the same `input`.
+    #[inline]
+    pub(crate) fn lend<'a>(&'a self, found: Found, input: &'a [u8]) -> Event<'a> {
+        match found {
+            Found::Data { text, end, place } => {
+                let data = self.data(text, place, input);
+                if D::WHOLE { data.into() } else { Event::Chunk(Chunk { data, end }) }
+            }
+            Found::Ping(span) => Event::Ping(span.of(input)),
+            Found::Pong(span) => Event::Pong(span.of(input)),
+            // Decoded once already, so it is right.
+            Found::Close(span) => Event::Close(Close::decode(span.of(input)).unwrap_or(None)),
+        }
+    }
+
+    /// The data that `find` found in the same `input`.
+    #[inline]
+    pub(crate) fn data<'a>(&'a self, text: bool, place: Place, input: &'a [u8]) -> Message<'a> {
+        let bytes = match place {
+            Place::Input(span) => span.of(input),
+            Place::Buffer => &self.buffer,
+            Place::Character { len } => &self.character[..len],
+        };
+        // What is found as text has been validated up to here.
+        if text { Message::Text(utf8::validated(bytes)) } else { Message::Binary(bytes) }
+    }
+
+    /// The data that `find` found, owned: the reassembly buffer itself where that wastes at most half of it.
+    pub(crate) fn take(&mut self, text: bool, place: Place, input: &[u8]) -> OwnedMessage {
+        if !matches!(place, Place::Buffer) || self.buffer.len() < self.buffer.capacity() / 2 {
+            return self.data(text, place, input).to_owned();
+        }
+        let bytes = Bytes::from(core::mem::take(&mut self.buffer));
+        if text { OwnedMessage::Text(Utf8Bytes::from_validated(bytes)) } else { OwnedMessage::Binary(bytes) }
+    }
+
+    pub(crate) fn note_received(&mut self, received: bool) {
+        self.activity.received |= received;
+    }
+
+    pub(crate) fn inside(&self) -> Inside {
+        Inside { activity: self.activity, message_in_progress: self.is_message_in_progress() }
+    }
+
+    pub(crate) fn clear_activity(&mut self) {
+        self.activity = Activity { received: false, progress: false };
+    }
+
+    /// Discards all input from now on.
+    pub(crate) fn stop(&mut self) {
+        if !matches!(self.state, State::Failed(_)) {
+            self.state = State::Closed;
+        }
+        self.buffer = Vec::new();
+    }
+
+    /// The hot path: a whole message in one frame that lies in the input completely. `None` leaves everything
+    /// else, and every error but one, to [`find_any`](Self::find_any).
+    #[inline]
+    fn find_whole(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
+        if !D::WHOLE || !matches!(self.state, State::Idle) {
+            return Ok(None);
+        }
+        let [first @ (0x81 | 0x82), second, rest @ ..] = &mut input[*at..] else { return Ok(None) };
+        let text = *first == 0x81;
+        let (len, rest, mut size) = match (*second & 0x7f, rest) {
+            (short @ ..=125, rest) => (usize::from(short), rest, 2),
+            (126, [high, low, rest @ ..]) => match usize::from(u16::from_be_bytes([*high, *low])) {
+                ..126 => return Ok(None),
+                len => (len, rest, 4),
+            },
+            _ => return Ok(None),
+        };
+        if len as u64 > self.config.max_frame.min(self.config.max_message) {
+            return Ok(None);
+        }
+        let payload = match (self.role, *second & 0x80 != 0, rest) {
+            (Role::Server, true, [a, b, c, d, rest @ ..]) => {
+                let mask = Mask([*a, *b, *c, *d]);
+                let Some(payload) = rest.get_mut(..len) else { return Ok(None) };
+                mask.apply(payload);
+                size += 4;
+                payload
+            }
+            (Role::Client, false, rest) => {
+                let Some(payload) = rest.get_mut(..len) else { return Ok(None) };
+                payload
+            }
+            _ => return Ok(None),
+        };
+        if text && utf8::check(payload).is_none() {
+            return Err(self.fail(ProtocolError::InvalidUtf8, input, at));
+        }
+        let start = *at + size;
+        *at = start + len;
+        Ok(Some(Found::Data { text, end: true, place: Place::Input(Span { start, len }) }))
+    }
+
+    /// Every path, one frame or piece after the other.
+    #[inline(never)]
+    fn find_any(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
+        loop {
+            let found = match self.state {
+                State::Idle | State::InPlace { .. } | State::Between => self.frame(input, at),
+                State::Payload { fin, mask, remaining } => self.payload(fin, mask, remaining, input, at),
+                State::Closed => {
+                    *at = input.len();
+                    return Ok(None);
+                }
+                State::Failed(error) => {
+                    *at = input.len();
+                    return Err(error);
+                }
+            };
+            match found {
+                Ok(Step::Found(found)) => return Ok(Some(found)),
+                Ok(Step::Again) => {}
+                Ok(Step::NeedsInput) => return Ok(None),
+                Err(error) => return Err(self.fail(error, input, at)),
+            }
+        }
+    }
+
+    /// At the start of a frame: a control frame, a message in place, or the header of a fragment.
+    fn frame(&mut self, input: &mut [u8], at: &mut usize) -> Result<Step, ProtocolError> {
+        let rest = &mut input[*at..];
+        let Some((header, size)) = self.header(rest)? else { return Ok(Step::NeedsInput) };
+        if header.opcode.is_control() {
+            return self.control(header, size, input, at);
+        }
+        if D::WHOLE && header.fin && header.opcode != OpCode::Continuation {
+            return self.in_place(header, size, input, at);
+        }
+        *at += size;
+        if header.opcode != OpCode::Continuation {
+            self.text = header.opcode == OpCode::Text;
+            self.buffer.clear();
+        }
+        self.announced += header.len;
+        self.fragments += 1;
+        self.empty_fragments = if header.len == 0 { self.empty_fragments + 1 } else { 0 };
+        if self.fragments > self.delivery.max_fragments(&self.config)
+            || self.empty_fragments > self.config.max_empty_fragments
+        {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        self.state = State::Payload { fin: header.fin, mask: header.mask, remaining: header.len };
+        self.activity.progress = true;
+        Ok(Step::Again)
+    }
+
+    /// Decodes a header and checks it against the state of the connection, each rule at the byte that can
+    /// break it, so that the error does not depend on how the bytes were cut.
+    fn header(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
+        let [first, rest @ ..] = bytes else { return Ok(None) };
+        // RFC 6455 section 5.2: a nonzero bit that no negotiated extension defines fails the connection.
+        if !Rsv::from_first_byte(*first).is_within(Rsv::NONE) {
+            return Err(ProtocolError::ReservedBits);
+        }
+        let opcode = OpCode::try_from(first & 0x0f)?;
+        // RFC 6455 section 5.4: control frames are whole, and fragments of messages are not interleaved.
+        match (opcode, matches!(self.state, State::Between)) {
+            (_, _) if opcode.is_control() && first & 0x80 == 0 => return Err(ProtocolError::FragmentedControl),
+            (OpCode::Continuation, false) => return Err(ProtocolError::UnexpectedContinuation),
+            (OpCode::Text | OpCode::Binary, true) => return Err(ProtocolError::ExpectedContinuation),
+            _ => {}
+        }
+        // RFC 6455 section 5.1: a client masks every frame, a server none.
+        match (rest.first().map(|second| second & 0x80 != 0), self.role) {
+            (Some(false), Role::Server) => return Err(ProtocolError::Unmasked),
+            (Some(true), Role::Client) => return Err(ProtocolError::Masked),
+            _ => {}
+        }
+        let Some(lead) = Lead::decode(bytes)? else { return Ok(None) };
+        if !opcode.is_control() {
+            self.check_limits(lead.len)?; // before the key has arrived
+        }
+        Ok(lead.complete(bytes))
+    }
+
+    /// RFC 6455 section 10.4: limits on the frame and on the whole message, judged by the header.
+    fn check_limits(&self, len: u64) -> Result<(), ProtocolError> {
+        if len > self.config.max_frame {
+            return Err(ProtocolError::FrameTooLong);
+        }
+        if len > self.delivery.max_message(&self.config).saturating_sub(self.announced) {
+            return Err(ProtocolError::MessageTooLong);
+        }
+        Ok(())
+    }
+
+    fn control(
+        &mut self,
+        header: Header,
+        size: usize,
+        input: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Step, ProtocolError> {
+        let span = Span { start: *at + size, len: short_len(header.len) };
+        let Some(payload) = input.get_mut(span.start..span.start + span.len) else { return Ok(Step::NeedsInput) };
+        unmask(header.mask, payload);
+        let found = match header.opcode {
+            OpCode::Ping => Found::Ping(span),
+            OpCode::Pong => Found::Pong(span),
+            _ => {
+                Close::decode(payload)?;
+                self.state = State::Closed;
+                Found::Close(span)
+            }
+        };
+        *at = span.start + span.len;
+        Ok(Step::Found(found))
+    }
+
+    /// A whole message in one frame: unmasks what has arrived of it where it lies.
+    ///
+    /// ```text
+    ///   at        start       seen           have             len
+    ///   |  header | unmasked  | unmasked now | not here yet   |
+    /// ```
+    fn in_place(
+        &mut self,
+        header: Header,
+        size: usize,
+        input: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Step, ProtocolError> {
+        let text = header.opcode == OpCode::Text;
+        let start = *at + size;
+        let seen = if let State::InPlace { seen } = self.state { seen } else { 0 };
+        let have = usize::try_from(header.len).unwrap_or(usize::MAX).min(input.len() - start);
+        let new = &mut input[start + seen..start + have];
+        unmask(header.mask.map(|mask| mask.skip(seen as u64)), new);
+        if text {
+            self.utf8.push(new)?;
+        }
+        if (have as u64) < header.len {
+            self.activity.progress |= have > seen || !self.is_message_in_progress();
+            self.state = State::InPlace { seen: have };
+            return Ok(Step::NeedsInput);
+        }
+        *at = start + have;
+        self.end_message()?;
+        Ok(Step::Found(Found::Data { text, end: true, place: Place::Input(Span { start, len: have }) }))
+    }
+
+    /// Inside a frame whose header is consumed: takes what has arrived of its payload.
+    fn payload(
+        &mut self,
+        fin: bool,
+        mask: Option<Mask>,
+        remaining: u64,
+        input: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Step, ProtocolError> {
+        let mut have = usize::try_from(remaining).unwrap_or(usize::MAX).min(input.len() - *at);
+        if have == 0 && remaining > 0 {
+            return Ok(Step::NeedsInput);
+        }
+        let incomplete = self.utf8.incomplete().len();
+        if !D::WHOLE && incomplete > 0 {
+            // Only so much that the character in progress is completed.
+            have = have.min(utf8::width(self.utf8.incomplete()[0]) - incomplete);
+            self.character[..incomplete].copy_from_slice(self.utf8.incomplete());
+        }
+        let mut span = Span { start: *at, len: have };
+        let piece = &mut input[span.start..span.start + have];
+        *at += have;
+        self.activity.progress |= have > 0;
+        let place = if D::WHOLE {
+            append_unmasked(mask, piece, &mut self.buffer);
+            if self.text {
+                let new = self.buffer.len() - have;
+                self.utf8.push(&self.buffer[new..])?;
+            }
+            Place::Buffer
+        } else {
+            unmask(mask, piece);
+            if self.text {
+                self.utf8.push(piece)?;
+            }
+            if incomplete > 0 {
+                let whole = incomplete + have;
+                self.character[incomplete..whole].copy_from_slice(piece);
+                Place::Character { len: if self.utf8.incomplete().is_empty() { whole } else { 0 } }
+            } else {
+                span.len -= self.utf8.incomplete().len();
+                Place::Input(span)
+            }
+        };
+        let remaining = remaining - have as u64;
+        let end = fin && remaining == 0;
+        if end {
+            self.end_message()?;
+        } else if remaining == 0 {
+            self.state = State::Between;
+        } else {
+            self.state = State::Payload { fin, mask: mask.map(|mask| mask.skip(have as u64)), remaining };
+        }
+        let nothing = match place {
+            Place::Input(span) => span.len == 0,
+            Place::Character { len } => len == 0,
+            Place::Buffer => true,
+        };
+        if nothing && !end {
+            return Ok(Step::Again);
+        }
+        Ok(Step::Found(Found::Data { text: self.text, end, place }))
+    }
+
+    fn end_message(&mut self) -> Result<(), ProtocolError> {
+        // RFC 6455 section 8.1: the message as a whole is UTF-8, so no character may be cut off by its end.
+        if !self.utf8.incomplete().is_empty() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        self.state = State::Idle;
+        self.announced = 0;
+        self.fragments = 0;
+        self.empty_fragments = 0;
+        self.activity.progress = false;
+        Ok(())
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ProtocolError, input: &[u8], at: &mut usize) -> ProtocolError {
+        self.state = State::Failed(error);
+        self.buffer = Vec::new();
+        *at = input.len();
+        error
+    }
+}
+
+/// Walks the input of an [`Inbound`]. The bytes behind it are dropped from the input once, when the cursor is.
+#[derive(Debug)]
+pub struct Cursor<'i> {
+    input: &'i mut BytesMut,
+    /// Everything before it has been consumed; at most `input.len()`.
+    at: usize,
+}
+
+impl<'i> Cursor<'i> {
+    /// At the start of `input`.
+    #[must_use]
+    pub fn new(input: &'i mut BytesMut) -> Self {
+        Self { input, at: 0 }
+    }
+}
+
+impl Drop for Cursor<'_> {
+    fn drop(&mut self) {
+        self.input.advance(self.at);
+    }
+}
+
+enum Step {
+    Found(Found),
+    Again,
+    NeedsInput,
+}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(_: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
+    }
+}
+
+fn unmask(mask: Option<Mask>, payload: &mut [u8]) {
+    if let Some(mask) = mask {
+        mask.apply(payload);
+    }
+}
+
+fn append_unmasked(mask: Option<Mask>, piece: &[u8], buffer: &mut Vec<u8>) {
+    match mask {
+        Some(mask) => mask.append_vec(piece, buffer),
+        None => buffer.extend_from_slice(piece),
+    }
+}
+
+/// The length of a control frame, at most 125 bytes: a decoded header says no more.
+fn short_len(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX).min(125)
+}

@@ -1,0 +1,361 @@
+//! The rules that tie the two machines (RFC 6455 sections 5.5 and 7): answer a Ping, echo a Close, nothing
+//! after a Close, fail with the right code. And what follows from them: the deadlines, what the transport is to
+//! do, how the connection ended.
+//!
+//! ```text
+//!            our Close sent            peer's Close received       transport ended
+//!   Open ------------------> Open ------------------------> AwaitEof (client) ----> Closed
+//!     |                        |                             Shutdown (server)        ^
+//!     |  peer's Close received: ours is sent, and             |                       |
+//!     +-------------------------------------------------------+                       |
+//!     |  a rule broken, a deadline expired                    v                       |
+//!     +---------------------------------------------------> Shutdown -----------------+
+//! ```
+//!
+//! A `Link` holds the sending machine, because whoever may send must hold the rules too; split halves of an
+//! adapter share it under one lock.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bytes::{Buf, BytesMut};
+
+use crate::close::{Close, CloseCode};
+use crate::config::Config;
+use crate::error::{ProtocolError, SendError};
+use crate::frame::{Header, HeaderBytes, OpCode};
+use crate::inbound::Inside;
+use crate::message::{Chunk, Message};
+use crate::outbound::{Outbound, Prepared};
+use crate::role::Role;
+use crate::timers::{Due, Situation, Timeout, Timers};
+
+/// What an adapter does with its socket now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    /// Read and write.
+    Open,
+    /// Write what is left, read and discard until the peer ends the transport or the close deadline expires.
+    /// A client waits like this after the closing handshake, because the server ends the transport first
+    /// (RFC 6455 section 7.1.1).
+    AwaitEof,
+    /// Write what is left, shut down the writing side, read and discard until the peer ends the transport or
+    /// the close deadline expires: closing with unread input would destroy what is on its way to the peer.
+    Shutdown,
+    /// Drop it.
+    Closed,
+}
+
+/// Who began to end the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Initiator {
+    /// This endpoint.
+    Local,
+    /// The peer, or the network.
+    Remote,
+}
+
+/// Why the connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A Close, ours or the peer's.
+    Close,
+    /// The peer broke the protocol.
+    Protocol(ProtocolError),
+    /// A deadline expired.
+    Timeout(Timeout),
+    /// The transport ended, or failed, before any Close.
+    Disconnected,
+}
+
+/// How the connection ended, or is ending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// The code of the Close that was sent; [`CloseCode::NO_STATUS`] where it held none.
+    pub sent: Option<CloseCode>,
+    /// The code of the Close that was received; [`CloseCode::NO_STATUS`] where it held none.
+    pub received: Option<CloseCode>,
+    /// Who began.
+    pub by: Initiator,
+    /// Whether both Closes were exchanged before the transport ended, and nothing else went wrong
+    /// (RFC 6455 section 7.1.4).
+    pub clean: bool,
+    /// What began it.
+    pub cause: Cause,
+}
+
+impl End {
+    /// The connection close code (RFC 6455 section 7.1.5): of the Close received, 1005 where it held none,
+    /// 1006 where none was received.
+    #[must_use]
+    pub fn code(&self) -> CloseCode {
+        self.received.unwrap_or(CloseCode::ABNORMAL)
+    }
+}
+
+/// Unsent output up to which Pongs are appended in order; beyond, only the newest waits (section 5.5.3).
+const PONG_ROOM: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    outbound: Outbound,
+    sent: Option<CloseCode>,
+    received: Option<CloseCode>,
+    begun: Option<(Initiator, Cause)>,
+    transport: Transport,
+    /// Whether the transport took bytes since the last look at the clock.
+    wrote: bool,
+    /// The one Pong that waits outside the output.
+    waiting: Option<Box<[u8]>>,
+    /// Bytes of output to go until the next Pong may leave `waiting` while the output stays above `PONG_ROOM`.
+    gate: usize,
+    timers: Timers,
+}
+
+impl Link {
+    pub(crate) fn new(outbound: Outbound) -> Self {
+        Self {
+            outbound,
+            sent: None,
+            received: None,
+            begun: None,
+            transport: Transport::Open,
+            wrote: false,
+            waiting: None,
+            gate: 0,
+            timers: Timers::default(),
+        }
+    }
+
+    // ---- what the peer did
+
+    pub(crate) fn ping_received(&mut self, payload: &[u8], output: &mut BytesMut) {
+        if self.waiting.is_none() && output.len() < PONG_ROOM {
+            self.outbound.answer(payload, output);
+        } else {
+            self.waiting = Some(payload.into());
+        }
+    }
+
+    pub(crate) fn pong_received(&mut self, payload: &[u8]) {
+        self.timers.ponged(payload, self.outbound.config());
+    }
+
+    pub(crate) fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
+        let code = close.map(|close| close.code);
+        self.received = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        self.begin_end(Initiator::Remote, Cause::Close);
+        // RFC 6455 section 5.5.2: no Pong once a Close has been received.
+        self.waiting = None;
+        // RFC 6455 section 5.5.1: a Close is answered with a Close, which typically echoes the code; unless
+        // it was sent already.
+        self.send_close(code, output);
+        self.transport = match self.outbound.role() {
+            Role::Server => Transport::Shutdown,
+            Role::Client => Transport::AwaitEof,
+        };
+    }
+
+    /// The peer broke a rule: RFC 6455 section 7.1.7, Fail the WebSocket Connection.
+    pub(crate) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
+        if self.transport == Transport::Open {
+            self.end_with(Cause::Protocol(error), error.close_code(), output);
+        }
+    }
+
+    /// The transport has ended, or failed.
+    pub(crate) fn disconnected(&mut self) {
+        self.begin_end(Initiator::Remote, Cause::Disconnected);
+        self.transport = Transport::Closed;
+    }
+
+    /// The transport took the first `n` bytes of the output.
+    pub(crate) fn wrote(&mut self, n: usize, output: &mut BytesMut) {
+        output.advance(n);
+        self.wrote_directly(n, output);
+    }
+
+    /// The transport took `n` bytes, of a payload that was never in the output among them.
+    pub(crate) fn wrote_directly(&mut self, n: usize, output: &mut BytesMut) {
+        self.wrote |= n > 0;
+        self.gate = self.gate.saturating_sub(n);
+        if n > 0
+            && (self.gate == 0 || output.len() < PONG_ROOM)
+            && let Some(payload) = self.waiting.take()
+        {
+            self.outbound.answer(&payload, output);
+            self.gate = output.len();
+        }
+    }
+
+    // ---- what the caller wants
+
+    #[inline]
+    pub(crate) fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.message(message, output)
+    }
+
+    pub(crate) fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+        self.outbound.begin(message, output)
+    }
+
+    pub(crate) fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.chunk(chunk, output)
+    }
+
+    pub(crate) fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.prepared(prepared, output)
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.ping(payload, output)?;
+        self.timers.pinged(payload, None, self.outbound.config());
+        Ok(())
+    }
+
+    pub(crate) fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.pong(payload, output)
+    }
+
+    pub(crate) fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.close(close, output)?;
+        self.close_sent(close);
+        Ok(())
+    }
+
+    pub(crate) fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.frame(header, payload, output)?;
+        match header.opcode {
+            OpCode::Ping => self.timers.pinged(payload, None, self.outbound.config()),
+            OpCode::Close => self.close_sent(Close::decode(payload).unwrap_or(None)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    // ---- time
+
+    pub(crate) fn wants_time(&self, inbound: Inside, unsent: bool) -> bool {
+        self.timers.want_time(self.situation(inbound, unsent), self.outbound.config())
+    }
+
+    pub(crate) fn arm(&mut self, now: Duration, inbound: Inside, unsent: bool) {
+        let situation = self.situation(inbound, unsent);
+        self.timers.arm(now, situation, self.outbound.config());
+        self.wrote = false;
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Does all that is due at `now`; the deadline that ended the connection, if one did.
+    pub(crate) fn handle_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
+        while let Some(due) = self.timers.due(now, self.outbound.config()) {
+            match due {
+                Due::KeepAlive => self.keep_alive(now, output),
+                Due::Expired(timeout) => {
+                    self.expire(timeout, output);
+                    return Some(timeout);
+                }
+            }
+        }
+        None
+    }
+
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.timers.latency()
+    }
+
+    // ---- what became of it
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        let (by, cause) = self.begun?;
+        let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close;
+        Some(End { sent: self.sent, received: self.received, by, clean, cause })
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        self.outbound.config()
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.outbound.role()
+    }
+
+    fn situation(&self, Inside { activity, message_in_progress }: Inside, unsent: bool) -> Situation {
+        Situation {
+            open: self.transport == Transport::Open && self.sent.is_none(),
+            closing: self.transport != Transport::Closed && (self.sent.is_some() || self.transport != Transport::Open),
+            unsent: unsent && self.transport != Transport::Closed,
+            wrote: self.wrote,
+            message_in_progress,
+            message_progress: activity.progress,
+            received: activity.received,
+        }
+    }
+
+    fn keep_alive(&mut self, now: Duration, output: &mut BytesMut) {
+        let payload = self.timers.keep_alive();
+        // Full or closing: there is output for the peer anyhow, and a deadline on that.
+        if self.outbound.ping(&payload, output).is_ok() {
+            self.timers.pinged(&payload, Some(now), self.outbound.config());
+        }
+    }
+
+    fn expire(&mut self, timeout: Timeout, output: &mut BytesMut) {
+        match timeout {
+            // RFC 6455 section 7.4.1 has no code for these; 1001 and 1008 come nearest.
+            Timeout::Idle | Timeout::Pong => {
+                self.end_with(Cause::Timeout(timeout), CloseCode::GOING_AWAY, output);
+            }
+            Timeout::Message => {
+                self.end_with(Cause::Timeout(timeout), CloseCode::POLICY_VIOLATION, output);
+            }
+            Timeout::Write | Timeout::Close => {
+                // A clean end stays one: only the transport's own end is overdue.
+                if self.sent.is_none() || self.received.is_none() {
+                    self.spoil_end(Cause::Timeout(timeout));
+                }
+                self.transport = Transport::Closed;
+            }
+        }
+    }
+
+    /// Ends the connection without waiting for the peer's Close.
+    fn end_with(&mut self, cause: Cause, code: CloseCode, output: &mut BytesMut) {
+        self.spoil_end(cause);
+        self.waiting = None;
+        self.send_close(Some(code), output);
+        self.transport = Transport::Shutdown;
+    }
+
+    /// Sends a Close that no caller chose, unless one is out already.
+    fn send_close(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
+        if self.sent.is_none() {
+            self.outbound.end(code, output);
+            self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        }
+    }
+
+    fn close_sent(&mut self, close: Option<Close<'_>>) {
+        self.sent = Some(close.map_or(CloseCode::NO_STATUS, |close| close.code));
+        self.begin_end(Initiator::Local, Cause::Close);
+    }
+
+    /// The connection ends, or goes on ending, for a reason of this endpoint's own.
+    fn spoil_end(&mut self, cause: Cause) {
+        let by = self.begun.map_or(Initiator::Local, |(by, _)| by);
+        self.begun = Some((by, cause));
+    }
+
+    fn begin_end(&mut self, by: Initiator, cause: Cause) {
+        self.begun.get_or_insert((by, cause));
+    }
+}

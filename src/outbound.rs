@@ -1,0 +1,397 @@
+//! The sending machine: messages become bytes (RFC 6455 sections 5 and 6.1).
+//!
+//! It appends whole frames to the caller's output and refuses what would break the rules; a refusal leaves
+//! output and machine as they were. It knows nothing of the receiving side.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+
+use bytes::{Bytes, BytesMut};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::close::{Close, CloseCode};
+use crate::config::Config;
+use crate::error::SendError;
+use crate::frame::{Header, HeaderBytes, OpCode, Rsv};
+use crate::mask::{self, Mask};
+use crate::message::{Chunk, Message};
+use crate::role::Role;
+use crate::utf8::Validator;
+
+/// The sending machine.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bowsprit::{Config, Outbound, SendError};
+/// use bytes::BytesMut;
+///
+/// let mut outbound = Outbound::server(Arc::new(Config::default()));
+/// let mut output = BytesMut::new();
+/// outbound.text("Hello", &mut output)?;
+/// outbound.close(None, &mut output)?;
+/// assert_eq!(&output[..], b"\x81\x05Hello\x88\x00");
+/// assert_eq!(outbound.text("more", &mut output), Err(SendError::Closing));
+/// # Ok::<(), SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Outbound {
+    config: Arc<Config>,
+    /// A client's masking keys; a server has none.
+    keys: Option<Box<Keys>>,
+    state: State,
+    /// Whether a ping has used its share of the room above `max_unsent`.
+    ping_above: bool,
+    /// Of the raw text frames in progress.
+    utf8: Validator,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Idle,
+    /// A message is being sent in chunks or raw frames.
+    Message {
+        text: bool,
+    },
+    /// A Close has been sent.
+    Closed,
+}
+
+/// Each verb fails with [`SendError::Closing`] once a Close has been sent, and those that carry messages with
+/// [`SendError::Full`] while [`Config::max_unsent`] bytes or more wait in `output`.
+impl Outbound {
+    /// The sending machine of a server: no frame is masked (RFC 6455 section 5.1).
+    #[must_use]
+    pub fn server(config: Arc<Config>) -> Self {
+        Self { config, keys: None, state: State::Idle, ping_above: false, utf8: Validator::new() }
+    }
+
+    /// The sending machine of a client: each frame is masked with a fresh key (RFC 6455 section 5.3).
+    ///
+    /// The keys come from a cryptographic generator that starts from `seed`: 32 bytes of the operating system's
+    /// entropy, never used twice.
+    #[must_use]
+    pub fn client(config: Arc<Config>, seed: [u8; 32]) -> Self {
+        Self { keys: Some(Box::new(Keys::new(seed))), ..Self::server(config) }
+    }
+
+    /// Which end of the connection this is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        if self.keys.is_some() { Role::Client } else { Role::Server }
+    }
+
+    /// Appends a text message.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`](SendError::Full), [`Closing`](SendError::Closing),
+    /// [`MessageInProgress`](SendError::MessageInProgress).
+    #[inline]
+    pub fn text(&mut self, text: &str, output: &mut BytesMut) -> Result<(), SendError> {
+        self.message(Message::Text(text), output)
+    }
+
+    /// Appends a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    #[inline]
+    pub fn binary(&mut self, bytes: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.message(Message::Binary(bytes), output)
+    }
+
+    /// Appends a message, in frames of at most [`Config::fragment_size`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    #[inline]
+    pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.ready(output)?;
+        match self.config.fragment_size {
+            Some(size) if message.as_bytes().len() > size => self.fragments(message, size.max(1), output),
+            _ => self.put(Header::new(message.opcode(), 0), message.as_bytes(), output),
+        }
+        Ok(())
+    }
+
+    /// Appends a piece of a message, as a frame of its own (RFC 6455 section 5.4). The piece with `end` set
+    /// ends the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text); `MessageInProgress` where the message in progress is of the other kind.
+    pub fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        let text = matches!(chunk.data, Message::Text(_));
+        let opcode = match self.state {
+            State::Idle => chunk.data.opcode(),
+            // Raw frames may have left half a character behind them.
+            State::Message { text: begun } if begun == text && self.utf8.incomplete().is_empty() => {
+                OpCode::Continuation
+            }
+            State::Message { .. } => return Err(SendError::MessageInProgress),
+            State::Closed => return Err(SendError::Closing),
+        };
+        self.room(output)?;
+        self.state = if chunk.end { State::Idle } else { State::Message { text } };
+        self.put(Header { fin: chunk.end, ..Header::new(opcode, 0) }, chunk.data.as_bytes(), output);
+        Ok(())
+    }
+
+    /// Appends a message that was encoded before.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
+        self.ready(output)?;
+        match self.keys {
+            None => mask::append_frame(&[], None, &prepared.frame, output),
+            Some(_) => self.put(Header::new(prepared.opcode, 0), prepared.payload(), output),
+        }
+        Ok(())
+    }
+
+    /// Appends a Ping of at most 125 bytes (RFC 6455 section 5.5.2), also between the chunks of a message.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlTooLong`](SendError::ControlTooLong), [`Closing`](SendError::Closing); [`Full`](SendError::Full)
+    /// for the second ping or pong while the output is full.
+    pub fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.own_control(OpCode::Ping, payload, output)
+    }
+
+    /// Appends a Pong that answers nothing (RFC 6455 section 5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.own_control(OpCode::Pong, payload, output)
+    }
+
+    /// Appends the Close; `None` leaves its payload empty. It is the last frame but for Pongs that the peer
+    /// asks for, and has room however full the output is. A message in progress stays unfinished.
+    ///
+    /// # Errors
+    ///
+    /// [`Closing`](SendError::Closing), [`InvalidCloseCode`](SendError::InvalidCloseCode) (from a server also
+    /// 1010), [`ReasonTooLong`](SendError::ReasonTooLong).
+    pub fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+        if self.state == State::Closed {
+            return Err(SendError::Closing);
+        }
+        match close {
+            None => self.put(Header::new(OpCode::Close, 0), &[], output),
+            // RFC 6455 section 7.4.1: 1010 "is not used by the server".
+            Some(Close { code, .. }) if code == CloseCode::MANDATORY_EXTENSION && self.keys.is_none() => {
+                return Err(SendError::InvalidCloseCode(code));
+            }
+            Some(close) => {
+                let payload = close.encode()?;
+                self.put(Header::new(OpCode::Close, 0), &payload, output);
+            }
+        }
+        self.state = State::Closed;
+        Ok(())
+    }
+
+    /// Appends a raw frame, for who forwards or splits as it likes: `header.len` is the payload's length, there
+    /// is no mask (a client's is added), and the frame fits behind those before it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the verb that sends such a frame; [`InvalidFrame`](SendError::InvalidFrame) for a wrong length,
+    /// a mask, a reserved bit, a fragmented control frame or a Close payload that may not be sent;
+    /// [`NoMessageInProgress`](SendError::NoMessageInProgress); [`InvalidUtf8`](SendError::InvalidUtf8).
+    pub fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        if header.len != payload.len() as u64 || header.mask.is_some() || header.rsv != Rsv::NONE {
+            return Err(SendError::InvalidFrame);
+        }
+        match header.opcode {
+            _ if header.opcode.is_control() && !header.fin => Err(SendError::InvalidFrame),
+            OpCode::Ping | OpCode::Pong => self.own_control(header.opcode, payload, output),
+            OpCode::Close => {
+                let close = Close::decode(payload).map_err(|_| SendError::InvalidFrame)?;
+                self.close(close, output)
+            }
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => self.data_frame(header, payload, output),
+        }
+    }
+
+    /// The header of a message whose payload the caller sends itself, uncopied, right behind `output` and this
+    /// header; `None` where the payload has to be masked or split, so that only [`message`](Self::message) will do.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+        self.ready(output)?;
+        let len = message.as_bytes().len();
+        if self.keys.is_some() || self.config.fragment_size.is_some_and(|size| len > size) {
+            return Ok(None);
+        }
+        Ok(Some(Header::new(message.opcode(), len as u64).encode()))
+    }
+
+    /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
+    /// the duty to answer only when the peer's Close has been received).
+    pub(crate) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {
+        self.put(Header::new(OpCode::Pong, 0), payload, output);
+    }
+
+    /// A Close that no caller chose: the echo of the peer's, or that of a failure. Call it once.
+    pub(crate) fn end(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
+        let code = code.map(|code| code.0.to_be_bytes());
+        self.put(Header::new(OpCode::Close, 0), code.as_ref().map_or(&[], |code| &code[..]), output);
+        self.state = State::Closed;
+    }
+
+    pub(crate) const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    #[inline]
+    fn ready(&mut self, output: &BytesMut) -> Result<(), SendError> {
+        match self.state {
+            State::Idle => self.room(output),
+            State::Message { .. } => Err(SendError::MessageInProgress),
+            State::Closed => Err(SendError::Closing),
+        }
+    }
+
+    #[inline]
+    fn room(&mut self, output: &BytesMut) -> Result<(), SendError> {
+        if output.len() >= self.config.max_unsent {
+            return Err(SendError::Full);
+        }
+        self.ping_above = false;
+        Ok(())
+    }
+
+    fn own_control(&mut self, opcode: OpCode, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        if self.state == State::Closed {
+            return Err(SendError::Closing);
+        }
+        if payload.len() > 125 {
+            return Err(SendError::ControlTooLong);
+        }
+        // Above the bound there is room for one of these and for the Close.
+        if self.room(output).is_err() && core::mem::replace(&mut self.ping_above, true) {
+            return Err(SendError::Full);
+        }
+        self.put(Header::new(opcode, 0), payload, output);
+        Ok(())
+    }
+
+    fn fragments(&mut self, message: Message<'_>, size: usize, output: &mut BytesMut) {
+        let mut opcode = message.opcode();
+        let mut pieces = message.as_bytes().chunks(size).peekable();
+        while let Some(piece) = pieces.next() {
+            self.put(Header { fin: pieces.peek().is_none(), ..Header::new(opcode, 0) }, piece, output);
+            opcode = OpCode::Continuation;
+        }
+    }
+
+    fn data_frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        let text = match (self.state, header.opcode) {
+            (State::Closed, _) => return Err(SendError::Closing),
+            (State::Idle, OpCode::Continuation) => return Err(SendError::NoMessageInProgress),
+            (State::Idle, opcode) => opcode == OpCode::Text,
+            (State::Message { text }, OpCode::Continuation) => text,
+            (State::Message { .. }, _) => return Err(SendError::MessageInProgress),
+        };
+        self.room(output)?;
+        if text {
+            let mut utf8 = self.utf8;
+            utf8.push(payload).map_err(|_| SendError::InvalidUtf8)?;
+            if header.fin && !utf8.incomplete().is_empty() {
+                return Err(SendError::InvalidUtf8);
+            }
+            self.utf8 = utf8;
+        }
+        self.state = if header.fin { State::Idle } else { State::Message { text } };
+        self.put(header, payload, output);
+        Ok(())
+    }
+
+    /// Appends one frame: length and mask are filled in here.
+    #[inline]
+    fn put(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) {
+        let mask = self.keys.as_mut().map(|keys| keys.next());
+        let header = Header { len: payload.len() as u64, mask, ..header }.encode();
+        mask::append_frame(&header, mask, payload, output);
+    }
+}
+
+/// A message encoded once, to be sent to many: for a server its frame as it goes out, for a client its payload,
+/// which each connection masks with a key of its own. Cloning shares it.
+///
+/// ```
+/// use bowsprit::Prepared;
+///
+/// let news = Prepared::text("news");
+/// assert_eq!(news.payload(), b"news");
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prepared {
+    opcode: OpCode,
+    /// Where the payload starts in `frame`.
+    start: usize,
+    frame: Bytes,
+}
+
+impl Prepared {
+    /// Encodes a text message.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::message(Message::Text(text))
+    }
+
+    /// Encodes a binary message.
+    #[must_use]
+    pub fn binary(bytes: &[u8]) -> Self {
+        Self::message(Message::Binary(bytes))
+    }
+
+    /// Encodes a message.
+    #[must_use]
+    pub fn message(message: Message<'_>) -> Self {
+        let payload = message.as_bytes();
+        let header = Header::new(message.opcode(), payload.len() as u64).encode();
+        let mut frame = BytesMut::with_capacity(header.len() + payload.len());
+        mask::append_frame(&header, None, payload, &mut frame);
+        Self { opcode: message.opcode(), start: header.len(), frame: frame.freeze() }
+    }
+
+    /// The message's payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.frame[self.start..]
+    }
+}
+
+/// Masking keys, unpredictable and fresh for each frame (RFC 6455 section 5.3).
+struct Keys(ChaCha12Rng);
+
+impl Keys {
+    fn new(seed: [u8; 32]) -> Self {
+        Self(ChaCha12Rng::from_seed(seed))
+    }
+
+    #[inline]
+    fn next(&mut self) -> Mask {
+        Mask(self.0.next_u32().to_ne_bytes())
+    }
+}
+
+impl fmt::Debug for Keys {
+    /// Never shows the generator's state.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
