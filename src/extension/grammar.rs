@@ -1,0 +1,172 @@
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1), and the token that it is made of.
+//!
+//! ```text
+//! extension-list  = 1#extension
+//! extension       = token *( ";" extension-param )
+//! extension-param = token [ "=" ( token | quoted-string ) ]   ; a quoted value is a token once unescaped
+//! ```
+//!
+//! Spaces and tabs may stand around `;`, `=` and `,` (the RFC 2616 grammar implies it). One pass, and no byte is
+//! looked at more than a fixed number of times. What the names and values mean is the business of each extension.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// One element of the list: an extension's name and its parameters, both in the order of the wire.
+///
+/// Names are compared as they stand, upper and lower case apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Extension<'a> {
+    /// The name, a token.
+    pub name: &'a str,
+    /// The parameters; a name may occur twice, which is for the extension to judge.
+    pub params: Vec<Param<'a>>,
+}
+
+/// A parameter of an extension.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Param<'a> {
+    /// The name, a token.
+    pub name: &'a str,
+    /// The value, a token, unquoted and unescaped: `x="10"`, `x="1\0"` and `x=10` are the same.
+    pub value: Option<Cow<'a, str>>,
+}
+
+/// A `Sec-WebSocket-Extensions` that does not follow the grammar: the handshake fails (section 9.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MalformedExtensions;
+
+impl fmt::Display for MalformedExtensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the list of extensions does not follow its grammar")
+    }
+}
+
+impl core::error::Error for MalformedExtensions {}
+
+/// The extensions of all `Sec-WebSocket-Extensions` lines of a head, in order. No lines: no extensions.
+///
+/// ```
+/// use bowsprit::extension::grammar::parse;
+///
+/// let lines: [&[u8]; 2] = [b"foo", b"bar; baz=\"2\""];
+/// let extensions = parse(lines)?;
+/// assert_eq!(extensions[0].name, "foo");
+/// assert_eq!(extensions[1].params[0].value.as_deref(), Some("2"));
+/// # Ok::<(), bowsprit::extension::MalformedExtensions>(())
+/// ```
+///
+/// # Errors
+///
+/// [`MalformedExtensions`] when a line breaks the grammar, or when there are lines but no extension.
+pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Extension<'a>>, MalformedExtensions> {
+    let mut lines = lines.into_iter().peekable();
+    let present = lines.peek().is_some();
+    let mut extensions = Vec::new();
+    // RFC 6455 section 9.1: several lines are the same as one, joined by commas. A quoted string cannot reach
+    // over the seam: it would hold a comma, which is no token character.
+    for line in lines {
+        Cursor { rest: line }.list(&mut extensions).ok_or(MalformedExtensions)?;
+    }
+    if present && extensions.is_empty() { Err(MalformedExtensions) } else { Ok(extensions) }
+}
+
+/// Walks over one line. Every method only ever shortens `rest`, by what it has looked at (but one byte).
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// `None`: malformed.
+    fn list(&mut self, extensions: &mut Vec<Extension<'a>>) -> Option<()> {
+        loop {
+            // RFC 9110 section 5.6.1.2: a recipient tolerates empty elements.
+            while self.eat(b',') {}
+            if self.rest.is_empty() {
+                return Some(());
+            }
+            extensions.push(self.extension()?);
+            if !self.rest.is_empty() && !self.eat(b',') {
+                return None;
+            }
+        }
+    }
+
+    fn extension(&mut self) -> Option<Extension<'a>> {
+        let name = self.token()?;
+        let mut params = Vec::new();
+        while self.eat(b';') {
+            let name = self.token()?;
+            let value = if self.eat(b'=') { Some(self.value()?) } else { None };
+            params.push(Param { name, value });
+        }
+        Some(Extension { name, params })
+    }
+
+    fn value(&mut self) -> Option<Cow<'a, str>> {
+        if self.eat_exactly(b'"') { self.quoted() } else { self.token().map(Cow::Borrowed) }
+    }
+
+    /// Behind the opening quote; consumes the closing one and the whitespace behind it.
+    fn quoted(&mut self) -> Option<Cow<'a, str>> {
+        let plain = self.rest.iter().position(|&byte| !is_tchar(byte))?;
+        let (token, rest) = self.rest.split_at(plain);
+        self.rest = rest;
+        let mut value = Cow::Borrowed(str::from_utf8(token).ok()?);
+        while !self.eat_exactly(b'"') {
+            self.eat_exactly(b'\\');
+            let (&byte, rest) = self.rest.split_first()?;
+            // RFC 6455 section 9.1: after unescaping, the value MUST conform to the token grammar.
+            if !is_tchar(byte) {
+                return None;
+            }
+            value.to_mut().push(char::from(byte));
+            self.rest = rest;
+        }
+        self.skip_whitespace();
+        if value.is_empty() { None } else { Some(value) }
+    }
+
+    /// A token and the whitespace behind it.
+    fn token(&mut self) -> Option<&'a str> {
+        self.skip_whitespace();
+        let end = self.rest.iter().position(|&byte| !is_tchar(byte)).unwrap_or(self.rest.len());
+        let (token, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        self.skip_whitespace();
+        if token.is_empty() { None } else { str::from_utf8(token).ok() }
+    }
+
+    /// A byte, and the whitespace around it.
+    fn eat(&mut self, byte: u8) -> bool {
+        self.skip_whitespace();
+        let eaten = self.eat_exactly(byte);
+        if eaten {
+            self.skip_whitespace();
+        }
+        eaten
+    }
+
+    fn eat_exactly(&mut self, byte: u8) -> bool {
+        let rest = self.rest.strip_prefix(&[byte]);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn skip_whitespace(&mut self) {
+        while let [b' ' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+}
+
+/// Whether these bytes are a token (RFC 9110 section 5.6.2; the same characters as in RFC 2616).
+#[must_use]
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_tchar(byte))
+}
+
+const fn is_tchar(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+}
