@@ -168,7 +168,7 @@ impl Link {
     /// The transport has ended, or failed.
     pub(crate) fn disconnected(&mut self) {
         self.begin_end(Initiator::Remote, Cause::Disconnected);
-        self.transport = Transport::Closed;
+        self.close_transport();
     }
 
     /// The transport took the first `n` bytes of the output.
@@ -323,9 +323,17 @@ impl Link {
                 if self.sent.is_none() || self.received.is_none() {
                     self.spoil_end(Cause::Timeout(timeout));
                 }
-                self.transport = Transport::Closed;
+                self.close_transport();
             }
         }
+    }
+
+    /// Nothing goes over the transport any more.
+    fn close_transport(&mut self) {
+        self.transport = Transport::Closed;
+        self.waiting = None;
+        // RFC 6455 section 6.1: an endpoint sends only while the connection is open.
+        self.outbound.stop();
     }
 
     /// Ends the connection without waiting for the peer's Close.
@@ -349,10 +357,14 @@ impl Link {
         self.begin_end(Initiator::Local, Cause::Close);
     }
 
-    /// The connection ends, or goes on ending, for a reason of this endpoint's own.
+    /// The connection ends for a reason of this endpoint's own. An end that began with a Close goes on for that
+    /// reason; of two failures, the first is the cause.
     fn spoil_end(&mut self, cause: Cause) {
-        let by = self.begun.map_or(Initiator::Local, |(by, _)| by);
-        self.begun = Some((by, cause));
+        self.begun = match self.begun {
+            None => Some((Initiator::Local, cause)),
+            Some((by, Cause::Close)) => Some((by, cause)),
+            failed => failed,
+        };
     }
 
     fn begin_end(&mut self, by: Initiator, cause: Cause) {

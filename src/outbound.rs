@@ -251,6 +251,11 @@ impl Outbound {
         self.state = State::Closed;
     }
 
+    /// Sends nothing any more.
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Closed;
+    }
+
     pub(crate) const fn config(&self) -> &Arc<Config> {
         &self.config
     }
