@@ -3,12 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Which end of the connection is under test.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Role {
-    Client,
-    Server,
-}
+use bowsprit::Role;
 
 /// Both ends, for rows that apply to both.
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];

@@ -1,0 +1,169 @@
+//! Group I: ping and pong (RFC 6455 sections 5.5, 5.5.2 and 5.5.3).
+
+use std::time::Duration;
+
+use bowsprit::{Cause, Config, ProtocolError, Role, SendError, Timeout, Transport};
+use hex_literal::hex;
+
+use crate::harness::{Log, ROLES};
+use crate::wire::{Endpoint, Told, closes, events, fails, frames, nothing, ping, pong, row, row_both, sends};
+
+pub(crate) fn rows(log: &mut Log) {
+    lengths(log);
+    answers(log);
+    pings_of_our_own(log);
+    keep_alive(log);
+}
+
+fn lengths(log: &mut Log) {
+    // REQ: WS-5.5-01
+    for first in hex!("88 89 8a") {
+        for second in [126, 127] {
+            let too_long = || fails(1002).because(ProtocolError::ControlTooLong);
+            row(log, "WS-5.5-01", Role::Client, &[first, second], too_long());
+            row(log, "WS-5.5-01", Role::Server, &[first, 0x80 | second], too_long());
+            row_both(log, "WS-5.5-01", &[0x01, 0x01, 0x41, first, second], too_long());
+        }
+        row_both(log, "WS-5.5-01", &[first, 125], nothing());
+    }
+
+    // REQ: WS-5.5-02
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        assert_eq!(end.connection.ping(&[0; 126], &mut end.output), Err(SendError::ControlTooLong));
+        assert_eq!(end.connection.pong(&[0; 126], &mut end.output), Err(SendError::ControlTooLong));
+        assert!(end.output.is_empty());
+        assert_eq!(end.connection.transport(), Transport::Open);
+        end.connection.ping(&[0x70; 125], &mut end.output).unwrap();
+        assert_eq!(end.sent(), [&hex!("89 7d")[..], &[0x70; 125]].concat());
+        end.connection.pong(&[0x70; 125], &mut end.output).unwrap();
+        assert_eq!(end.sent(), [&hex!("8a 7d")[..], &[0x70; 125]].concat());
+        log.proved("WS-5.5-02", role);
+    }
+}
+
+fn answers(log: &mut Log) {
+    // REQ: WS-5.5.2-01
+    let answered = |payload: &[u8]| {
+        let len = u8::try_from(payload.len()).unwrap();
+        let wire = |first: u8| [&[first, len][..], payload].concat();
+        (wire(0x89), events([ping(payload)]) + sends(&wire(0x8a)))
+    };
+    for payload in [&b"Hello"[..], b"", &hex!("00 ff fe"), &[0xaa; 125]] {
+        let (wire, expected) = answered(payload);
+        row_both(log, "WS-5.5.2-01", &wire, expected);
+    }
+    row_both(log, "WS-5.5.2-01", &hex!("81 00 89 01 70 81 00"), {
+        events([Told::Text(String::new()), ping(b"p"), Told::Text(String::new())]) + sends(&hex!("8a 01 70"))
+    });
+    // Our own Close ends our messages, not the duty to answer.
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        end.close(Some((1000, ""))).unwrap();
+        assert_eq!(end.gets(&hex!("89 01 70")), [ping(b"p")]);
+        assert_eq!(end.sent(), hex!("88 02 03 e8 8a 01 70"));
+    }
+
+    // REQ: WS-5.5.2-02
+    let pings = hex!("89 01 30 89 01 31 89 01 32 89 01 33 89 01 34 89 01 35 89 01 36 89 01 37 89 01 38 89 01 39");
+    let pongs = hex!("8a 01 30 8a 01 31 8a 01 32 8a 01 33 8a 01 34 8a 01 35 8a 01 36 8a 01 37 8a 01 38 8a 01 39");
+    let told = [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"].map(|payload| ping(payload));
+    row_both(log, "WS-5.5.2-02", &pings, events(told) + sends(&pongs));
+    for role in ROLES {
+        // A peer that pings and never reads: beyond 16 KiB only the newest Ping is answered.
+        let mut end = Endpoint::new(role);
+        for i in 0..1000_u32 {
+            let payload = [&i.to_be_bytes()[..], &[0x70; 121]].concat();
+            assert_eq!(end.gets(&[&[0x89, 125][..], &payload].concat()), [ping(&payload)]);
+            assert!(end.output.len() <= (16 << 10) + 2 * 131, "{} bytes after {i} pings", end.output.len());
+        }
+        let sent = frames(role, &end.transmits());
+        let numbers: Vec<u32> =
+            sent.iter().map(|frame| u32::from_be_bytes(frame.payload[..4].try_into().unwrap())).collect();
+        let (newest, first) = numbers.split_last().unwrap();
+        assert_eq!(*newest, 999);
+        assert!(first.len() >= 16_384 / 131, "everything below 16 KiB is answered");
+        assert!(first.iter().copied().eq(0..first.len() as u32), "in order");
+    }
+
+    // REQ: WS-5.5.2-03
+    row_both(log, "WS-5.5.2-03", &hex!("88 02 03 e8 89 00"), closes(Some((1000, ""))));
+    row_both(
+        log,
+        "WS-5.5.2-03",
+        &hex!("89 01 70 88 00 89 01 71"),
+        events([ping(b"p")]) + sends(&hex!("8a 01 70")) + closes(None),
+    );
+    for role in ROLES {
+        // Not even one that was still waiting when the Close came.
+        let mut end = Endpoint::new(role);
+        end.close(None).unwrap();
+        end.gets(&hex!("88 00 89 01 70"));
+        assert_eq!(end.sent(), hex!("88 00"));
+    }
+
+    // REQ: WS-5.5.3-01
+    row_both(log, "WS-5.5.3-01", &hex!("8a 00"), events([pong(b"")]));
+    row_both(log, "WS-5.5.3-01", &hex!("8a 00 8a 03 61 62 63"), events([pong(b""), pong(b"abc")]));
+}
+
+fn pings_of_our_own(log: &mut Log) {
+    // REQ: WS-5.5.2-04
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        end.connection.ping(b"\x00\xff", &mut end.output).unwrap();
+        assert_eq!(end.sent(), hex!("89 02 00 ff"));
+        end.close(None).unwrap();
+        assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.sent(), hex!("88 00"));
+        end.gets(&hex!("88 00"));
+        assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.pong(b"", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.sent(), []);
+        log.proved("WS-5.5.2-04", role);
+    }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn keep_alive(log: &mut Log) {
+    let config = || Config {
+        ping_interval: Some(seconds(5)),
+        pong_timeout: Some(seconds(12)),
+        message_timeout: None,
+        write_timeout: None,
+        ..Config::default()
+    };
+    for role in ROLES {
+        // REQ: WS-5.5.3-02
+        let mut end = Endpoint::with(role, config());
+        end.arm(seconds(0));
+        let mut pings = Vec::new();
+        for at in [5, 10, 15] {
+            assert_eq!(end.expires(seconds(at)), None);
+            let sent = frames(role, &end.transmits());
+            assert_eq!((sent.len(), sent[0].header[0]), (1, 0x89));
+            pings.push(sent[0].payload.clone());
+            end.arm(seconds(at));
+        }
+        // A Pong with a payload of its own satisfies nothing; the Pong to the second Ping answers the first as well.
+        end.gets(b"\x8a\x05other");
+        end.gets(&[&[0x8a, u8::try_from(pings[1].len()).unwrap()], &pings[1][..]].concat());
+        end.arm(seconds(16));
+        for at in [20, 25] {
+            assert_eq!(end.expires(seconds(at)), None, "the first Ping would have expired at 17, the second at 22");
+            end.transmits();
+            end.arm(seconds(at));
+        }
+        // The third is still waiting: 15 + 12.
+        assert_eq!(end.expires(seconds(27)), Some(Timeout::Pong));
+        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.sent(), hex!("88 02 03 e9"), "1006 is told, never sent");
+        let ended = end.connection.end().unwrap();
+        assert_eq!((ended.code().0, ended.clean), (1006, false));
+        assert_eq!(ended.cause, Cause::Timeout(Timeout::Pong));
+        log.proved("WS-5.5.3-02", role);
+    }
+}

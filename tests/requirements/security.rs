@@ -1,0 +1,168 @@
+//! Group M: security considerations (RFC 6455 section 10).
+
+use bowsprit::{Chunk, Config, Message, ProtocolError, SendError, Transport};
+use hex_literal::hex;
+
+use crate::harness::{Log, ROLES};
+use crate::heap;
+use crate::wire::{Endpoint, binary, events, fails, from_peer, nothing, row_both_with};
+
+pub(crate) fn rows(log: &mut Log) {
+    limits(log);
+    fragments(log);
+    memory(log);
+    failing(log);
+    any_input(log);
+}
+
+fn limits(log: &mut Log) {
+    // REQ: WS-10-02
+    let thousand = Config { max_message: 1000, max_frame: 1000, ..Config::default() };
+    let mut run = |wire: &[u8], expected| row_both_with(log, "WS-10-02", thousand.clone(), wire, expected);
+    run(&hex!("82 7e 03 e9"), fails(1009)); // 1001, at the header
+    run(&[&hex!("82 7e 03 e8")[..], &[0; 1000]].concat(), events([binary(&[0; 1000])]));
+    let six_hundred = [&hex!("02 7e 02 58")[..], &[0; 600]].concat();
+    let second = |header: &[u8]| [&six_hundred[..], header].concat();
+    run(&second(&hex!("80 7e 02 58")), fails(1009).because(ProtocolError::MessageTooLong));
+    run(&second(&hex!("80 7e 01 91")), fails(1009).because(ProtocolError::MessageTooLong)); // 401
+    run(&second(&hex!("80 7e 01 90")), nothing()); // 400
+    run(&second(&[&hex!("80 7e 01 90")[..], &[0; 400]].concat()), events([binary(&[0; 1000])]));
+    // A control frame in between does not count.
+    let pong = [&hex!("8a 7d")[..], &[0; 125]].concat();
+    let told = events([crate::wire::pong(&[0; 125]), binary(&[0; 1000])]);
+    run(&second(&[&pong[..], &hex!("80 7e 01 90"), &[0; 400]].concat()), told);
+    // Each message has the whole limit.
+    let full = [&hex!("82 7e 03 e8")[..], &[0; 1000]].concat();
+    run(&full.repeat(3), events([binary(&[0; 1000]), binary(&[0; 1000]), binary(&[0; 1000])]));
+    let frames = Config { max_frame: 10, ..Config::default() };
+    let too_long = fails(1009).because(ProtocolError::FrameTooLong);
+    row_both_with(log, "WS-10-02", frames.clone(), &hex!("82 0b"), too_long);
+    let wire = [&hex!("02 0a")[..], &[0; 10], &hex!("80 0a"), &[0; 10]].concat();
+    row_both_with(log, "WS-10-02", frames, &wire, events([binary(&[0; 20])]));
+    let defaults = Config::default();
+    assert_eq!((defaults.max_message, defaults.max_frame), (64 << 20, 64 << 20));
+}
+
+fn fragments(log: &mut Log) {
+    // REQ: WS-10-03
+    let few = Config { max_fragments: 5, max_empty_fragments: 3, ..Config::default() };
+    let mut run = |wire: &[u8], expected| row_both_with(log, "WS-10-03", few.clone(), wire, expected);
+    let too_many = || fails(1008).because(ProtocolError::TooManyFragments);
+    run(&hex!("02 01 61 00 01 61 00 01 61 00 01 61 80 01 61"), events([binary(b"aaaaa")]));
+    run(&hex!("02 01 61 00 01 61 00 01 61 00 01 61 00 01 61 00 01"), too_many());
+    run(&hex!("02 01 61 00 00 00 00 80 00"), events([binary(b"a")]));
+    run(&hex!("02 01 61 00 00 00 00 00 00 00 00"), too_many());
+    run(&hex!("02 00 00 00 00 01 61 00 00 80 00"), events([binary(b"a")])); // in a row
+    // The defaults: 131,072 fragments, 1,024 empty ones in a row; nothing is kept of them.
+    for role in ROLES {
+        for (fragment, frames) in [(&hex!("00 01 61")[..], 131_072), (&hex!("00 00"), 1_024)] {
+            let mut end = Endpoint::new(role);
+            end.gets(&hex!("02 01 61"));
+            let wire = from_peer(role, fragment);
+            let (failed_at, peak) = heap::peak(|| {
+                let mut frames = 1..=frames + 1;
+                frames.find(|_| {
+                    end.reads(&wire);
+                    end.error.is_some()
+                })
+            });
+            let first = usize::from(fragment.len() == 3); // the first fragment counts among the 131,072
+            assert_eq!(failed_at, Some(frames + 1 - first), "{fragment:?}");
+            assert_eq!(end.error, Some(ProtocolError::TooManyFragments));
+            assert!(peak <= (frames << 1) + (4 << 10), "{peak} bytes for {frames} fragments");
+        }
+    }
+}
+
+fn memory(log: &mut Log) {
+    // REQ: WS-10-05
+    let large = Config { max_message: 2 << 30, max_frame: 2 << 30, ..Config::default() };
+    for role in ROLES {
+        for header in [&hex!("82 7f 00 00 00 00 40 00 00 00")[..], &hex!("01 01 61 00 7f 00 00 00 00 40 00 00 00")] {
+            let wire = from_peer(role, &[header, b"0123456789"].concat());
+            let mut end = Endpoint::with(role, large.clone());
+            let (told, peak) = heap::peak(|| end.reads(&wire));
+            assert_eq!((told, end.error), (vec![], None), "a gibibyte is announced, ten bytes are here");
+            assert!(peak < 4 << 10, "{peak} bytes of heap");
+        }
+        log.proved("WS-10-05", role);
+    }
+
+    // REQ: WS-10-06
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        let message = [0; 1000];
+        let mut accepted = 0;
+        while end.connection.binary(&message, &mut end.output).is_ok() {
+            accepted += 1;
+            assert!(accepted < 2000, "a peer that never reads has no end");
+        }
+        assert!(end.output.len() >= 1 << 20 && end.output.len() < (1 << 20) + 1008, "{}", end.output.len());
+        let before = end.output.len();
+        let refused = [
+            end.connection.binary(&message, &mut end.output),
+            end.connection.text("", &mut end.output),
+            end.connection.chunk(Chunk { data: Message::Text(""), end: true }, &mut end.output),
+        ];
+        assert_eq!(refused, [Err(SendError::Full); 3], "the caller is told");
+        assert_eq!(end.output.len(), before);
+        // A Ping and a Close still find room; Pongs do not pile up.
+        for _ in 0..1000 {
+            end.gets(&hex!("89 01 70"));
+        }
+        assert!(end.output.len() <= before + 264);
+        end.close(Some((1000, ""))).unwrap();
+        assert!(end.output.len() <= before + 264);
+        // Room comes back as the transport takes bytes.
+        let mut end = Endpoint::new(role);
+        while end.connection.binary(&message, &mut end.output).is_ok() {}
+        end.connection.wrote(2000, &mut end.output);
+        assert_eq!(end.connection.binary(&message, &mut end.output), Ok(()));
+        log.proved("WS-10-06", role);
+    }
+}
+
+fn failing(log: &mut Log) {
+    // REQ: WS-10-08
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        end.connection.text("queued", &mut end.output).unwrap();
+        end.gets(&hex!("83 00"));
+        assert_eq!(end.connection.transport(), Transport::Shutdown, "flush first, then shut down");
+        assert_eq!(end.sent(), b"\x81\x06queued\x88\x02\x03\xea", "the peer learns why, behind what was queued");
+        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        end.connection.disconnected();
+        assert_eq!(end.connection.transport(), Transport::Closed);
+        log.proved("WS-10-08", role);
+    }
+}
+
+fn any_input(log: &mut Log) {
+    // REQ: WS-10-11
+    // Noise of every kind; the property tests and the fuzz targets have more of it.
+    for role in ROLES {
+        let mut state = 0x9e37_79b9_u32;
+        let mut noise = move || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_be_bytes()[0]
+        };
+        for len in 0..2000 {
+            let mut wire: Vec<u8> = (0..len % 50).map(|_| noise()).collect();
+            if let [first, second, ..] = &mut wire[..] {
+                // Half of it gets past the first checks.
+                *first &= if len % 2 == 0 { 0x8a } else { 0xff };
+                *second = if len % 2 == 0 {
+                    *second & 0x0f | (u8::from(role == bowsprit::Role::Server) << 7)
+                } else {
+                    *second
+                };
+            }
+            let mut end = Endpoint::new(role);
+            end.reads(&wire);
+            assert!(end.input.len() <= wire.len());
+        }
+        log.proved("WS-10-11", role);
+    }
+}

@@ -1,0 +1,116 @@
+//! Group L: sending and receiving (RFC 6455 section 6).
+
+use bowsprit::{Chunk, Message, Prepared, Role, SendError};
+use hex_literal::hex;
+
+use crate::harness::{Log, ROLES};
+use crate::wire::{Endpoint, Told, binary, events, ping, row_both, text, unmasked};
+
+pub(crate) fn rows(log: &mut Log) {
+    only_while_open(log);
+    order(log);
+    half_written(log);
+}
+
+fn only_while_open(log: &mut Log) {
+    // REQ: WS-6-01
+    // Before it is open there is no `Connection` that could send.
+    for role in ROLES {
+        type Ends = fn(&mut Endpoint);
+        let ends: [(Ends, &[u8]); 4] = [
+            (|end| end.close(None).unwrap(), &hex!("88 00")),
+            (|end| assert_eq!(end.gets(&hex!("88 00")), [Told::Close(None)]), &hex!("88 00")),
+            (|end| assert_eq!(end.gets(&hex!("83 00")), []), &hex!("88 02 03 ea")),
+            (|end| end.connection.disconnected(), &[]),
+        ];
+        for (ends, sent) in ends {
+            let mut end = Endpoint::new(role);
+            end.connection.text("open", &mut end.output).unwrap();
+            end.sent();
+            ends(&mut end);
+            let refused = [
+                end.connection.text("a", &mut end.output),
+                end.connection.binary(b"a", &mut end.output),
+                end.connection.message(Message::Text("a"), &mut end.output),
+                end.connection.chunk(Chunk { data: Message::Text("a"), end: false }, &mut end.output),
+                end.connection.prepared(&Prepared::text("a"), &mut end.output),
+            ];
+            assert_eq!(refused, [Err(SendError::Closing); 5]);
+            assert_eq!(end.sent(), sent);
+        }
+        log.proved("WS-6-01", role);
+    }
+}
+
+fn order(log: &mut Log) {
+    // REQ: WS-6-02
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        end.connection.chunk(Chunk { data: Message::Text("a"), end: false }, &mut end.output).unwrap();
+        let refused = [
+            end.connection.text("x", &mut end.output),
+            end.connection.prepared(&Prepared::text("x"), &mut end.output),
+            end.connection.chunk(Chunk { data: Message::Binary(b"x"), end: true }, &mut end.output),
+        ];
+        assert_eq!(refused, [Err(SendError::MessageInProgress); 3], "the first message has no FIN yet");
+        end.connection.ping(b"p", &mut end.output).unwrap();
+        end.gets(&hex!("89 01 71"));
+        end.connection.chunk(Chunk { data: Message::Text("b"), end: false }, &mut end.output).unwrap();
+        end.connection.chunk(Chunk { data: Message::Text(""), end: true }, &mut end.output).unwrap();
+        end.connection.binary(b"c", &mut end.output).unwrap();
+        end.connection.message(Message::Text("d"), &mut end.output).unwrap();
+        let expected = hex!("01 01 61 89 01 70 8a 01 71 00 01 62 80 00 82 01 63 81 01 64");
+        assert_eq!(end.sent(), expected);
+        log.proved("WS-6-02", role);
+    }
+
+    // REQ: WS-6-03
+    row_both(log, "WS-6-03", &hex!("81 01 61 82 01 62"), events([text("a"), binary(b"b")]));
+    let wire = hex!("01 01 61 80 01 62 02 01 63 80 00 81 00");
+    row_both(log, "WS-6-03", &wire, events([text("ab"), binary(b"c"), text("")]));
+}
+
+fn half_written(log: &mut Log) {
+    // REQ: WS-6-04
+    for role in ROLES {
+        let mut end = Endpoint::new(role);
+        let mut wire = Vec::new();
+        let mut sent = Vec::new();
+        for i in 0..600_u32 {
+            // The transport takes a single byte; then a message, a Ping of the peer, a Ping of our own.
+            match i {
+                0 | 20 | 40 => {
+                    end.connection.text("Hello", &mut end.output).unwrap();
+                    sent.extend_from_slice(&hex!("81 05 48 65 6c 6c 6f"));
+                }
+                5 | 21 | 47 | 48 => {
+                    assert_eq!(end.gets(&hex!("89 02 70 71")), [ping(b"pq")]);
+                    sent.extend_from_slice(&hex!("8a 02 70 71"));
+                }
+                6 | 23 | 60 => {
+                    end.connection.ping(b"x", &mut end.output).unwrap();
+                    sent.extend_from_slice(&hex!("89 01 78"));
+                }
+                70 => {
+                    end.close(Some((1000, ""))).unwrap();
+                    sent.extend_from_slice(&hex!("88 02 03 e8"));
+                }
+                _ => {}
+            }
+            if let Some(byte) = end.output.first() {
+                wire.push(*byte);
+                end.connection.wrote(1, &mut end.output);
+            }
+        }
+        assert!(end.output.is_empty());
+        assert_eq!(unmasked(role, &wire), sent, "whole frames, in order");
+
+        // The peer reads the same, byte by byte.
+        let mut peer = Endpoint::new(if role == Role::Client { Role::Server } else { Role::Client });
+        let told: Vec<Told> = wire.iter().flat_map(|byte| peer.reads(&[*byte])).collect();
+        assert_eq!(told.iter().filter(|told| **told == text("Hello")).count(), 3);
+        assert_eq!(told.len(), 11);
+        assert_eq!(peer.error, None);
+        log.proved("WS-6-04", role);
+    }
+}
