@@ -151,7 +151,7 @@ const LENGTHS: [(usize, &[u8]); 6] = [
 fn lengths(log: &mut Log) {
     // REQ: WS-5.2-04
     for (len, header) in LENGTHS {
-        let payload: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        let payload: Vec<u8> = (0..251).cycle().take(len).collect();
         let wire = [header, &payload].concat();
         row_both(log, "WS-5.2-04", &wire, events([binary(&payload)]));
         for role in ROLES {

@@ -82,14 +82,6 @@ impl Log {
         }
     }
 
-    /// The row `id` held for both roles.
-    #[track_caller]
-    pub(crate) fn proved_both(&mut self, id: &str) {
-        for role in ROLES {
-            self.proved(id, role);
-        }
-    }
-
     /// The rows that `demanded` chooses and that were not executed for each of their roles.
     pub(crate) fn missing(&self, demanded: impl Fn(&str, &Row) -> bool) -> Vec<(&'static str, Vec<Role>)> {
         let rows = self.rows.iter().filter(|(id, row)| demanded(id, row));
