@@ -23,7 +23,20 @@ const OUT_OF_SCOPE: [(&str, &str); 1] =
     [("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`")];
 
 /// Rows in which the RFC leaves the choice to us, and a default of ours chooses.
-const CHOSEN: [&str; 13] = [
+const CHOSEN: [&str; 26] = [
+    "WS-3-10",
+    "WS-4.1-12",
+    "WS-4.1R-03",
+    "WS-4.1R-12",
+    "WS-4.1R-15",
+    "WS-4.2.1-07",
+    "WS-4.2.1-09",
+    "WS-4.2.1-10",
+    "WS-4.2.1-12",
+    "WS-4.2.1-17",
+    "WS-4.2.2-10",
+    "WS-4.2.2-11",
+    "WS-9.1-10",
     "WS-5.5.2-03",
     "WS-5.5.3-02",
     "WS-7.1-08",
@@ -40,7 +53,7 @@ const CHOSEN: [&str; 13] = [
 ];
 
 /// The groups whose rows are all here.
-const GROUPS: &str = "GHIJKL";
+const GROUPS: &str = "ACDEFGHIJKL";
 
 fn rows(log: &mut Log) {
     handshake::rows(log);
