@@ -200,10 +200,10 @@ impl<D: Delivery> Connection<D> {
         self.link.wrote(n, output);
     }
 
-    /// The transport has ended, or failed: no more bytes come.
-    pub fn disconnected(&mut self) {
+    /// The transport has ended, or failed: no more bytes come, and what is left of `output` goes nowhere.
+    pub fn disconnected(&mut self, output: &BytesMut) {
         self.inbound.stop();
-        self.link.disconnected();
+        self.link.disconnected(!output.is_empty());
     }
 
     /// What is to be done with the transport now.
@@ -216,13 +216,13 @@ impl<D: Delivery> Connection<D> {
     /// Ask once a batch, after what could be written has been.
     #[must_use]
     pub fn wants_time(&self, output: &BytesMut) -> bool {
-        self.link.wants_time(self.inbound.inside(), !output.is_empty())
+        self.link.wants_time(Some(self.inbound.inside()), !output.is_empty())
     }
 
     /// Sets the deadlines, counting from `now`: the time since an origin of the caller's choice, the same in
     /// every call.
     pub fn arm(&mut self, now: Duration, output: &BytesMut) {
-        self.link.arm(now, self.inbound.inside(), !output.is_empty());
+        self.link.arm(now, Some(self.inbound.inside()), !output.is_empty());
         self.inbound.clear_activity();
     }
 

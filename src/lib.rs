@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod close;
 pub mod config;
 pub mod connection;

@@ -105,6 +105,8 @@ pub(crate) struct Link {
     received: Option<CloseCode>,
     begun: Option<(Initiator, Cause)>,
     transport: Transport,
+    /// Whether output was left when the transport ended: our Close, at the least.
+    lost: bool,
     /// Whether the transport took bytes since the last look at the clock.
     wrote: bool,
     /// The one Pong that waits outside the output.
@@ -122,6 +124,7 @@ impl Link {
             received: None,
             begun: None,
             transport: Transport::Open,
+            lost: false,
             wrote: false,
             waiting: None,
             gate: 0,
@@ -165,9 +168,10 @@ impl Link {
         }
     }
 
-    /// The transport has ended, or failed.
-    pub(crate) fn disconnected(&mut self) {
+    /// The transport has ended, or failed, with output `unsent` or without.
+    pub(crate) fn disconnected(&mut self, unsent: bool) {
         self.begin_end(Initiator::Remote, Cause::Disconnected);
+        self.lost |= unsent;
         self.close_transport();
     }
 
@@ -199,6 +203,14 @@ impl Link {
 
     pub(crate) fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
         self.outbound.begin(message, output)
+    }
+
+    pub(crate) fn begin_prepared<'p>(
+        &mut self,
+        prepared: &'p Prepared,
+        output: &BytesMut,
+    ) -> Result<Option<&'p [u8]>, SendError> {
+        self.outbound.begin_prepared(prepared, output)
     }
 
     pub(crate) fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
@@ -237,11 +249,11 @@ impl Link {
 
     // ---- time
 
-    pub(crate) fn wants_time(&self, inbound: Inside, unsent: bool) -> bool {
+    pub(crate) fn wants_time(&self, inbound: Option<Inside>, unsent: bool) -> bool {
         self.timers.want_time(self.situation(inbound, unsent), self.outbound.config())
     }
 
-    pub(crate) fn arm(&mut self, now: Duration, inbound: Inside, unsent: bool) {
+    pub(crate) fn arm(&mut self, now: Duration, inbound: Option<Inside>, unsent: bool) {
         let situation = self.situation(inbound, unsent);
         self.timers.arm(now, situation, self.outbound.config());
         self.wrote = false;
@@ -277,7 +289,7 @@ impl Link {
 
     pub(crate) fn end(&self) -> Option<End> {
         let (by, cause) = self.begun?;
-        let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close;
+        let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close && !self.lost;
         Some(End { sent: self.sent, received: self.received, by, clean, cause })
     }
 
@@ -289,15 +301,14 @@ impl Link {
         self.outbound.role()
     }
 
-    fn situation(&self, Inside { activity, message_in_progress }: Inside, unsent: bool) -> Situation {
+    /// `inbound` is what the receiving machine knows, where the caller holds it.
+    fn situation(&self, inbound: Option<Inside>, unsent: bool) -> Situation {
         Situation {
             open: self.transport == Transport::Open && self.sent.is_none(),
             closing: self.transport != Transport::Closed && (self.sent.is_some() || self.transport != Transport::Open),
             unsent: unsent && self.transport != Transport::Closed,
             wrote: self.wrote,
-            message_in_progress,
-            message_progress: activity.progress,
-            received: activity.received,
+            inbound,
         }
     }
 

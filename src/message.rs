@@ -212,7 +212,13 @@ impl<'a> From<Message<'a>> for Event<'a> {
 }
 
 /// How messages are handed out: [`Messages`] or [`Chunks`]. Fixed when the connection is made.
-pub trait Delivery: sealed::Delivery {}
+pub trait Delivery: sealed::Delivery {
+    /// What an adapter hands out: [`Message`] or [`Chunk`].
+    type Item<'a>;
+
+    #[doc(hidden)]
+    fn item(data: Message<'_>, end: bool) -> Self::Item<'_>;
+}
 
 /// Messages are handed out whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -229,8 +235,23 @@ pub struct Chunks {
     pub max_fragments: u32,
 }
 
-impl Delivery for Messages {}
-impl Delivery for Chunks {}
+impl Delivery for Messages {
+    type Item<'a> = Message<'a>;
+
+    #[inline]
+    fn item(data: Message<'_>, _: bool) -> Message<'_> {
+        data
+    }
+}
+
+impl Delivery for Chunks {
+    type Item<'a> = Chunk<'a>;
+
+    #[inline]
+    fn item(data: Message<'_>, end: bool) -> Chunk<'_> {
+        Chunk { data, end }
+    }
+}
 
 mod sealed {
     use crate::config::Config;

@@ -238,6 +238,17 @@ impl Outbound {
         Ok(Some(Header::new(message.opcode(), len as u64).encode()))
     }
 
+    /// The whole frame of a prepared message, which the caller sends itself right behind `output`; `None` where its
+    /// payload has to be masked.
+    pub(crate) fn begin_prepared<'p>(
+        &mut self,
+        prepared: &'p Prepared,
+        output: &BytesMut,
+    ) -> Result<Option<&'p [u8]>, SendError> {
+        self.ready(output)?;
+        Ok(if self.keys.is_none() { Some(&prepared.frame) } else { None })
+    }
+
     /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
     /// the duty to answer only when the peer's Close has been received).
     pub(crate) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::Config;
+use crate::inbound::Inside;
 
 /// A deadline that ended the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,11 +51,8 @@ pub(crate) struct Situation {
     pub(crate) unsent: bool,
     /// Of them, some were written since the last look at the clock.
     pub(crate) wrote: bool,
-    pub(crate) message_in_progress: bool,
-    /// It brought a payload byte since the last look at the clock.
-    pub(crate) message_progress: bool,
-    /// Any byte arrived since the last look at the clock.
-    pub(crate) received: bool,
+    /// What the receiving machine knows, where it could be asked.
+    pub(crate) inbound: Option<Inside>,
 }
 
 #[derive(Debug, Default)]
@@ -121,14 +119,18 @@ impl Timers {
 
     /// What `slot` is to do: no deadline, keep the one it has, or count from now.
     fn wish(slot: Slot, now: Situation, config: &Config) -> Wish {
-        let (wanted, moved, timeout) = match slot {
-            Slot::Close => (now.closing, false, config.close_timeout),
-            Slot::Write => (now.unsent, now.wrote, config.write_timeout),
-            Slot::Message => (now.open && now.message_in_progress, now.message_progress, config.message_timeout),
-            Slot::Idle => (now.open, now.received, config.idle_timeout),
-            Slot::Ping => (now.open, false, config.ping_interval),
+        let (wanted, moved, timeout) = match (slot, now.inbound) {
+            (Slot::Close, _) => (now.closing, false, config.close_timeout),
+            (Slot::Write, _) => (now.unsent, now.wrote, config.write_timeout),
+            (Slot::Ping, _) => (now.open, false, config.ping_interval),
             // Armed when the ping goes out.
-            Slot::Pong => return if now.open { Wish::Keep } else { Wish::Off },
+            (Slot::Pong, _) if now.open => return Wish::Keep,
+            (Slot::Message, Some(inside)) => {
+                (now.open && inside.message_in_progress, inside.activity.progress, config.message_timeout)
+            }
+            (Slot::Idle, Some(inside)) => (now.open, inside.activity.received, config.idle_timeout),
+            (Slot::Message | Slot::Idle, None) if now.open => return Wish::Keep,
+            (Slot::Message | Slot::Idle | Slot::Pong, _) => return Wish::Off,
         };
         match timeout {
             Some(timeout) if wanted => Wish::On { timeout, moved },

@@ -81,7 +81,9 @@ impl Validator {
             }
             let rest = &piece[error.valid_up_to()..];
             self.bytes[..rest.len()].copy_from_slice(rest);
-            self.len = rest.len() as u8;
+            for _ in rest {
+                self.len += 1;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Group J: closing (RFC 6455 sections 5.5.1 and 7), and the registry of close codes.
 
+use bytes::BytesMut;
 use std::time::Duration;
 
 use bowsprit::{
@@ -36,7 +37,7 @@ fn the_frame(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::new(role);
         end.gets(&hex!("88 00"));
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         assert_eq!(end.connection.end().unwrap().code(), CloseCode::NO_STATUS);
     }
 
@@ -127,7 +128,7 @@ fn the_handshake(log: &mut Log) {
     assert_eq!(server.connection.transport(), Transport::Open, "the client's Close is still to come");
     server.gets(&hex!("88 02 03 e8"));
     assert_eq!(server.connection.transport(), Transport::Shutdown);
-    server.connection.disconnected();
+    server.connection.disconnected(&BytesMut::new());
     assert_eq!(server.connection.transport(), Transport::Closed);
     log.proved("WS-5.5.1-06", Role::Server);
 
@@ -140,7 +141,7 @@ fn the_handshake(log: &mut Log) {
         client
     };
     let mut client = closed();
-    client.connection.disconnected();
+    client.connection.disconnected(&BytesMut::new());
     assert_eq!(client.connection.transport(), Transport::Closed);
     assert!(client.connection.end().unwrap().clean);
     let mut client = closed();
@@ -159,7 +160,7 @@ fn the_handshake(log: &mut Log) {
     assert_eq!(server.reads(&to_server), [Told::Close(Some((1000, "client".to_owned())))]);
     for end in [&mut client, &mut server] {
         assert_eq!(end.sent(), [], "no second Close");
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         assert!(end.connection.end().unwrap().clean);
         log.proved("WS-5.5.1-08", end.role);
     }
@@ -188,7 +189,7 @@ fn how_it_ends(log: &mut Log) {
         end.close(Some((1000, ""))).unwrap();
         assert_eq!(end.connection.text("", &mut end.output), Err(SendError::Closing), "closing: we sent a Close");
         end.gets(&hex!("88 02 03 e9"));
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.code().0, ended.by), (true, 1001, Initiator::Local));
         assert_eq!(ended.cause, Cause::Close);
@@ -197,7 +198,7 @@ fn how_it_ends(log: &mut Log) {
         end.gets(&hex!("88 02 03 e9"));
         assert_eq!(end.connection.text("", &mut end.output), Err(SendError::Closing), "closing: we got a Close");
         end.sent();
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.code().0, ended.by), (true, 1001, Initiator::Remote));
         assert_eq!(ended.cause, Cause::Close);
@@ -205,7 +206,7 @@ fn how_it_ends(log: &mut Log) {
         let mut end = Endpoint::new(role);
         end.close(Some((1000, ""))).unwrap();
         end.sent();
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.code().0, ended.by), (false, 1006, Initiator::Local), "only one Close");
         log.proved("WS-7.1-02", role);
@@ -218,7 +219,7 @@ fn how_it_ends(log: &mut Log) {
             }
             end.gets(theirs);
             end.sent();
-            end.connection.disconnected();
+            end.connection.disconnected(&BytesMut::new());
             end.connection.end().unwrap().code().0
         };
         assert_eq!(code(Some(Some((1000, ""))), &hex!("88 02 03 e9")), 1001);
@@ -231,7 +232,7 @@ fn how_it_ends(log: &mut Log) {
         assert_eq!(code(Some(Some((1000, ""))), &[]), 1006);
         let mut end = Endpoint::new(role);
         end.gets(&hex!("83 00"));
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.code().0, ended.clean), (1006, false));
         assert_eq!(ended.sent, Some(CloseCode::PROTOCOL_ERROR), "the code that we sent");
@@ -244,7 +245,7 @@ fn how_it_ends(log: &mut Log) {
             let mut end = Endpoint::new(role);
             let whole = if frames.len() == 6 { vec![text("a")] } else { vec![] };
             assert_eq!(end.gets(frames), whole, "a partial message is never delivered");
-            end.connection.disconnected();
+            end.connection.disconnected(&BytesMut::new());
             let ended = end.connection.end().unwrap();
             assert_eq!((ended.code().0, ended.clean, ended.cause), (1006, false, Cause::Disconnected));
             assert_eq!(end.gets(&hex!("80 00")), [], "nor later");
@@ -258,7 +259,7 @@ fn how_it_ends(log: &mut Log) {
         end.close(None).unwrap();
         end.sent();
         end.gets(&hex!("88 00"));
-        end.connection.disconnected(); // a reset, as the machine sees it
+        end.connection.disconnected(&BytesMut::new()); // a reset, as the machine sees it
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.cause), (true, Cause::Close));
         log.proved("WS-7.1-05", role);
@@ -283,7 +284,7 @@ fn after_the_end(log: &mut Log) {
         assert_eq!(end.close(None), Err(SendError::Closing));
         end.gets(&hex!("88 02 03 e8"));
         assert_eq!(end.sent(), hex!("88 02 03 ea"), "one Close and nothing else");
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         let ended = end.connection.end().unwrap();
         assert!(ended.received.is_none(), "not even the Close that answers ours");
         assert!(!ended.clean);
@@ -303,7 +304,7 @@ fn after_the_end(log: &mut Log) {
         end.close(None).unwrap();
         end.reads(&[&from_peer(role, &hex!("88 00"))[..], &hex!("ff ff ff ff")].concat());
         assert_eq!(end.sent(), hex!("88 00"));
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         assert!(end.connection.end().unwrap().clean);
     }
 
@@ -315,7 +316,7 @@ fn after_the_end(log: &mut Log) {
             end.gets(b"\x81\x01a\x81\x01b\x81\x01c\x88\x00"),
             [text("a"), text("b"), text("c"), Told::Close(None)]
         );
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         assert!(end.connection.end().unwrap().clean);
         assert_eq!(end.sent(), hex!("88 02 03 e8"));
 
@@ -325,7 +326,7 @@ fn after_the_end(log: &mut Log) {
         assert_eq!(end.error, Some(ProtocolError::UnknownOpCode(3)), "frames are still checked");
         assert_eq!(end.sent(), hex!("88 02 03 e8"), "our Close was sent: no second one");
         assert_eq!(end.connection.transport(), Transport::Shutdown);
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         assert!(!end.connection.end().unwrap().clean);
         log.proved("WS-7.1-08", role);
     }

@@ -138,7 +138,7 @@ fn failing(log: &mut Log) {
         assert_eq!(end.connection.transport(), Transport::Shutdown, "flush first, then shut down");
         assert_eq!(end.sent(), b"\x81\x06queued\x88\x02\x03\xea", "the peer learns why, behind what was queued");
         assert_eq!(end.connection.transport(), Transport::Shutdown);
-        end.connection.disconnected();
+        end.connection.disconnected(&BytesMut::new());
         assert_eq!(end.connection.transport(), Transport::Closed);
         log.proved("WS-10-08", role);
     }

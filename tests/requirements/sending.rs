@@ -1,6 +1,7 @@
 //! Group L: sending and receiving (RFC 6455 section 6).
 
 use bowsprit::{Chunk, Message, Prepared, Role, SendError};
+use bytes::BytesMut;
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -21,7 +22,7 @@ fn only_while_open(log: &mut Log) {
             (|end| end.close(None).unwrap(), &hex!("88 00")),
             (|end| assert_eq!(end.gets(&hex!("88 00")), [Told::Close(None)]), &hex!("88 00")),
             (|end| assert_eq!(end.gets(&hex!("83 00")), []), &hex!("88 02 03 ea")),
-            (|end| end.connection.disconnected(), &[]),
+            (|end| end.connection.disconnected(&BytesMut::new()), &[]),
         ];
         for (ends, sent) in ends {
             let mut end = Endpoint::new(role);

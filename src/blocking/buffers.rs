@@ -1,0 +1,143 @@
+//! Buffers that belong to the thread, not to the connection.
+//!
+//! A connection holds a block only while it has bytes to hand out, an output buffer only while it has bytes to send.
+//! What waits for its peer holds neither.
+
+use std::cell::RefCell;
+use std::vec::Vec;
+
+use bytes::BytesMut;
+
+/// The size of a thread's block, and the most that is read at once into it.
+const BLOCK: usize = 64 << 10;
+
+/// An incomplete frame of at most this many bytes moves out of the block into a buffer of its own.
+const SMALL: usize = 4 << 10;
+
+/// Spare buffers that a thread keeps.
+const SPARE: usize = 4;
+
+std::thread_local! {
+    static BLOCKS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static OUTPUTS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was read and not consumed.
+///
+/// ```text
+///   block:  | consumed | unread | room to read into, initialised once |
+///           0        start     end                              block.len()
+/// ```
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    block: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    /// Holds `bytes`, which arrived before.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self { block: bytes.into(), start: 0, end: bytes.len() }
+    }
+
+    /// The bytes that were read up to now, and where the unread ones start.
+    pub(super) fn cursor(&mut self) -> (&mut [u8], &mut usize) {
+        (&mut self.block[..self.end], &mut self.start)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.block[..self.end]
+    }
+
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.block[self.start..self.end]
+    }
+
+    /// Room to read into. Whoever reads `n` bytes into it says so to [`filled`](Self::filled).
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.block.len() < BLOCK {
+            let small = std::mem::replace(&mut self.block, take_block());
+            let unread = self.end - self.start;
+            self.block[..unread].copy_from_slice(&small[self.start..self.end]);
+            (self.start, self.end) = (0, unread);
+        } else if self.end - self.start < SMALL || self.end == self.block.len() {
+            self.block.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.block.len() {
+            // One frame fills the block: it grows with the bytes received.
+            self.block.resize(2 * self.end, 0);
+        }
+        &mut self.block[self.end..]
+    }
+
+    pub(super) fn filled(&mut self, n: usize) {
+        self.end += n;
+    }
+
+    /// Forgets what was read.
+    pub(super) fn discard(&mut self) {
+        self.start = self.end;
+        self.park();
+    }
+
+    /// Gives the block back, unless the rest in it is large.
+    pub(super) fn park(&mut self) {
+        let unread = self.end - self.start;
+        if unread > SMALL || self.block.len() < BLOCK {
+            return;
+        }
+        let rest = Vec::from(self.unread());
+        let block = std::mem::replace(&mut self.block, rest);
+        (self.start, self.end) = (0, unread);
+        // A block that has grown is freed.
+        if block.len() == BLOCK {
+            give(&BLOCKS, block);
+        }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
+fn take_block() -> Vec<u8> {
+    take(&BLOCKS).unwrap_or_else(|| std::vec![0; BLOCK])
+}
+
+/// Makes sure that `output` has a buffer.
+pub(super) fn take_output(output: &mut BytesMut) {
+    if output.capacity() == 0
+        && let Some(buffer) = take(&OUTPUTS)
+    {
+        *output = buffer;
+    }
+}
+
+/// Gives the buffer of an empty `output` back.
+pub(super) fn park_output(output: &mut BytesMut) {
+    if output.is_empty() && output.capacity() > 0 {
+        let mut buffer = std::mem::take(output);
+        // Written bytes left a gap in front, which hides how large it is. One that has grown is freed.
+        if !buffer.try_reclaim(BLOCK) || buffer.capacity() <= 2 * BLOCK {
+            give(&OUTPUTS, buffer);
+        }
+    }
+}
+
+fn take<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>) -> Option<T> {
+    // A thread that is ending has no pool any more.
+    pool.try_with(|pool| pool.borrow_mut().pop()).ok().flatten()
+}
+
+fn give<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, buffer: T) {
+    let _ = pool.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < SPARE {
+            pool.push(buffer);
+        }
+    });
+}

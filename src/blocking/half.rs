@@ -1,0 +1,130 @@
+//! One end's access to the sending side: its own, or shared with the other half under a lock.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::clock;
+use super::transport::{Interest, Ready, Transport};
+use super::writer::Writer;
+use crate::error::{Error, SendError};
+use crate::inbound::Inside;
+
+/// Who may reach the sending side, and has a handle to the socket to wait on.
+pub(super) trait Half {
+    type Socket: Transport;
+
+    /// The sending side, for work that never blocks.
+    fn with<R>(&mut self, work: impl FnOnce(&mut Writer<Self::Socket>) -> R) -> R;
+
+    /// The socket, for work that may.
+    fn socket(&mut self) -> &mut Self::Socket;
+
+    /// The longest wait until the deadlines are looked at again, for the other half may have set one.
+    fn patience(&self) -> Option<Duration>;
+}
+
+impl<S: Transport> Half for Writer<S> {
+    type Socket = S;
+
+    #[inline]
+    fn with<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        work(self)
+    }
+
+    fn socket(&mut self) -> &mut S {
+        &mut self.socket
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// A half of a split connection: a handle of its own, and the sending side shared with the other.
+#[derive(Debug)]
+pub(super) struct Shared<S> {
+    pub(super) socket: S,
+    pub(super) writer: Arc<Mutex<Writer<S>>>,
+    /// [`Config::close_timeout`](crate::Config::close_timeout): a Close from the other half is due no sooner.
+    pub(super) patience: Option<Duration>,
+}
+
+impl<S: Transport> Half for Shared<S> {
+    type Socket = S;
+
+    fn with<R>(&mut self, work: impl FnOnce(&mut Writer<S>) -> R) -> R {
+        // A panic of the other half leaves whole frames behind: nothing is half done between two calls.
+        work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn socket(&mut self) -> &mut S {
+        &mut self.socket
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+}
+
+/// Queues with `feed`; while there is no room, writes.
+#[inline]
+pub(super) fn with_room<H: Half>(
+    half: &mut H,
+    mut feed: impl FnMut(&mut Writer<H::Socket>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    loop {
+        match half.with(&mut feed) {
+            Err(Error::Send(SendError::Full)) => flush(half)?,
+            done => return done,
+        }
+    }
+}
+
+/// Writes all that is queued, waiting for room at most as long as the deadlines allow.
+pub(super) fn flush<H: Half>(half: &mut H) -> Result<(), Error> {
+    while !half.with(Writer::try_flush)? {
+        wait(half, Interest { read: false, write: true }, None)?;
+    }
+    Ok(())
+}
+
+/// Waits for the socket, or until the next deadline, which it handles. `inside` is what the reader knows.
+pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Inside>) -> Result<Ready, Error> {
+    let deadline = half.with(|writer| writer.arm(inside));
+    if deadline == Some(Duration::ZERO) {
+        half.with(Writer::expire)?;
+        return Ok(Ready::default());
+    }
+    let timeout = [deadline, half.patience()].into_iter().flatten().min();
+    if timeout.is_none() && !interest.write {
+        // The read itself may wait as long as it likes.
+        return Ok(Ready { read: true, write: false });
+    }
+    half.socket().wait(interest, timeout).map_err(|error| half.with(|writer| writer.broken(error)))
+}
+
+impl<S: Transport> Writer<S> {
+    /// Sets the deadlines. The time until the next one.
+    pub(super) fn arm(&mut self, inside: Option<Inside>) -> Option<Duration> {
+        let unsent = !self.output.is_empty();
+        let mut now = None;
+        if self.link.wants_time(inside, unsent) {
+            self.link.arm(*now.insert(clock::now()), inside, unsent);
+        }
+        let deadline = self.link.poll_timeout()?;
+        Some(deadline.saturating_sub(now.unwrap_or_else(clock::now)))
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when a deadline ended the connection.
+    fn expire(&mut self) -> Result<(), Error> {
+        match self.link.handle_timeout(clock::now(), &mut self.output) {
+            Some(timeout) => Err(io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()),
+            None => Ok(()),
+        }
+    }
+}

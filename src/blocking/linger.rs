@@ -1,0 +1,46 @@
+//! The end of a transport.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use super::buffers::Input;
+use super::clock;
+use super::transport::{Interest, Transport};
+
+/// Writes `output`, shuts the writing side down if told to, then reads and discards until the peer ends the stream, or
+/// until `deadline`. Closing at once would send a reset for input that nobody read, and with it destroy what is still
+/// on its way to the peer. Whether all of `output` was written.
+pub(super) fn linger<S: Transport>(
+    socket: &mut S,
+    mut output: &[u8],
+    mut shut_down: bool,
+    deadline: Option<Duration>,
+) -> bool {
+    let mut input = Input::default();
+    loop {
+        while !output.is_empty() {
+            match socket.try_write(&[IoSlice::new(output)]) {
+                Ok(n) if n > 0 => output = &output[n..],
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                _ => return false,
+            }
+        }
+        if output.is_empty() && std::mem::take(&mut shut_down) && socket.shutdown_write().is_err() {
+            return true;
+        }
+        let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
+        if timeout == Some(Duration::ZERO) {
+            return output.is_empty();
+        }
+        let interest = Interest { read: true, write: !output.is_empty() };
+        match socket.wait(interest, timeout) {
+            Ok(ready) if ready.read => match socket.read(input.room()) {
+                Ok(n) if n > 0 => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                _ => return output.is_empty(),
+            },
+            Ok(_) => {}
+            Err(_) => return output.is_empty(),
+        }
+    }
+}

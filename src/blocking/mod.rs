@@ -1,0 +1,59 @@
+//! Threads and `std::net`: the blocking adapter.
+//!
+//! It holds no rule of the protocol. It reads into the machine, writes what the machine appends, and keeps the
+//! deadlines that the machine asks for.
+//!
+//! ```no_run
+//! use bowsprit::blocking;
+//!
+//! let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
+//! for stream in listener.incoming() {
+//!     let mut ws = blocking::accept(stream?)?;
+//!     std::thread::spawn(move || -> Result<(), bowsprit::Error> {
+//!         while let Some((message, out)) = ws.next()? {
+//!             out.feed(message)?;
+//!         }
+//!         Ok(())
+//!     });
+//! }
+//! # Ok::<(), bowsprit::Error>(())
+//! ```
+//!
+//! # When do bytes leave?
+//!
+//! `send` has handed its bytes to the socket when it returns. `feed` queues: what is queued leaves before the adapter
+//! reads from the socket again, when the queue reaches its bound, or on `flush`. So the loop above writes once a batch.
+//! A handler that waits for anything else after `feed` calls `flush` first.
+//!
+//! # How it ends
+//!
+//! `next` gives `None` once both sides have sent their Close, and an error when anything went wrong; `end()` tells.
+//! Before either, it has written what was left, shut down the writing side, and read until the peer ended the stream
+//! or [`Config::close_timeout`](crate::Config::close_timeout) was over: closing a socket with unread input destroys
+//! what is on its way to the peer.
+//!
+//! # Deadlines and threads
+//!
+//! A [`Transport`] can be written without waiting and waited for with a limit: deadlines are kept, and a peer that does
+//! not read cannot keep this end from reading. One that is also [`Duplicate`] can be [`split`](WebSocket::split), for
+//! one thread that reads and another that writes. `TcpStream` and `UnixStream` are both. Any other `Read + Write` goes
+//! into [`Plain`], which has neither.
+
+mod buffers;
+mod clock;
+mod half;
+mod linger;
+mod open;
+mod reading;
+mod split;
+mod transport;
+mod websocket;
+mod writer;
+
+pub use open::{Incoming, accept, accept_with, connect_on, receive_request};
+#[cfg(unix)]
+pub use open::{connect, connect_with};
+pub use split::{WebSocketReader, WebSocketWriter};
+pub use transport::{Duplicate, Interest, Plain, Ready, Transport};
+pub use websocket::{Parts, WebSocket};
+pub use writer::Writer;

@@ -1,0 +1,148 @@
+//! The receiving side, over whichever half it has.
+
+use std::io::{self, Read};
+
+use super::buffers::{self, Input};
+use super::half::{self, Half};
+use super::linger::linger;
+use super::transport::Interest;
+use crate::error::Error;
+use crate::inbound::{Found, Inbound, Place};
+use crate::link::Transport;
+use crate::message::{Delivery, Messages, OwnedMessage};
+
+#[derive(Debug)]
+pub(super) struct Reading<H, D> {
+    pub(super) half: H,
+    pub(super) inbound: Inbound<D>,
+    pub(super) input: Input,
+}
+
+/// Data that was found: where it lies, borrowing nothing.
+pub(super) type Data = (bool, bool, Place);
+
+impl<H: Half, D: Delivery> Reading<H, D> {
+    /// The next data; `None` once the connection has ended with a Close from each side.
+    #[inline]
+    pub(super) fn find(&mut self) -> Result<Option<Data>, Error> {
+        loop {
+            let (input, at) = self.input.cursor();
+            match self.inbound.find(input, at) {
+                Ok(Some(Found::Data { text, end, place })) => return Ok(Some((text, end, place))),
+                Ok(Some(control)) => self.half.with(|writer| {
+                    buffers::take_output(&mut writer.output);
+                    control.tell(&mut writer.link, input, &mut writer.output);
+                }),
+                Ok(None) => {
+                    if !self.fill()? {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => {
+                    self.half.with(|writer| {
+                        buffers::take_output(&mut writer.output);
+                        writer.link.fail(error, &mut writer.output);
+                    });
+                    self.finish();
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    pub(super) fn lend(&self, (text, end, place): Data) -> D::Item<'_> {
+        D::item(self.inbound.data(text, place, self.input.bytes()), end)
+    }
+
+    pub(super) fn take(&mut self, (text, _, place): Data) -> OwnedMessage {
+        self.inbound.take(text, place, self.input.bytes())
+    }
+
+    /// Writes what is queued as far as it goes, then reads, whether or not it all went: two peers that each wait for
+    /// the other to read would wait for ever. False at the end of the connection.
+    #[cold]
+    fn fill(&mut self) -> Result<bool, Error> {
+        if !self.is_open() {
+            self.finish();
+            return Ok(false);
+        }
+        self.inbound.shrink();
+        let filled = self.read();
+        if let Err(Error::Io(error)) = &filled
+            && is_pause(error)
+            && self.is_open()
+        {
+            self.input.park();
+        } else if filled.is_err() {
+            self.finish();
+        }
+        filled.map(|()| true)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.half.with(|writer| writer.link.transport()) == Transport::Open
+    }
+
+    fn read(&mut self) -> Result<(), Error> {
+        loop {
+            let flushed = self.half.with(|writer| {
+                let flushed = writer.try_flush()?;
+                buffers::park_output(&mut writer.output);
+                Ok::<_, Error>(flushed)
+            })?;
+            let ready =
+                half::wait(&mut self.half, Interest { read: true, write: !flushed }, Some(self.inbound.inside()));
+            self.inbound.clear_activity();
+            if !ready?.read {
+                continue;
+            }
+            match self.half.socket().read(self.input.room()) {
+                Ok(0) => {
+                    self.half.with(|writer| writer.link.disconnected(false));
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close").into());
+                }
+                Ok(n) => {
+                    self.input.filled(n);
+                    self.inbound.note_received(true);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_pause(&error) => return Err(error.into()),
+                Err(error) => return Err(self.half.with(|writer| writer.broken(error))),
+            }
+        }
+    }
+
+    /// Ends the transport as the machine says, and tells the machine.
+    fn finish(&mut self) {
+        self.inbound.stop();
+        self.input.discard();
+        let inside = self.inbound.inside();
+        let (transport, output, deadline) = self.half.with(|writer| {
+            writer.arm(Some(inside));
+            (writer.link.transport(), std::mem::take(&mut writer.output), writer.link.poll_timeout())
+        });
+        let sent = match transport {
+            Transport::Closed => output.is_empty(),
+            Transport::Open | Transport::AwaitEof => linger(self.half.socket(), &output, false, deadline),
+            Transport::Shutdown => linger(self.half.socket(), &output, true, deadline),
+        };
+        self.half.with(|writer| writer.link.disconnected(!sent));
+    }
+}
+
+impl<H: Half> Reading<H, Messages> {
+    pub(super) fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        let Some(data) = self.find()? else { return Ok(None) };
+        let message = self.take(data);
+        if self.input.unread().is_empty() {
+            self.input.park();
+        }
+        Ok(Some(message))
+    }
+}
+
+/// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

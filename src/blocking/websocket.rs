@@ -1,0 +1,215 @@
+//! The connection over one stream, in one thread.
+
+use std::boxed::Box;
+
+use bytes::BytesMut;
+
+use super::buffers::Input;
+
+use super::reading::Reading;
+use super::split::{self, WebSocketReader, WebSocketWriter};
+use super::transport::{Duplicate, Transport};
+use super::writer::Writer;
+use crate::close::Close;
+use crate::connection::Connection;
+use crate::error::{Error, SendError};
+use crate::link::End;
+use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
+use crate::outbound::Prepared;
+use std::time::Duration;
+
+/// An open WebSocket over a blocking stream. [`connect`](super::connect) and [`accept`](super::accept()) make one.
+#[derive(Debug)]
+pub struct WebSocket<S, D: Delivery = Messages> {
+    pub(super) reading: Reading<Writer<S>, D>,
+    pub(super) subprotocol: Option<Box<str>>,
+}
+
+/// What a [`WebSocket`] is made of.
+#[derive(Debug)]
+pub struct Parts<S, D = Messages> {
+    /// The stream, behind the opening handshake.
+    pub socket: S,
+    /// The machine.
+    pub connection: Connection<D>,
+    /// What was read and not consumed.
+    pub input: BytesMut,
+    /// What is to be written.
+    pub output: BytesMut,
+    /// The subprotocol that was agreed on.
+    pub subprotocol: Option<Box<str>>,
+}
+
+impl<S: Transport, D: Delivery> WebSocket<S, D> {
+    /// A connection whose opening handshake somebody else has done.
+    #[must_use]
+    pub fn from_parts(parts: Parts<S, D>) -> Self {
+        let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;
+        let half = Writer { socket, link, output };
+        Self { reading: Reading { half, inbound, input: Input::new(&input) }, subprotocol }
+    }
+
+    /// Takes the connection apart; nothing is lost.
+    #[must_use]
+    pub fn into_parts(self) -> Parts<S, D> {
+        let Reading { half: Writer { socket, link, output }, inbound, input } = self.reading;
+        let input = BytesMut::from(input.unread());
+        Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol: self.subprotocol }
+    }
+
+    /// The next message (or, under [`Chunks`](crate::Chunks), the next piece of one), lent together with the sending
+    /// side; `None` once both sides have sent their Close. Pings and Closes are answered inside.
+    ///
+    /// What is queued is written first, as far as the socket takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] when the peer broke the rules, which it has been told; [`Error::Io`] when the stream ended
+    /// without a Close (`UnexpectedEof`), failed, or a deadline expired (`TimedOut`, its cause in [`end`](Self::end)).
+    /// A `WouldBlock` or `TimedOut` of the stream itself while the connection is open ends nothing: call again.
+    #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
+    #[expect(clippy::type_complexity, reason = "what is lent, spelled out")]
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<(D::Item<'_>, &mut Writer<S>)>, Error> {
+        let Some((text, end, place)) = self.reading.find()? else { return Ok(None) };
+        let Reading { half, inbound, input } = &mut self.reading;
+        Ok(Some((D::item(inbound.data(text, place, input.bytes()), end), half)))
+    }
+
+    /// Sends a message: its bytes have been handed to the socket when this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::send`].
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.reading.half.send(message)
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::feed`].
+    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.reading.half.feed(message)
+    }
+
+    /// Queues a piece of a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::feed_chunk`].
+    pub fn feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
+        self.reading.half.feed_chunk(chunk)
+    }
+
+    /// Sends a message that was encoded before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::send_prepared`].
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        self.reading.half.send_prepared(prepared)
+    }
+
+    /// Writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::flush`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.reading.half.flush()
+    }
+
+    /// Sends a Ping.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.reading.half.ping(payload)
+    }
+
+    /// Sends a Close; [`next`](Self::next) goes on until the peer's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::start_close`].
+    pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
+        self.reading.half.start_close(close)
+    }
+
+    /// Closes the connection: sends a Close unless one is out, discards data until the peer's, and tells how it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a code or a reason that may not be sent; the stream is dropped without a Close then.
+    pub fn close(mut self, close: Option<Close<'_>>) -> Result<End, Error> {
+        match self.start_close(close) {
+            // Closing already; or it failed, and `next` finds out how it ended.
+            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Io(_)) => {}
+            Err(error) => return Err(error),
+        }
+        loop {
+            let next = self.reading.find();
+            if let (Ok(None) | Err(_), Some(end)) = (&next, self.end()) {
+                return Ok(end);
+            }
+            next?;
+        }
+    }
+
+    /// Two halves for two threads: one reads, the other writes, and neither waits for the other. Pings and Closes are
+    /// still answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the stream cannot be duplicated.
+    pub fn split(self) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error>
+    where
+        S: Duplicate,
+    {
+        split::split(self)
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.reading.half.socket
+    }
+
+    /// The stream. Reading from it or writing to it breaks the connection.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.reading.half.socket
+    }
+
+    /// The subprotocol that was agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The last measured time from a Ping to its Pong.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.reading.half.link.latency()
+    }
+
+    /// How the connection is ending or ended; `None` while it is open.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.reading.half.link.end()
+    }
+}
+
+impl<S: Transport> WebSocket<S, Messages> {
+    /// The next message, owned; `None` once both sides have sent their Close.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
+        self.reading.recv()
+    }
+}

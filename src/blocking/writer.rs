@@ -1,0 +1,178 @@
+//! The sending side, which owns the socket.
+
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, BytesMut};
+
+use super::buffers;
+use super::half;
+use super::transport::Transport;
+use crate::close::Close;
+use crate::error::{Error, SendError};
+use crate::link::Link;
+use crate::message::{Chunk, Message};
+use crate::outbound::Prepared;
+
+/// From this many bytes on, an unmasked payload goes out uncopied, in one vectored write behind what is queued.
+const UNCOPIED: usize = 4 << 10;
+
+/// The sending side of a [`WebSocket`](super::WebSocket), lent by [`next`](super::WebSocket::next) together with a
+/// message, so that the answer may borrow from it.
+#[derive(Debug)]
+pub struct Writer<S> {
+    pub(super) socket: S,
+    pub(super) link: Link,
+    pub(super) output: BytesMut,
+}
+
+impl<S: Transport> Writer<S> {
+    /// Sends a message: its bytes have been handed to the socket when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] when the message may not be sent; [`Error::Io`] when the transport fails or takes nothing for
+    /// [`Config::write_timeout`](crate::Config::write_timeout).
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.feed(message)?;
+        self.flush()
+    }
+
+    /// Queues a message. It leaves before the socket is read again, when the queue reaches
+    /// [`Config::max_unsent`](crate::Config::max_unsent), or on [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        half::with_room(self, |writer| writer.try_feed(message))
+    }
+
+    /// Queues a piece of a message; the piece with `end` set ends it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
+        half::with_room(self, |writer| writer.try_feed_chunk(chunk))
+    }
+
+    /// Sends a message that was encoded before.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        half::with_room(self, |writer| writer.try_feed_prepared(prepared))?;
+        self.flush()
+    }
+
+    /// Writes all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] as [`send`](Self::send).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        half::flush(self)
+    }
+
+    /// Sends a Ping of at most 125 bytes; the time to its Pong becomes `latency()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.control(|link, output| link.ping(payload, output))?;
+        self.flush()
+    }
+
+    /// Begins the closing handshake: sends a Close. [`next`](super::WebSocket::next) goes on until the peer's Close.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
+        self.control(|link, output| link.close(close, output))?;
+        self.flush()
+    }
+
+    pub(super) fn try_feed(&mut self, message: Message<'_>) -> Result<(), Error> {
+        buffers::take_output(&mut self.output);
+        if message.as_bytes().len() >= UNCOPIED
+            && let Some(header) = self.link.begin(message, &self.output)?
+        {
+            return self.write_uncopied(&header, message.as_bytes());
+        }
+        Ok(self.link.message(message, &mut self.output)?)
+    }
+
+    pub(super) fn try_feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
+        buffers::take_output(&mut self.output);
+        Ok(self.link.chunk(chunk, &mut self.output)?)
+    }
+
+    pub(super) fn try_feed_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        buffers::take_output(&mut self.output);
+        if prepared.payload().len() >= UNCOPIED
+            && let Some(frame) = self.link.begin_prepared(prepared, &self.output)?
+        {
+            return self.write_uncopied(frame, &[]);
+        }
+        Ok(self.link.prepared(prepared, &mut self.output)?)
+    }
+
+    pub(super) fn control(
+        &mut self,
+        append: impl FnOnce(&mut Link, &mut BytesMut) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        buffers::take_output(&mut self.output);
+        Ok(append(&mut self.link, &mut self.output)?)
+    }
+
+    /// Writes what the transport takes at once. Whether the queue is empty now.
+    pub(super) fn try_flush(&mut self) -> Result<bool, Error> {
+        while !self.output.is_empty() {
+            match self.socket.try_write(&[IoSlice::new(&self.output)]) {
+                Ok(0) => return Err(self.broken(io::ErrorKind::WriteZero.into())),
+                Ok(n) => self.link.wrote(n, &mut self.output),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The transport has failed.
+    pub(super) fn broken(&mut self, error: io::Error) -> Error {
+        self.link.disconnected(!self.output.is_empty());
+        self.output.clear();
+        error.into()
+    }
+
+    /// One vectored write of the queue and what comes behind it; what the transport refuses is queued.
+    fn write_uncopied(&mut self, header: &[u8], payload: &[u8]) -> Result<(), Error> {
+        let written = loop {
+            let parts = [IoSlice::new(&self.output), IoSlice::new(header), IoSlice::new(payload)];
+            match self.socket.try_write(&parts) {
+                Ok(n) => break n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break 0,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken(error)),
+            }
+        };
+        let mut rest = written;
+        let queued = rest.min(self.output.len());
+        self.output.advance(queued);
+        rest -= queued;
+        for part in [header, payload] {
+            let sent = rest.min(part.len());
+            self.output.extend_from_slice(&part[sent..]);
+            rest -= sent;
+        }
+        // Only now, at the end of a frame, may a Pong come in.
+        self.link.wrote_directly(written, &mut self.output);
+        Ok(())
+    }
+}
