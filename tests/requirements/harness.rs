@@ -8,6 +8,9 @@ use bowsprit::Role;
 /// Both ends, for rows that apply to both.
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
+/// The matrix itself.
+pub(crate) const MATRIX: &str = include_str!("../../docs/requirements.md");
+
 /// One row of the matrix.
 pub(crate) struct Row {
     /// The letter of its group.
@@ -52,7 +55,7 @@ impl Log {
     pub(crate) fn new() -> Self {
         let mut rows = BTreeMap::new();
         let mut group = None;
-        for line in include_str!("../../docs/requirements.md").lines() {
+        for line in MATRIX.lines() {
             if let Some(heading) = line.strip_prefix("## ") {
                 // "## G. Base framing and masking"
                 group = heading.split_once(". ").and_then(|(letter, _)| letter.parse().ok());

@@ -1,10 +1,6 @@
-//! Group M: security considerations (RFC 6455 section 10).
+//! Group M: security considerations (RFC 6455 section 10). Those of the handshake stand in `handshake`.
 
-use std::time::Duration;
-
-use bowsprit::handshake::{Uri, client, server};
-use bowsprit::{Chunk, Config, HandshakeError, Message, ProtocolError, Role, SendError, Transport};
-use bytes::BytesMut;
+use bowsprit::{Chunk, Config, Message, ProtocolError, Role, SendError, Transport};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -17,9 +13,6 @@ pub(crate) fn rows(log: &mut Log) {
     memory(log);
     failing(log);
     any_input(log);
-    origins(log);
-    injection(log);
-    after_a_refusal(log);
 }
 
 fn limits(log: &mut Log) {
@@ -168,104 +161,4 @@ fn any_input(log: &mut Log) {
         }
         log.proved("WS-10-11", role);
     }
-}
-
-/// The handshake of RFC 6455 section 1.3 with one more field, whose line ends in CRLF.
-fn request(field: &str) -> server::Request {
-    let head = format!(
-        "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{field}\r\n"
-    );
-    let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
-    handshake.receive(&mut BytesMut::from(&*head)).unwrap().unwrap()
-}
-
-fn origins(log: &mut Log) {
-    // REQ: WS-10-01
-    let mut output = BytesMut::new();
-    let accept = server::Accept::new();
-    for evil in ["http://evil.example", "null", "http://server.example.com.evil.example", "http://example.com"] {
-        let refused = request(&format!("Origin: {evil}\r\n")).accept(&accept, &mut output).unwrap_err();
-        assert_eq!(refused, HandshakeError::Origin);
-        assert_eq!(refused.status(), Some(403));
-        assert!(output.is_empty());
-    }
-    for fine in ["Origin: http://server.example.com\r\n", ""] {
-        assert!(request(fine).accept(&accept, &mut output).is_ok(), "the page's own server, or no browser at all");
-    }
-    log.proved("WS-10-01", Role::Server);
-}
-
-fn injection(log: &mut Log) {
-    // REQ: WS-10-07
-    let start = || client::Request::new("ws://server.example.com/chat".parse().unwrap());
-    for bad in ["b\r\nEvil: 1", "b\nEvil: 1", "b\r", "b\0", "\x7f"] {
-        assert!(start().header("X-A", bad).is_err());
-        assert!(start().header(bad, "b").is_err());
-        assert!(start().subprotocol(bad).is_err());
-        assert!(start().origin(bad).is_err());
-        assert!(format!("ws://server.example.com/{bad}").parse::<Uri>().is_err());
-        assert!(format!("ws://{bad}/").parse::<Uri>().is_err());
-        assert!(server::Accept::new().header("X-A", bad).is_err());
-        assert!(server::Accept::new().header(bad, "b").is_err());
-        let mut output = BytesMut::new();
-        assert!(request("").respond(403, &[("X-A", bad)], b"", &mut output).is_err());
-        assert!(request("").respond(403, &[(bad, "b")], b"", &mut output).is_err());
-        assert!(request("").accept(&server::Accept::new().subprotocol(bad), &mut output).is_err());
-        assert!(output.is_empty());
-    }
-    for owned in ["Host", "upgrade", "Connection", "Sec-WebSocket-Key", "sec-websocket-version", "Content-Length"] {
-        assert!(start().header(owned, "x").is_err());
-        assert!(server::Accept::new().header(owned, "x").is_err());
-    }
-    // A head has the lines that it should have, whatever went into it.
-    let everything =
-        start().header("X-A", "b: c, \"d\"").unwrap().subprotocol("chat").unwrap().origin("http://a").unwrap();
-    let mut output = BytesMut::new();
-    let _ = client::Handshake::start(&everything, [1; 16], Config::default().into(), Duration::ZERO, &mut output);
-    let head = str::from_utf8(&output).unwrap();
-    let names: Vec<_> = head.lines().filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
-    let expected = [
-        "Host",
-        "Upgrade",
-        "Connection",
-        "Sec-WebSocket-Key",
-        "Sec-WebSocket-Version",
-        "Origin",
-        "Sec-WebSocket-Protocol",
-        "X-A",
-    ];
-    assert_eq!(names, expected);
-    assert_eq!(head.lines().count(), 1 + names.len() + 1);
-    log.proved("WS-10-07", Role::Client);
-    log.proved("WS-10-07", Role::Server);
-}
-
-fn after_a_refusal(log: &mut Log) {
-    // REQ: WS-10-10
-    // A server answers and has no connection that could read the frame behind the head.
-    let frame = hex!("81 85 00 00 00 00 48 65 6c 6c 6f");
-    let mut input =
-        BytesMut::from("POST /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
-    input.extend_from_slice(&frame);
-    let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
-    let refused = handshake.receive(&mut input).unwrap_err();
-    assert_eq!(input, frame[..], "nobody has read it");
-    let mut output = BytesMut::new();
-    refused.respond(&mut output);
-    let answer = str::from_utf8(&output).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("\r\nConnection: close\r\n"), "{answer}");
-    log.proved("WS-10-10", Role::Server);
-
-    // What a server sends behind a refusal is a body, never frames.
-    let asked = client::Request::new("ws://h/".parse().unwrap());
-    let mut output = BytesMut::new();
-    let mut handshake =
-        client::Handshake::start(&asked, [1; 16], Config::default().into(), Duration::ZERO, &mut output);
-    let mut input = BytesMut::from("HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\n\x01\x05Hello");
-    let sent = output.len();
-    let Err(HandshakeError::Refused(mut response)) = handshake.receive(&mut input) else { panic!("403 is a refusal") };
-    assert!(response.receive_body(&mut input, 100));
-    assert_eq!((response.body(), &input[..], output.len()), (&b"\x01\x05Hello"[..], &b""[..], sent));
-    log.proved("WS-10-10", Role::Client);
 }
