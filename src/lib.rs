@@ -21,6 +21,7 @@ pub mod mask;
 pub mod message;
 pub mod outbound;
 pub mod role;
+mod steps;
 pub mod timers;
 pub mod utf8;
 

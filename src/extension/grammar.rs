@@ -6,12 +6,13 @@
 //! extension-param = token [ "=" ( token | quoted-string ) ]   ; a quoted value is a token once unescaped
 //! ```
 //!
-//! Spaces and tabs may stand around `;`, `=` and `,` (the RFC 2616 grammar implies it). One pass, and no byte is
-//! looked at more than a fixed number of times. What the names and values mean is the business of each extension.
+//! Spaces and tabs may stand around `;`, `=` and `,` (the RFC 2616 grammar implies it). One pass. What the names and values mean is the business of each extension.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
+
+use crate::steps;
 
 /// One element of the list: an extension's name and its parameters, both in the order of the wire.
 ///
@@ -72,7 +73,7 @@ pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Extens
     if present && extensions.is_empty() { Err(MalformedExtensions) } else { Ok(extensions) }
 }
 
-/// Walks over one line. Every method only ever shortens `rest`, by what it has looked at (but one byte).
+/// Walks over one line: each byte is looked at a fixed number of times, and then left behind.
 struct Cursor<'a> {
     rest: &'a [u8],
 }
@@ -105,59 +106,64 @@ impl<'a> Cursor<'a> {
     }
 
     fn value(&mut self) -> Option<Cow<'a, str>> {
-        if self.eat_exactly(b'"') { self.quoted() } else { self.token().map(Cow::Borrowed) }
-    }
-
-    /// Behind the opening quote; consumes the closing one and the whitespace behind it.
-    fn quoted(&mut self) -> Option<Cow<'a, str>> {
-        let plain = self.rest.iter().position(|&byte| !is_tchar(byte))?;
-        let (token, rest) = self.rest.split_at(plain);
-        self.rest = rest;
-        let mut value = Cow::Borrowed(str::from_utf8(token).ok()?);
+        if !self.eat_exactly(b'"') {
+            return self.token().map(Cow::Borrowed);
+        }
+        let mut value = Cow::Borrowed(self.tchars()?);
         while !self.eat_exactly(b'"') {
             self.eat_exactly(b'\\');
-            let (&byte, rest) = self.rest.split_first()?;
             // RFC 6455 section 9.1: after unescaping, the value MUST conform to the token grammar.
-            if !is_tchar(byte) {
-                return None;
-            }
-            value.to_mut().push(char::from(byte));
-            self.rest = rest;
+            let escaped = self.peek().filter(|&byte| is_tchar(byte))?;
+            value.to_mut().push(char::from(escaped));
+            self.rest = &self.rest[1..];
         }
         self.skip_whitespace();
         if value.is_empty() { None } else { Some(value) }
     }
 
-    /// A token and the whitespace behind it.
+    /// A token and the whitespace around it.
     fn token(&mut self) -> Option<&'a str> {
         self.skip_whitespace();
-        let end = self.rest.iter().position(|&byte| !is_tchar(byte)).unwrap_or(self.rest.len());
-        let (token, rest) = self.rest.split_at(end);
-        self.rest = rest;
+        let token = self.tchars().filter(|token| !token.is_empty());
         self.skip_whitespace();
-        if token.is_empty() { None } else { str::from_utf8(token).ok() }
+        token
     }
 
-    /// A byte, and the whitespace around it.
+    /// A byte and the whitespace around it.
     fn eat(&mut self, byte: u8) -> bool {
         self.skip_whitespace();
         let eaten = self.eat_exactly(byte);
-        if eaten {
-            self.skip_whitespace();
-        }
+        self.skip_whitespace();
         eaten
     }
 
     fn eat_exactly(&mut self, byte: u8) -> bool {
-        let rest = self.rest.strip_prefix(&[byte]);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
+        let eaten = self.peek() == Some(byte);
+        self.rest = &self.rest[usize::from(eaten)..];
+        eaten
+    }
+
+    /// Always some: they are ASCII.
+    fn tchars(&mut self) -> Option<&'a str> {
+        str::from_utf8(self.take_while(is_tchar)).ok()
     }
 
     fn skip_whitespace(&mut self) {
-        while let [b' ' | b'\t', rest @ ..] = self.rest {
-            self.rest = rest;
+        self.take_while(|byte| matches!(byte, b' ' | b'\t'));
+    }
+
+    fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
+        let start = self.rest;
+        while self.peek().is_some_and(&belongs) {
+            self.rest = &self.rest[1..];
         }
+        &start[..start.len() - self.rest.len()]
+    }
+
+    /// The only place that looks at a byte.
+    fn peek(&self) -> Option<u8> {
+        steps::count(1);
+        self.rest.first().copied()
     }
 }
 
@@ -169,4 +175,23 @@ pub fn is_token(bytes: &[u8]) -> bool {
 
 const fn is_tchar(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_linear_in_the_length() {
+        const LEN: usize = 64 << 10;
+        let blanks = [b"b".as_slice(), &[b' '; LEN], b"x"].concat();
+        let tabs = [b"b;".as_slice(), &[b'\t'; LEN], b"x"].concat();
+        let escapes = [b"a; b=\"".as_slice(), &b"\\a".repeat(LEN / 2), b"\""].concat();
+        let lists = ["a", ",", "\"", "a,", ";", "a;", " ,", "a; b=\"c\",", "=", "\\"];
+        let lists = lists.map(|piece| piece.as_bytes().repeat(LEN / piece.len()));
+        for line in [blanks, tabs, escapes].iter().chain(&lists) {
+            let steps = steps::of(|| drop(parse([line.as_slice()])));
+            assert!(steps <= 8 * line.len(), "{steps} steps over {} bytes", line.len());
+        }
+    }
 }

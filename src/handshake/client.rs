@@ -204,8 +204,7 @@ impl Handshake {
     /// [`HandshakeError::Refused`] with what the server answered when that is not 101; else the kind that names the
     /// rule that the response breaks. Close the transport; nothing is sent (section 7.1.7).
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Response>, HandshakeError> {
-        while let Some(head) = self.reader.next(input)? {
-            let head = head.response()?;
+        while let Some(head) = self.reader.response(input)? {
             match head.status {
                 101 => return self.check(head).map(Some),
                 // RFC 9110 section 15.2: a client parses interim responses, and may ignore them.

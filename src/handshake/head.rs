@@ -12,12 +12,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::error::HandshakeError;
 use super::fields::{Fields, trim};
 use crate::config::Config;
+use crate::steps;
 
 /// Finds the end of each head in the bytes that have arrived, and knows until when it has to arrive.
 #[derive(Debug)]
@@ -42,20 +43,35 @@ impl HeadReader {
         Self { config, deadline, earlier: 0, line: 0, searched: 0, lines: 0 }
     }
 
-    /// Takes the next head out of `input`, its empty line included, and nothing behind it. `None`: it has not
-    /// arrived whole.
-    pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Head>, HandshakeError> {
+    /// Takes a request out of `input`, its empty line included, and nothing behind it. `None`: it has not arrived
+    /// whole.
+    pub(super) fn request(&mut self, input: &mut BytesMut) -> Result<Option<RequestHead>, HandshakeError> {
+        self.take(input, parse_request)
+    }
+
+    /// Takes a response likewise.
+    pub(super) fn response(&mut self, input: &mut BytesMut) -> Result<Option<ResponseHead>, HandshakeError> {
+        self.take(input, parse_response)
+    }
+
+    fn take<T>(&mut self, input: &mut BytesMut, parse: Parse<T>) -> Result<Option<T>, HandshakeError> {
         let Some(len) = self.find_end(input)? else { return Ok(None) };
-        let head = Head { bytes: input.split_to(len), lines: self.lines };
+        let head = parse(&input[..len], self.lines)?;
+        input.advance(len);
         self.earlier += len;
         (self.line, self.searched, self.lines) = (0, 0, 0);
         Ok(Some(head))
     }
 
+    /// The length of the head, once it is whole.
     fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let max_len = self.config.max_head.saturating_sub(self.earlier);
         let allowed = &input[..input.len().min(max_len)];
-        while let Some(lf) = allowed[self.searched..].iter().position(|&byte| byte == b'\n') {
+        // No head begins so: a TLS handshake does. Its sender need not wait for the deadline.
+        if input.first().is_some_and(|&byte| !byte.is_ascii_graphic() && byte != b'\r') {
+            return Err(HandshakeError::InvalidHead);
+        }
+        while let Some(lf) = find_lf(&allowed[self.searched..]) {
             let end = self.searched + lf + 1;
             let line = allowed[self.line..end].strip_suffix(b"\r\n").ok_or(HandshakeError::InvalidHead)?;
             (self.line, self.searched) = (end, end);
@@ -82,14 +98,6 @@ impl HeadReader {
     }
 }
 
-/// A whole head. Its memory is that of the input, and does not outlive the parsing.
-#[derive(Debug)]
-pub(super) struct Head {
-    bytes: BytesMut,
-    /// At least as many as there are fields.
-    lines: usize,
-}
-
 /// The first line of a request, and its fields.
 #[derive(Debug)]
 pub(super) struct RequestHead {
@@ -109,41 +117,42 @@ pub(super) struct ResponseHead {
     pub(super) fields: Fields,
 }
 
-impl Head {
-    pub(super) fn request(&self) -> Result<RequestHead, HandshakeError> {
-        let mut headers = vec![EMPTY_HEADER; self.lines];
-        let mut request = httparse::Request::new(&mut headers);
-        self.check(request.parse(&self.bytes))?;
-        let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
-            return Err(HandshakeError::InvalidHead);
-        };
-        let fields = own(request.headers);
-        Ok(RequestHead { method: method.to_owned(), target: target.to_owned(), is_old: version == 0, fields })
-    }
+/// Parses a whole head that has so many lines: at least as many as fields.
+type Parse<T> = fn(&[u8], usize) -> Result<T, HandshakeError>;
 
-    pub(super) fn response(&self) -> Result<ResponseHead, HandshakeError> {
-        let mut headers = vec![EMPTY_HEADER; self.lines];
-        let mut response = httparse::Response::new(&mut headers);
-        let mut parser = ParserConfig::default();
-        parser.allow_obsolete_multiline_headers_in_responses(true);
-        self.check(parser.parse_response(&mut response, &self.bytes))?;
-        let (Some(status), Some(version)) = (response.code, response.version) else {
-            return Err(HandshakeError::InvalidHead);
-        };
-        // Nothing stands before the status line, and a status has its class (RFC 9110 section 15).
-        if !self.bytes.starts_with(b"HTTP/") || status < 100 {
-            return Err(HandshakeError::InvalidHead);
-        }
-        Ok(ResponseHead { status, is_old: version == 0, fields: own(response.headers) })
-    }
+fn parse_request(head: &[u8], lines: usize) -> Result<RequestHead, HandshakeError> {
+    let mut headers = vec![EMPTY_HEADER; lines];
+    let mut request = httparse::Request::new(&mut headers);
+    check(request.parse(head), head)?;
+    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+        return Err(HandshakeError::InvalidHead);
+    };
+    let fields = own(request.headers);
+    Ok(RequestHead { method: method.to_owned(), target: target.to_owned(), is_old: version == 0, fields })
+}
 
-    /// The parser must have seen the same head that was found.
-    fn check(&self, parsed: httparse::Result<usize>) -> Result<(), HandshakeError> {
-        match parsed {
-            Ok(Status::Complete(len)) if len == self.bytes.len() => Ok(()),
-            Err(httparse::Error::Version) => Err(HandshakeError::HttpVersion),
-            _ => Err(HandshakeError::InvalidHead),
-        }
+fn parse_response(head: &[u8], lines: usize) -> Result<ResponseHead, HandshakeError> {
+    let mut headers = vec![EMPTY_HEADER; lines];
+    let mut response = httparse::Response::new(&mut headers);
+    let mut parser = ParserConfig::default();
+    parser.allow_obsolete_multiline_headers_in_responses(true);
+    check(parser.parse_response(&mut response, head), head)?;
+    let (Some(status), Some(version)) = (response.code, response.version) else {
+        return Err(HandshakeError::InvalidHead);
+    };
+    // Nothing stands before the status line, and a status has its class (RFC 9110 section 15).
+    if !head.starts_with(b"HTTP/") || status < 100 {
+        return Err(HandshakeError::InvalidHead);
+    }
+    Ok(ResponseHead { status, is_old: version == 0, fields: own(response.headers) })
+}
+
+/// The parser must have seen the same head that was found.
+fn check(parsed: httparse::Result<usize>, head: &[u8]) -> Result<(), HandshakeError> {
+    match parsed {
+        Ok(Status::Complete(len)) if len == head.len() => Ok(()),
+        Err(httparse::Error::Version) => Err(HandshakeError::HttpVersion),
+        _ => Err(HandshakeError::InvalidHead),
     }
 }
 
@@ -162,5 +171,38 @@ fn own(headers: &[Header<'_>]) -> Fields {
     fields
 }
 
+fn find_lf(bytes: &[u8]) -> Option<usize> {
+    let lf = bytes.iter().position(|&byte| byte == b'\n');
+    steps::count(lf.map_or(bytes.len(), |lf| lf + 1));
+    lf
+}
+
 /// The most fields that [`Config::max_head_fields`] can allow.
 const MAX_FIELDS: usize = 1_024;
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    /// Heads of 64 KiB in one line, and in as many lines as may be, byte by byte.
+    #[test]
+    fn work_is_linear_in_the_length() {
+        let config = Arc::new(Config { max_head: 128 << 10, max_head_fields: MAX_FIELDS, ..Config::default() });
+        let one_line = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &[b'x'; 64 << 10], b"\r\n\r\n"].concat();
+        let line = [b"X: ".as_slice(), &[b'x'; 59], b"\r\n"].concat();
+        let many_lines = [b"GET / HTTP/1.1\r\n".as_slice(), &line.repeat(MAX_FIELDS), b"\r\n"].concat();
+        for head in [one_line, many_lines] {
+            let mut reader = HeadReader::new(Arc::clone(&config), Duration::ZERO);
+            let mut input = BytesMut::new();
+            let mut requests = 0;
+            let steps = steps::of(|| {
+                for &byte in &head {
+                    input.extend_from_slice(&[byte]);
+                    requests += usize::from(reader.request(&mut input).expect("within the bounds").is_some());
+                }
+            });
+            assert_eq!(requests, 1, "parsed once, at its end");
+            assert_eq!(steps, head.len(), "each byte searched once");
+        }
+    }
+}

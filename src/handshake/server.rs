@@ -61,8 +61,7 @@ impl Handshake {
     ///
     /// The kind that names the broken rule. [`HandshakeError::respond`] writes the answer; then close the connection.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Request>, HandshakeError> {
-        let Some(head) = self.reader.next(input)? else { return Ok(None) };
-        Request::new(head.request()?).map(Some)
+        self.reader.request(input)?.map(Request::new).transpose()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), on the clock that gave `now`.
