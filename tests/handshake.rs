@@ -1,0 +1,178 @@
+//! Properties of the opening handshake: whatever a caller gives makes one head and nothing more, whatever a peer sends
+//! is a value, and the two sides understand each other.
+
+use core::time::Duration;
+
+use bowsprit::extension::grammar;
+use bowsprit::handshake::{OriginPolicy, Uri, client, server};
+use bowsprit::{Config, HandshakeError};
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+/// Text with what is dangerous in a head.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{0,12}",
+        "\\PC{0,8}",
+        "[a-zA-Z0-9-]{1,8}",
+        "[a-z:#?%/@\\[\\]\\r\\n\\t\\x00 ]{0,12}",
+        Just("\r\nEvil: 1".to_owned()),
+        Just("\r\n\r\n".to_owned()),
+    ]
+}
+
+/// A head of HTTP with what is expected somewhere in it, and something else somewhere.
+fn head(first: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    const LINES: [&str; 12] = [
+        "Host: h\r\n",
+        "Upgrade: websocket\r\n",
+        "Connection: Upgrade\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+        "Sec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Extensions: a; b=\"c\"\r\n",
+        "Sec-WebSocket-Protocol: a, b\r\n",
+        "Origin: http://h\r\n",
+        "Content-Length: 1\r\n",
+        "X: y\r\n z\r\n",
+        "\r\n",
+    ];
+    let line = prop_oneof![9 => proptest::sample::select(&LINES[..]).prop_map(|line| line.as_bytes().to_vec()),
+        1 => proptest::collection::vec(any::<u8>(), 0..8)];
+    proptest::collection::vec(line, 0..16).prop_map(move |lines| [first.as_bytes(), &lines.concat(), b"\r\n"].concat())
+}
+
+fn start(request: &client::Request) -> (client::Handshake, BytesMut) {
+    let mut output = BytesMut::new();
+    let config = Config::default().into();
+    let handshake = client::Handshake::start(request, *b"the sample nonce", config, Duration::ZERO, &mut output);
+    (handshake, output)
+}
+
+fn receive(input: &mut BytesMut) -> Result<Option<server::Request>, HandshakeError> {
+    server::Handshake::new(Config::default().into(), Duration::ZERO).receive(input)
+}
+
+/// The lines of a head, which must be one head and nothing more.
+fn lines(head: &[u8]) -> Vec<String> {
+    let head = String::from_utf8_lossy(head);
+    let lines = head.strip_suffix("\r\n\r\n").expect("a whole head");
+    assert!(!lines.contains('\0') && !lines.replace("\r\n", "").contains(['\r', '\n']), "{head:?}");
+    lines.split("\r\n").map(str::to_owned).collect()
+}
+
+proptest! {
+    /// Whatever path, query, origin, subprotocol and header: a request has the lines that were asked for.
+    #[test]
+    fn a_request_has_exactly_its_lines(
+        path in text(), query in text(), origin in text(), subprotocol in text(), name in text(), value in text(),
+    ) {
+        let uri = Uri::from_parts(false, "h", None, &path, &query).expect("the host is legal");
+        prop_assert_eq!(uri.to_string().parse::<Uri>().expect("what was built is a URI"), uri.clone());
+        let mut request = client::Request::new(uri);
+        let mut expected = 6;
+        for change in [
+            |request: client::Request, [origin, ..]: [&str; 4]| request.origin(origin),
+            |request: client::Request, [_, subprotocol, ..]: [&str; 4]| request.subprotocol(subprotocol),
+            |request: client::Request, [_, _, name, value]: [&str; 4]| request.header(name, value),
+        ] {
+            if let Ok(changed) = change(request.clone(), [&origin, &subprotocol, &name, &value]) {
+                request = changed;
+                expected += 1;
+            }
+        }
+        prop_assert_eq!(lines(&start(&request).1).len(), expected);
+        // And a server reads what was meant.
+        let received = receive(&mut start(&request).1).expect("it keeps the rules").expect("it is whole");
+        prop_assert_eq!(received.target(), request.uri().resource_name());
+    }
+
+    /// The same of responses.
+    #[test]
+    fn a_response_has_exactly_its_lines(
+        name in text(), value in text(), subprotocol in text(), status: u16, body in text(),
+    ) {
+        let (_, mut input) = start(&"ws://h".try_into().expect("a URI"));
+        let request = receive(&mut input).expect("it keeps the rules").expect("it is whole");
+        let mut output = BytesMut::new();
+        prop_assert!(request.accept(&server::Accept::new().subprotocol(&subprotocol), &mut output).is_err());
+        let _ = request.respond(status, &[], body.as_bytes(), &mut output);
+        prop_assert_eq!(output.is_empty(), !(300..=599).contains(&status) || matches!(status, 304 | 401 | 405));
+        output.clear();
+        if let Ok(choices) = server::Accept::new().header(&name, &value) {
+            request.accept(&choices, &mut output).expect("the choices are legal");
+            prop_assert_eq!(lines(&output).len(), 5);
+        }
+        output.clear();
+        if request.respond(403, &[(&name, &value)], body.as_bytes(), &mut output).is_ok() {
+            let head = output.len() - body.len();
+            prop_assert_eq!(&output[head..], body.as_bytes());
+            prop_assert_eq!(lines(&output[..head]).len(), 4);
+        }
+    }
+
+    /// Whatever arrives, the answer is a value.
+    #[test]
+    fn nothing_that_arrives_panics(
+        request in head("GET / HTTP/1.1\r\n"), response in head("HTTP/1.1 101 x\r\n"), refusal in head("HTTP/1.1 400 x\r\n"),
+        line in proptest::collection::vec(any::<u8>(), 0..32), text in text(),
+    ) {
+        let mut output = BytesMut::new();
+        for wire in [&request, &line] {
+            match receive(&mut BytesMut::from(&**wire)) {
+                Ok(Some(request)) => drop(request.accept(&server::Accept::new(), &mut output)),
+                Ok(None) => {}
+                Err(error) => error.respond(&mut output),
+            }
+        }
+        for wire in [&response, &refusal, &line] {
+            let (mut handshake, _) = start(&"ws://h".try_into().expect("a URI"));
+            let mut input = BytesMut::from(&**wire);
+            if let Err(HandshakeError::Refused(mut refusal)) = handshake.receive(&mut input) {
+                refusal.receive_body(&mut input, 16);
+                prop_assert!(refusal.body().len() <= 16);
+            }
+        }
+        let _ = grammar::parse([&*line]);
+        let _ = text.parse::<Uri>();
+        let _ = OriginPolicy::SameOrigin.accepts(Some(&text), &text);
+    }
+}
+
+/// A larger limit on the number of fields is 1,024.
+#[test]
+fn the_number_of_fields_is_bounded_at_any_limit() {
+    let config = Config { max_head: 1 << 20, max_head_fields: usize::MAX, ..Config::default() };
+    let config = std::sync::Arc::new(config);
+    for (fields, accepted) in [(1_024, true), (1_025, false)] {
+        let wire = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(fields - 1));
+        let mut handshake = server::Handshake::new(config.clone(), Duration::ZERO);
+        let result = handshake.receive(&mut BytesMut::from(&*wire));
+        match result {
+            Ok(Some(request)) if accepted => assert_eq!(request.fields().len(), fields),
+            Err(HandshakeError::HeadTooLarge) if !accepted => {}
+            other => panic!("{fields} fields: {other:?}"),
+        }
+    }
+}
+
+/// Both sides with their defaults, one with all choices made.
+#[test]
+fn the_two_sides_understand_each_other() {
+    let plain = client::Request::try_from("ws://h:9001/").expect("a URI");
+    let full = plain.clone().origin("http://h:9001").and_then(|request| request.subprotocol("a")?.subprotocol("b"));
+    let full = full.and_then(|request| request.header("Cookie", "x=y")).expect("legal choices");
+    for (request, subprotocol) in [(plain, None), (full, Some("b"))] {
+        let (mut client, mut to_server) = start(&request);
+        let received = receive(&mut to_server).expect("it keeps the rules").expect("it is whole");
+        assert_eq!(received.select_subprotocol(&["c", "b", "a"]), subprotocol);
+        let choices = server::Accept::new().header("Set-Cookie", "a=b").expect("a legal field");
+        let choices = subprotocol.map_or(choices.clone(), |name| choices.subprotocol(name));
+        let mut to_client = BytesMut::new();
+        let accepted = received.accept(&choices, &mut to_client).expect("a legal choice");
+        let response = client.receive(&mut to_client).expect("it keeps the rules").expect("it is whole");
+        assert_eq!((accepted.subprotocol(), response.subprotocol()), (subprotocol, subprotocol));
+        assert_eq!(response.fields().get("set-cookie"), Some("a=b"));
+        assert!(to_server.is_empty() && to_client.is_empty());
+    }
+}
