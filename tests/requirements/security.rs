@@ -1,6 +1,7 @@
 //! Group M: security considerations (RFC 6455 section 10). Those of the handshake stand in `handshake`.
 
 use bowsprit::{Chunk, Config, Message, ProtocolError, Role, SendError, Transport};
+use bytes::BytesMut;
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
