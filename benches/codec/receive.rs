@@ -1,0 +1,186 @@
+//! Receiving: at most 64 KiB a read from a cyclic wire of frames, many messages a read.
+
+use std::hint::black_box;
+use std::io::Read;
+use std::sync::Arc;
+
+use bowsprit::{Config, Connection, Event, Header, Mask, Messages, OpCode};
+use bytes::BytesMut;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::floor::codec::Rx;
+use crate::harness::{Harness, Row, Run};
+
+pub(crate) fn rows(harness: &Harness) {
+    for (name, len, target) in [
+        ("receive, server, 8 B", 8, 12.0 / 10.6),
+        ("receive, server, 32 B", 32, 13.0 / 11.3),
+        ("receive, server, 125 B", 125, 24.0 / 20.6),
+        ("receive, server, 1 KiB", 1 << 10, 65.0 / 57.5),
+        ("receive, server, 16 KiB", 16 << 10, 0.93),
+    ] {
+        harness.row(name, || versus_floor(&Traffic::binary(len), READ, target));
+    }
+    harness.row("receive, server, 16 KiB in 16 KiB", || versus_floor(&Traffic::binary(16 << 10), 16 << 10, 0.56));
+    harness.row("receive, server, 256 KiB (to copy)", || {
+        let traffic = Traffic::binary(256 << 10);
+        let others = vec![("floor", floor(&traffic))];
+        Row { ours: ours(&traffic, READ), base: copy(&traffic), target: 1.05, others }
+    });
+    harness.row("receive, server, 16 x 4 KiB", || {
+        versus_floor(&Traffic { fragments: 16, ..Traffic::binary(64 << 10) }, READ, 4.0 / 3.5)
+    });
+    for (name, len, target) in [
+        ("receive, client, 8 B", 8, 10.0 / 8.1),
+        ("receive, client, 125 B", 125, 14.0 / 11.3),
+        ("receive, client, 1 KiB", 1 << 10, 56.0 / 49.0),
+    ] {
+        harness.row(name, || versus_floor(&Traffic { server: false, ..Traffic::binary(len) }, READ, target));
+    }
+    for (name, len, target) in [
+        ("receive, ASCII text, 32 B", 32, 17.0 / 14.5),
+        ("receive, ASCII text, 125 B", 125, 46.0 / 44.0),
+        ("receive, ASCII text, 1 KiB", 1 << 10, 95.0 / 85.0),
+    ] {
+        harness.row(name, || versus_floor(&Traffic::text("The quick brown fox. ", len), READ, target));
+    }
+    for (name, len, target) in [
+        ("receive, multi-byte text, 32 B", 32, 35.0 / 31.0),
+        ("receive, multi-byte text, 125 B", 125, 55.0 / 49.0),
+        ("receive, multi-byte text, 1 KiB", 1 << 10, 165.0 / 156.0),
+        ("receive, multi-byte text, 16 KiB", 16 << 10, 2.3 / 2.8),
+    ] {
+        harness.row(name, || versus_floor(&Traffic::text("Größe 漢字 и 🙂 ", len), READ, target));
+    }
+}
+
+const READ: usize = 64 << 10;
+
+fn versus_floor(traffic: &Traffic, read: usize, target: f64) -> Row {
+    Row { ours: ours(traffic, read), base: floor(traffic), target, others: Vec::new() }
+}
+
+fn ours(traffic: &Traffic, read: usize) -> Run {
+    let (mut wire, len) = (traffic.wire(), traffic.payload.len());
+    let config = Arc::new(Config::default());
+    let mut connection = match traffic.server {
+        true => Connection::server(Messages, config),
+        false => Connection::client(Messages, config, [0; 32]),
+    };
+    let (mut input, mut output) = (BytesMut::with_capacity(2 * READ), BytesMut::new());
+    Box::new(move |messages| {
+        let mut done = 0;
+        while done < messages {
+            if input.capacity() - input.len() < read {
+                input.reserve(READ);
+            }
+            input.extend_from_slice(wire.read(read));
+            let mut batch = connection.receive(&mut input, &mut output);
+            while let Some((event, _)) = batch.next().expect("the peer keeps the rules") {
+                let payload = match event {
+                    Event::Text(text) => text.as_bytes(),
+                    Event::Binary(bytes) => bytes,
+                    _ => unreachable!("only data was sent"),
+                };
+                assert_eq!(black_box(payload).len(), len);
+                done += 1;
+            }
+        }
+        done
+    })
+}
+
+fn floor(traffic: &Traffic) -> Run {
+    let (mut wire, len) = (traffic.wire(), traffic.payload.len());
+    let mut rx = Rx::new(traffic.server, 2 * READ);
+    Box::new(move |messages| {
+        for _ in 0..messages {
+            let (_, payload) = rx.next(&mut wire);
+            assert_eq!(black_box(payload).len(), len);
+        }
+        messages
+    })
+}
+
+/// The copy of the read alone.
+fn copy(traffic: &Traffic) -> Run {
+    let (mut wire, len) = (traffic.wire(), traffic.payload.len());
+    let mut buffer = vec![0; len + READ];
+    Box::new(move |messages| {
+        for _ in 0..messages {
+            let mut at = 0;
+            while at < len {
+                let read = wire.read(READ);
+                black_box(&mut buffer[at..at + read.len()]).copy_from_slice(read);
+                at += read.len();
+            }
+        }
+        messages
+    })
+}
+
+/// What the peer sends, over and over.
+struct Traffic {
+    server: bool,
+    opcode: OpCode,
+    fragments: usize,
+    payload: Vec<u8>,
+}
+
+impl Traffic {
+    fn binary(len: usize) -> Self {
+        let mut payload = vec![0; len];
+        ChaCha12Rng::seed_from_u64(2).fill_bytes(&mut payload);
+        Self { server: true, opcode: OpCode::Binary, fragments: 1, payload }
+    }
+
+    /// `sample` over and over, filled up with spaces.
+    fn text(sample: &str, len: usize) -> Self {
+        let mut payload = sample.repeat(len / sample.len()).into_bytes();
+        payload.resize(len, b' ');
+        Self { opcode: OpCode::Text, payload, ..Self::binary(0) }
+    }
+
+    /// Whole messages, each frame with a random mask if they go to a server: 256 KiB at least.
+    fn wire(&self) -> Wire {
+        let mut random = ChaCha12Rng::seed_from_u64(3);
+        let mut bytes = Vec::new();
+        while bytes.len() < 256 << 10 {
+            let pieces = self.payload.chunks(self.payload.len() / self.fragments);
+            for (i, piece) in pieces.enumerate() {
+                let opcode = if i == 0 { self.opcode } else { OpCode::Continuation };
+                let mask = self.server.then(|| Mask(random.next_u32().to_ne_bytes()));
+                let fin = i + 1 == self.fragments;
+                bytes.extend_from_slice(&Header { fin, mask, ..Header::new(opcode, piece.len() as u64) }.encode());
+                let start = bytes.len();
+                bytes.extend_from_slice(piece);
+                mask.unwrap_or(Mask([0; 4])).apply(&mut bytes[start..]);
+            }
+        }
+        Wire { bytes, at: 0 }
+    }
+}
+
+struct Wire {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Wire {
+    /// The next bytes, at most `max`.
+    fn read(&mut self, max: usize) -> &[u8] {
+        let start = self.at;
+        let end = self.bytes.len().min(start + max);
+        self.at = if end == self.bytes.len() { 0 } else { end };
+        &self.bytes[start..end]
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let bytes = Self::read(self, buffer.len().min(READ));
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
