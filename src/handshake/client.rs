@@ -195,7 +195,8 @@ impl Handshake {
     }
 
     /// Takes the response out of `input` and checks it; what stands behind it stays there: frames, or the body of a
-    /// refusal. `None`: more has to arrive. Call it no more once it has given a response or an error.
+    /// refusal. `None`: more has to arrive; leave in `input` what is there. Call it no more once it has given a response or an
+    /// error.
     ///
     /// Interim responses (100, 102, 103) are skipped. The bounds hold for all heads together.
     ///

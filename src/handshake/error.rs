@@ -150,7 +150,7 @@ impl fmt::Display for HandshakeError {
             Self::Uri(error) => fmt::Display::fmt(error, f),
             Self::TlsUnavailable => f.write_str("a wss:// address needs TLS, which is not available here"),
             Self::InvalidField(name) => write!(f, "the header {name:?} holds characters that may not stand there"),
-            Self::ReservedField(name) => write!(f, "the header {name} is set by the handshake itself"),
+            Self::ReservedField(name) => write!(f, "the header {name:?} is set by the handshake itself"),
             Self::RepeatedField(name) => write!(f, "the header {name} is given twice"),
             Self::MissingField(name) => write!(f, "a response with this status needs the header {name}"),
             Self::InvalidSubprotocol(name) => {

@@ -67,6 +67,10 @@ impl HeadReader {
     fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let max_len = self.config.max_head.saturating_sub(self.earlier);
         let allowed = &input[..input.len().min(max_len)];
+        if allowed.len() < self.searched {
+            // The caller has taken away what he was told to keep.
+            return Err(HandshakeError::InvalidHead);
+        }
         // No head begins so: a TLS handshake does. Its sender need not wait for the deadline.
         if input.first().is_some_and(|&byte| !byte.is_ascii_graphic() && byte != b'\r') {
             return Err(HandshakeError::InvalidHead);

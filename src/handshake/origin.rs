@@ -29,7 +29,8 @@ pub enum OriginPolicy {
     /// The page comes from the host and port that the request was sent to (its `Host`).
     ///
     /// The scheme is not compared, since a server behind a proxy does not know its own: a port that is not written is
-    /// the default one of the origin's scheme on both sides.
+    /// the default one of the origin's scheme on both sides. A page can have its own name lead to your address (DNS
+    /// rebinding): what is reachable from inside a network alone, or on loopback, lists its origins instead.
     #[default]
     SameOrigin,
     /// The page comes from one of these origins, and from no other: list your own, too.

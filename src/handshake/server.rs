@@ -51,8 +51,8 @@ impl Handshake {
     }
 
     /// Takes the request out of `input` and checks it; what stands behind it stays there, for the connection once the
-    /// request is accepted, for nobody otherwise. `None`: more has to arrive. Call it no more once it has given a
-    /// request or an error.
+    /// request is accepted, for nobody otherwise. `None`: more has to arrive; leave in `input` what is there. Call it
+    /// no more once it has given a request or an error.
     ///
     /// A request that does not ask for WebSocket at all is no error:
     /// [`is_upgrade`](Request::is_upgrade) tells.
@@ -100,15 +100,7 @@ impl Request {
             return Err(HandshakeError::HttpVersion);
         }
         let (authority, target) = split_target(&target)?;
-        // RFC 9112 section 3.2: not exactly one valid Host MUST be answered 400; HTTP/1.0 has none.
-        let host = match fields.single("Host") {
-            Some(host) => str::from_utf8(host).map_err(|_| HandshakeError::Host)?,
-            None if is_old && !fields.contains("Host") => "",
-            None => return Err(HandshakeError::Host),
-        };
-        if !(host.is_empty() && is_old) && Authority::parse(host).is_err() {
-            return Err(HandshakeError::Host);
-        }
+        let host = host(&fields, is_old)?;
         // RFC 9112 section 3.2.2: the host in the target takes the place of the one in the field.
         let host = authority.unwrap_or(host).to_owned();
         if is_upgrade {
@@ -331,6 +323,15 @@ fn split_target(target: &str) -> Result<(Option<&str>, String), HandshakeError> 
     Authority::parse(authority).map_err(|_| HandshakeError::Target)?;
     let slash = if resource.starts_with('/') { "" } else { "/" };
     Ok((Some(authority), [slash, resource].concat()))
+}
+
+/// RFC 9112 section 3.2: without exactly one valid `Host` the answer MUST be 400; HTTP/1.0 may have none.
+fn host(fields: &Fields, is_old: bool) -> Result<&str, HandshakeError> {
+    if is_old && !fields.contains("Host") {
+        return Ok("");
+    }
+    let host = fields.single("Host").and_then(|host| str::from_utf8(host).ok());
+    host.filter(|host| Authority::parse(host).is_ok()).ok_or(HandshakeError::Host)
 }
 
 /// RFC 6455 section 4.2.1, the rest of its list.

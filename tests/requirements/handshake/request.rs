@@ -341,6 +341,8 @@ pub(crate) fn rows(log: &mut Log) {
     for (wire, expected) in [("\x16\x03\x01\r\n\r\n", 400), ("GET / HTTP/1.1\r\n\r\n", 400)] {
         assert_eq!(status(wire), expected);
     }
+    // At once, where a head cannot begin so: TLS on a port without it.
+    assert_eq!(receive(b"\x16").0, Err(HandshakeError::InvalidHead));
     log.proved("WS-10-08", Role::Server);
 }
 
