@@ -331,7 +331,7 @@ impl Link {
             }
             Timeout::Write | Timeout::Close => {
                 // A clean end stays one: only the transport's own end is overdue.
-                if self.sent.is_none() || self.received.is_none() {
+                if self.sent.is_none() || self.received.is_none() || !output.is_empty() {
                     self.spoil_end(Cause::Timeout(timeout));
                 }
                 self.close_transport();
