@@ -1,6 +1,5 @@
 //! Group J: closing (RFC 6455 sections 5.5.1 and 7), and the registry of close codes.
 
-use bytes::BytesMut;
 use std::time::Duration;
 
 use bowsprit::{
@@ -37,7 +36,7 @@ fn the_frame(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::new(role);
         end.gets(&hex!("88 00"));
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         assert_eq!(end.connection.end().unwrap().code(), CloseCode::NO_STATUS);
     }
 
@@ -128,7 +127,7 @@ fn the_handshake(log: &mut Log) {
     assert_eq!(server.connection.transport(), Transport::Open, "the client's Close is still to come");
     server.gets(&hex!("88 02 03 e8"));
     assert_eq!(server.connection.transport(), Transport::Shutdown);
-    server.connection.disconnected(&BytesMut::new());
+    server.disconnected();
     assert_eq!(server.connection.transport(), Transport::Closed);
     log.proved("WS-5.5.1-06", Role::Server);
 
@@ -141,7 +140,8 @@ fn the_handshake(log: &mut Log) {
         client
     };
     let mut client = closed();
-    client.connection.disconnected(&BytesMut::new());
+    client.sent();
+    client.disconnected();
     assert_eq!(client.connection.transport(), Transport::Closed);
     assert!(client.connection.end().unwrap().clean);
     let mut client = closed();
@@ -149,6 +149,10 @@ fn the_handshake(log: &mut Log) {
     assert_eq!(client.expires(SECOND * 11), Some(Timeout::Close));
     assert_eq!(client.connection.transport(), Transport::Closed);
     assert!(client.connection.end().unwrap().clean, "both Closes were exchanged");
+    let mut client = closed();
+    assert_eq!(client.expires(SECOND * 11), Some(Timeout::Close));
+    let ended = client.connection.end().unwrap();
+    assert_eq!((ended.clean, ended.cause), (false, Cause::Timeout(Timeout::Close)), "our Close never left");
     log.proved("WS-5.5.1-07", Role::Client);
 
     // REQ: WS-5.5.1-08
@@ -160,7 +164,7 @@ fn the_handshake(log: &mut Log) {
     assert_eq!(server.reads(&to_server), [Told::Close(Some((1000, "client".to_owned())))]);
     for end in [&mut client, &mut server] {
         assert_eq!(end.sent(), [], "no second Close");
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         assert!(end.connection.end().unwrap().clean);
         log.proved("WS-5.5.1-08", end.role);
     }
@@ -189,7 +193,8 @@ fn how_it_ends(log: &mut Log) {
         end.close(Some((1000, ""))).unwrap();
         assert_eq!(end.connection.text("", &mut end.output), Err(SendError::Closing), "closing: we sent a Close");
         end.gets(&hex!("88 02 03 e9"));
-        end.connection.disconnected(&BytesMut::new());
+        end.sent();
+        end.disconnected();
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.code().0, ended.by), (true, 1001, Initiator::Local));
         assert_eq!(ended.cause, Cause::Close);
@@ -198,7 +203,7 @@ fn how_it_ends(log: &mut Log) {
         end.gets(&hex!("88 02 03 e9"));
         assert_eq!(end.connection.text("", &mut end.output), Err(SendError::Closing), "closing: we got a Close");
         end.sent();
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.code().0, ended.by), (true, 1001, Initiator::Remote));
         assert_eq!(ended.cause, Cause::Close);
@@ -206,9 +211,16 @@ fn how_it_ends(log: &mut Log) {
         let mut end = Endpoint::new(role);
         end.close(Some((1000, ""))).unwrap();
         end.sent();
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.code().0, ended.by), (false, 1006, Initiator::Local), "only one Close");
+
+        // Nor is it clean when our own Close never left.
+        let mut end = Endpoint::new(role);
+        end.gets(&hex!("88 02 03 e9"));
+        end.disconnected();
+        let ended = end.connection.end().unwrap();
+        assert_eq!((ended.clean, ended.code().0, ended.by), (false, 1001, Initiator::Remote));
         log.proved("WS-7.1-02", role);
 
         // REQ: WS-7.1-03
@@ -219,7 +231,7 @@ fn how_it_ends(log: &mut Log) {
             }
             end.gets(theirs);
             end.sent();
-            end.connection.disconnected(&BytesMut::new());
+            end.disconnected();
             end.connection.end().unwrap().code().0
         };
         assert_eq!(code(Some(Some((1000, ""))), &hex!("88 02 03 e9")), 1001);
@@ -232,7 +244,7 @@ fn how_it_ends(log: &mut Log) {
         assert_eq!(code(Some(Some((1000, ""))), &[]), 1006);
         let mut end = Endpoint::new(role);
         end.gets(&hex!("83 00"));
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.code().0, ended.clean), (1006, false));
         assert_eq!(ended.sent, Some(CloseCode::PROTOCOL_ERROR), "the code that we sent");
@@ -245,7 +257,7 @@ fn how_it_ends(log: &mut Log) {
             let mut end = Endpoint::new(role);
             let whole = if frames.len() == 6 { vec![text("a")] } else { vec![] };
             assert_eq!(end.gets(frames), whole, "a partial message is never delivered");
-            end.connection.disconnected(&BytesMut::new());
+            end.disconnected();
             let ended = end.connection.end().unwrap();
             assert_eq!((ended.code().0, ended.clean, ended.cause), (1006, false, Cause::Disconnected));
             assert_eq!(end.gets(&hex!("80 00")), [], "nor later");
@@ -259,7 +271,7 @@ fn how_it_ends(log: &mut Log) {
         end.close(None).unwrap();
         end.sent();
         end.gets(&hex!("88 00"));
-        end.connection.disconnected(&BytesMut::new()); // a reset, as the machine sees it
+        end.disconnected(); // a reset, as the machine sees it
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.clean, ended.cause), (true, Cause::Close));
         log.proved("WS-7.1-05", role);
@@ -284,7 +296,7 @@ fn after_the_end(log: &mut Log) {
         assert_eq!(end.close(None), Err(SendError::Closing));
         end.gets(&hex!("88 02 03 e8"));
         assert_eq!(end.sent(), hex!("88 02 03 ea"), "one Close and nothing else");
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         let ended = end.connection.end().unwrap();
         assert!(ended.received.is_none(), "not even the Close that answers ours");
         assert!(!ended.clean);
@@ -304,7 +316,7 @@ fn after_the_end(log: &mut Log) {
         end.close(None).unwrap();
         end.reads(&[&from_peer(role, &hex!("88 00"))[..], &hex!("ff ff ff ff")].concat());
         assert_eq!(end.sent(), hex!("88 00"));
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         assert!(end.connection.end().unwrap().clean);
     }
 
@@ -316,9 +328,9 @@ fn after_the_end(log: &mut Log) {
             end.gets(b"\x81\x01a\x81\x01b\x81\x01c\x88\x00"),
             [text("a"), text("b"), text("c"), Told::Close(None)]
         );
-        end.connection.disconnected(&BytesMut::new());
-        assert!(end.connection.end().unwrap().clean);
         assert_eq!(end.sent(), hex!("88 02 03 e8"));
+        end.disconnected();
+        assert!(end.connection.end().unwrap().clean);
 
         let mut end = Endpoint::new(role);
         end.close(Some((1000, ""))).unwrap();
@@ -326,7 +338,7 @@ fn after_the_end(log: &mut Log) {
         assert_eq!(end.error, Some(ProtocolError::UnknownOpCode(3)), "frames are still checked");
         assert_eq!(end.sent(), hex!("88 02 03 e8"), "our Close was sent: no second one");
         assert_eq!(end.connection.transport(), Transport::Shutdown);
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         assert!(!end.connection.end().unwrap().clean);
         log.proved("WS-7.1-08", role);
     }

@@ -121,12 +121,7 @@ fn every_required_row_is_executed() {
     println!("executed {} rows: {client} as a client, {server} as a server", LOG.executed().len());
     let missing = LOG.missing(|id, row| {
         let out_of_scope = OUT_OF_SCOPE.iter().any(|(out, _)| *out == id);
-        // The connector of an adapter proves this one.
-        let needs_an_adapter = id == "WS-10-09";
-        ('A'..='M').contains(&row.group)
-            && !out_of_scope
-            && !needs_an_adapter
-            && (row.is_demanded() || CHOSEN.contains(&id))
+        ('A'..='M').contains(&row.group) && !out_of_scope && (row.is_demanded() || CHOSEN.contains(&id))
     });
     assert!(missing.is_empty(), "not executed: {missing:?}");
 }

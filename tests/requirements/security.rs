@@ -14,6 +14,7 @@ pub(crate) fn rows(log: &mut Log) {
     memory(log);
     failing(log);
     any_input(log);
+    secure_addresses(log);
 }
 
 fn limits(log: &mut Log) {
@@ -132,7 +133,7 @@ fn failing(log: &mut Log) {
         assert_eq!(end.connection.transport(), Transport::Shutdown, "flush first, then shut down");
         assert_eq!(end.sent(), b"\x81\x06queued\x88\x02\x03\xea", "the peer learns why, behind what was queued");
         assert_eq!(end.connection.transport(), Transport::Shutdown);
-        end.connection.disconnected(&BytesMut::new());
+        end.disconnected();
         assert_eq!(end.connection.transport(), Transport::Closed);
         log.proved("WS-10-08", role);
     }
@@ -162,4 +163,20 @@ fn any_input(log: &mut Log) {
         }
         log.proved("WS-10-11", role);
     }
+}
+
+fn secure_addresses(log: &mut Log) {
+    // REQ: WS-10-09
+    let uri: bowsprit::handshake::Uri = "wss://server.example.com/chat".parse().unwrap();
+    assert!(uri.is_secure(), "whoever dials knows that it takes TLS");
+    #[cfg(all(feature = "blocking", unix))]
+    {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let uri = format!("wss://{}/", listener.local_addr().unwrap());
+        let refused = bowsprit::blocking::connect(&uri).map(drop).unwrap_err();
+        assert!(matches!(refused, bowsprit::Error::Handshake(bowsprit::HandshakeError::TlsUnavailable)), "{refused}");
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nothing was dialled");
+    }
+    log.proved("WS-10-09", Role::Client);
 }

@@ -1,7 +1,6 @@
 //! Group L: sending and receiving (RFC 6455 section 6).
 
 use bowsprit::{Chunk, Message, Prepared, Role, SendError};
-use bytes::BytesMut;
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -22,7 +21,7 @@ fn only_while_open(log: &mut Log) {
             (|end| end.close(None).unwrap(), &hex!("88 00")),
             (|end| assert_eq!(end.gets(&hex!("88 00")), [Told::Close(None)]), &hex!("88 00")),
             (|end| assert_eq!(end.gets(&hex!("83 00")), []), &hex!("88 02 03 ea")),
-            (|end| end.connection.disconnected(&BytesMut::new()), &[]),
+            (|end| end.disconnected(), &[]),
         ];
         for (ends, sent) in ends {
             let mut end = Endpoint::new(role);

@@ -236,6 +236,12 @@ impl<D: Delivery> Endpoint<D> {
         wire
     }
 
+    /// The transport ends, with whatever is left of the output.
+    pub(crate) fn disconnected(&mut self) {
+        self.connection.disconnected(&self.output);
+        self.output.clear();
+    }
+
     /// What an adapter does after each wake-up.
     pub(crate) fn arm(&mut self, now: Duration) {
         if self.connection.wants_time(&self.output) {
