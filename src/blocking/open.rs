@@ -222,7 +222,10 @@ fn exchange<S: Transport, T>(
         }
         let mut buffer = [0; 4 << 10];
         match socket.read(&mut buffer) {
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(0) => {
+                let what = "the peer ended before the opening handshake was complete";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what).into());
+            }
             Ok(n) => input.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
