@@ -152,6 +152,7 @@ fn keep_alive(log: &mut Log) {
         end.gets(b"\x8a\x05other");
         end.gets(&[&[0x8a, u8::try_from(pings[1].len()).unwrap()], &pings[1][..]].concat());
         end.arm(seconds(16));
+        assert_eq!(end.connection.latency(), Some(seconds(6)), "the second went out at 10");
         for at in [20, 25] {
             assert_eq!(end.expires(seconds(at)), None, "the first Ping would have expired at 17, the second at 22");
             end.transmits();

@@ -1,7 +1,8 @@
 //! Group M: security considerations (RFC 6455 section 10). Those of the handshake stand in `handshake`.
 
-use bowsprit::{Chunk, Config, Message, ProtocolError, Role, SendError, Transport};
-use bytes::BytesMut;
+use std::time::Duration;
+
+use bowsprit::{Cause, Chunk, Config, Initiator, Message, ProtocolError, Role, SendError, Timeout, Transport};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -12,6 +13,7 @@ pub(crate) fn rows(log: &mut Log) {
     limits(log);
     fragments(log);
     memory(log);
+    stalls();
     failing(log);
     any_input(log);
     secure_addresses(log);
@@ -121,6 +123,64 @@ fn memory(log: &mut Log) {
         end.connection.wrote(2000, &mut end.output);
         assert_eq!(end.connection.binary(&message, &mut end.output), Ok(()));
         log.proved("WS-10-06", role);
+    }
+}
+
+/// What is bounded in size is bounded in time as well: no peer holds memory by standing still.
+fn stalls() {
+    let at = Duration::from_secs;
+    for role in ROLES {
+        // A peer that takes nothing of what is sent: 30 s, and each byte that it takes starts them anew.
+        let mut end = Endpoint::new(role);
+        end.arm(at(1));
+        assert_eq!(end.connection.poll_timeout(), None, "nothing to wait for");
+        end.connection.text("Hello", &mut end.output).unwrap();
+        end.arm(at(2));
+        end.connection.text("Hello", &mut end.output).unwrap();
+        end.arm(at(20)); // more output is no progress
+        assert_eq!(end.connection.poll_timeout(), Some(at(32)));
+        end.connection.wrote(1, &mut end.output);
+        end.arm(at(25));
+        assert_eq!(end.expires(at(55)), Some(Timeout::Write));
+        assert_eq!(end.connection.transport(), Transport::Closed);
+        let ended = end.connection.end().unwrap();
+        assert_eq!((ended.code().0, ended.clean, ended.by), (1006, false, Initiator::Local));
+        assert_eq!((ended.sent, ended.cause), (None, Cause::Timeout(Timeout::Write)));
+        assert_eq!(end.connection.text("more", &mut end.output), Err(SendError::Closing));
+
+        // What is written in time leaves no deadline behind.
+        let mut end = Endpoint::new(role);
+        end.connection.text("Hello", &mut end.output).unwrap();
+        end.arm(at(1));
+        end.sent();
+        end.arm(at(2));
+        assert_eq!(end.connection.poll_timeout(), None);
+
+        // A message that stands still: 60 s, and each byte of its payload starts them anew; a Ping does not.
+        let mut end = Endpoint::new(role);
+        end.gets(&hex!("01 01 61"));
+        end.arm(at(1));
+        assert_eq!(end.connection.poll_timeout(), Some(at(61)));
+        end.gets(&hex!("00 01 62"));
+        end.arm(at(50));
+        end.gets(&hex!("8a 00"));
+        end.arm(at(70));
+        assert_eq!(end.expires(at(110)), Some(Timeout::Message));
+        assert_eq!(end.sent(), hex!("88 02 03 f0"), "1008: a policy of ours");
+        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.gets(&hex!("80 01 63")), [], "too late");
+        assert_eq!(end.connection.end().unwrap().cause, Cause::Timeout(Timeout::Message));
+
+        // A message that is complete leaves no deadline behind; one in a single frame has the same.
+        let mut end = Endpoint::new(role);
+        end.gets(&hex!("01 01 61"));
+        end.arm(at(1));
+        end.gets(&hex!("80 01 62"));
+        end.arm(at(2));
+        assert_eq!(end.connection.poll_timeout(), None);
+        end.gets(&hex!("82 05 48 65"));
+        end.arm(at(3));
+        assert_eq!(end.connection.poll_timeout(), Some(at(63)));
     }
 }
 
