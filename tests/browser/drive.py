@@ -1,0 +1,224 @@
+"""Starts the echo server and headless Chromium, runs cases.js in the page, then uses the page as a person would.
+
+usage: drive.py CHROMIUM ECHO_SERVER
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+CASES = Path(__file__).with_name("cases.js").read_text()
+CASE_SECONDS = 30
+
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run
+    --disable-background-networking --disable-component-update --disable-sync --remote-debugging-pipe""".split()
+
+
+def main() -> None:
+    chromium, echo_server = sys.argv[1:]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("tests/browser: terminated"))  # so that all is cleaned up
+    passed = failed = 0
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)))
+        address = stack.enter_context(serving(echo_server, folder))
+        browser = stack.enter_context(Browser(chromium, folder))
+        browser.open_page(f"http://{address}/")
+        for name, check in checks(browser):
+            try:
+                check()
+            except (Trouble, TimeoutError) as trouble:
+                print(f"FAILED: {name}: {trouble}", flush=True)
+                failed += 1
+            else:
+                print(f"ok: {name}", flush=True)
+                passed += 1
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(failed > 0 or passed == 0)
+
+
+def checks(browser: "Browser"):
+    """Name and function of each check, in order."""
+    yield "the page runs without an error", browser.no_exceptions
+    browser.evaluate(f"(() => {{ {CASES}; globalThis.cases = cases; }})()")
+    for name in browser.evaluate("Object.keys(cases)"):
+        yield name, partial(browser.evaluate, f"cases[{json.dumps(name)}]()")
+    yield "a person connects, sends, reads and closes", partial(as_a_person, browser, "Hello")
+    yield "a person does it once more", partial(as_a_person, browser, "κόσμε 🦀")
+    yield "the page still ran without an error", browser.no_exceptions
+
+
+def as_a_person(browser: "Browser", message: str) -> None:
+    """Connects, types, sends, reads the log, closes."""
+    browser.click("#connect")
+    browser.wait_for("!document.querySelector('#send').disabled", "the page did not connect")
+    browser.click("#message")
+    browser.type(message)
+    before = browser.log()
+    browser.click("#send")
+    browser.wait_for(f"({LOG}).slice({len(before)}).includes({json.dumps(message)})", "the echo is not in the log")
+    before = browser.log()
+    browser.click("#close")
+    browser.wait_for(f"/close.*\\b1\\d\\d\\d\\b/is.test(({LOG}).slice({len(before)}))", "the log does not tell the close")
+
+
+LOG = "document.querySelector('#log').innerText"
+
+
+@contextlib.contextmanager
+def serving(echo_server: str, folder: Path):
+    """The echo server on a free port; gives its address once it says that it is ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    log = folder / "echo_server.log"
+    with log.open("wb") as out:
+        server = subprocess.Popen([echo_server, address], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 30
+        while b"\n" not in log.read_bytes():
+            if server.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"tests/browser: the echo server did not start: {log.read_text(errors='replace')}")
+            time.sleep(0.05)
+        yield address
+        if server.poll() is not None:
+            sys.exit(f"tests/browser: the echo server ended early: {log.read_text(errors='replace')}")
+    finally:
+        server.kill()
+        server.wait()
+
+
+class Trouble(Exception):
+    """Something differs, in words."""
+
+
+class Browser:
+    """Chromium behind the DevTools protocol over a pair of pipes: JSON, each message ended by a zero byte."""
+
+    def __init__(self, chromium: str, folder: Path):
+        self.log_file = folder / "chromium.log"
+        # Chromium reads commands from descriptor 3 and answers on 4.
+        command_read, self.commands = os.pipe()
+        self.answers, answer_write = os.pipe()
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                # In this order: command_read may be 4, but answer_write, the last of four, is above 3.
+                ["/bin/sh", "-c", f'exec "$@" 3<&{command_read} 4>&{answer_write}', "sh"]
+                + [chromium, *FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(command_read, answer_write),
+                start_new_session=True,
+                env=os.environ | {"HOME": str(folder)},
+            )
+        os.close(command_read)
+        os.close(answer_write)
+        self.received = b""
+        self.last_id = 0
+        self.session = None
+        self.exceptions = []
+
+    def __enter__(self) -> "Browser":
+        return self
+
+    def __exit__(self, *_) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        os.close(self.commands)
+        os.close(self.answers)
+
+    def open_page(self, url: str) -> None:
+        target = self.command("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.command("Runtime.enable")
+        answer = self.command("Page.navigate", url=url)
+        if "errorText" in answer:
+            raise SystemExit(f"tests/browser: {url}: {answer['errorText']}")
+        self.wait_for(f"document.readyState === 'complete' && location.href === {json.dumps(url)}", f"{url} does not load")
+
+    def no_exceptions(self) -> None:
+        if self.exceptions:
+            raise Trouble("; ".join(self.exceptions))
+
+    def log(self) -> str:
+        return self.evaluate(LOG)
+
+    def click(self, selector: str) -> None:
+        """A click of the mouse in the middle of the element, which must be there, visible and enabled."""
+        place = self.evaluate(f"""(() => {{
+            const element = document.querySelector({json.dumps(selector)});
+            if (!element || element.disabled) throw new Error("{selector} is missing or disabled");
+            element.scrollIntoView({{ block: "center" }});
+            const box = element.getBoundingClientRect();
+            const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+            if (!element.contains(document.elementFromPoint(x, y))) throw new Error("{selector} is covered or hidden");
+            return {{ x, y }};
+        }})()""")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.command("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+
+    def type(self, text: str) -> None:
+        self.command("Input.insertText", text=text)
+
+    def wait_for(self, condition: str, complaint: str) -> None:
+        deadline = time.monotonic() + 10
+        while not self.evaluate(f"Boolean({condition})"):
+            if time.monotonic() > deadline:
+                log = self.evaluate("document.querySelector('#log')?.innerText ?? document.body.innerText")
+                raise Trouble(f"{complaint}; it reads: {log[-500:]!r}")
+            time.sleep(0.05)
+
+    def evaluate(self, expression: str):
+        """The value of a JavaScript expression in the page; a promise is awaited."""
+        answer = self.command("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise Trouble(words(answer["exceptionDetails"]))
+        return answer["result"].get("value")
+
+    def command(self, method: str, **params) -> dict:
+        self.last_id += 1
+        message = {"id": self.last_id, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
+        deadline = time.monotonic() + CASE_SECONDS
+        while True:
+            answer = self.receive(deadline)
+            if answer.get("method") == "Runtime.exceptionThrown":
+                self.exceptions.append(words(answer["params"]["exceptionDetails"]))
+            if answer.get("id") == self.last_id:
+                if "error" in answer:
+                    raise Trouble(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+
+    def receive(self, deadline: float) -> dict:
+        while b"\0" not in self.received:
+            ready, _, _ = select.select([self.answers], [], [], max(deadline - time.monotonic(), 0))
+            if not ready:
+                raise TimeoutError(f"nothing after {CASE_SECONDS} s")
+            data = os.read(self.answers, 1 << 16)
+            if not data:
+                sys.exit(f"tests/browser: chromium ended: {self.log_file.read_text(errors='replace')[-2000:]}")
+            self.received += data
+        message, _, self.received = self.received.partition(b"\0")
+        return json.loads(message)
+
+
+def words(exception: dict) -> str:
+    return exception.get("exception", {}).get("description") or exception["text"]
+
+
+if __name__ == "__main__":
+    main()
