@@ -15,8 +15,10 @@
 
 use core::ops::Deref;
 
+use bytes::BytesMut;
+
 use crate::error::ProtocolError;
-use crate::mask::Mask;
+use crate::mask::{self, Mask};
 
 /// The opcodes of RFC 6455 section 5.2; a value of this type is always a defined one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -164,26 +166,37 @@ impl Header {
     #[inline]
     #[must_use]
     pub fn encode(&self) -> HeaderBytes {
-        let mut bytes = [0; Self::MAX_SIZE];
-        bytes[0] = u8::from(self.fin) << 7 | self.rsv.bits() | self.opcode as u8;
+        let first = u8::from(self.fin) << 7 | self.rsv.bits() | self.opcode as u8;
         let masked = if self.mask.is_some() { 0x80 } else { 0 };
-        let mut size = 2;
-        if let Ok(short @ ..=125) = u8::try_from(self.len) {
-            bytes[1] = masked | short;
+        // One integer, its lowest byte first: it stays in registers until it is stored at once.
+        let (second, len, mut size) = if let Ok(short @ ..=125) = u8::try_from(self.len) {
+            (short, 0, 2)
         } else if let Ok(len) = u16::try_from(self.len) {
-            bytes[1] = masked | 126;
-            bytes[2..4].copy_from_slice(&len.to_be_bytes());
-            size = 4;
+            (126, u64::from(len.swap_bytes()), 4)
         } else {
-            bytes[1] = masked | 127;
-            bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
-            size = 10;
-        }
+            (127, self.len.swap_bytes(), 10)
+        };
+        let mut bytes = u128::from(first) | u128::from(masked | second) << 8 | u128::from(len) << 16;
         if let Some(Mask(key)) = self.mask {
-            bytes[size..size + 4].copy_from_slice(&key);
+            bytes |= u128::from(u32::from_le_bytes(key)) << (8 * size);
             size += 4;
         }
-        HeaderBytes { bytes, size }
+        HeaderBytes { bytes: bytes.to_le_bytes(), size }
+    }
+
+    /// Appends the frame to `output`: this header and the `payload`, masked if the header has a key.
+    #[inline]
+    pub(crate) fn append(&self, payload: &[u8], output: &mut BytesMut) {
+        let HeaderBytes { bytes, size } = self.encode();
+        output.reserve(bytes.len() + payload.len());
+        // More than there is, then cut: a copy of constant length is no call.
+        let start = output.len();
+        output.extend_from_slice(&bytes);
+        output.truncate(start + size);
+        match self.mask {
+            Some(mask) => mask.append(payload, output),
+            None => mask::append_plain(payload, output),
+        }
     }
 }
 
@@ -248,7 +261,7 @@ impl Lead {
 /// An encoded header, on the stack; derefs to its 2 to 14 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderBytes {
-    bytes: [u8; Header::MAX_SIZE],
+    bytes: [u8; 16],
     /// 2 to 14.
     size: usize,
 }

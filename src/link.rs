@@ -177,7 +177,12 @@ impl Link {
 
     /// The transport took the first `n` bytes of the output.
     pub(crate) fn wrote(&mut self, n: usize, output: &mut BytesMut) {
-        output.advance(n);
+        // An empty output begins again where the cache is warm.
+        if n == output.len() {
+            output.clear();
+        } else {
+            output.advance(n);
+        }
         self.wrote_directly(n, output);
     }
 

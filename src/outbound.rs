@@ -149,7 +149,7 @@ impl Outbound {
     pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
         match self.keys {
-            None => mask::append_frame(&[], None, &prepared.frame, output),
+            None => mask::append_plain(&prepared.frame, output),
             Some(_) => self.put(Header::new(prepared.opcode, 0), prepared.payload(), output),
         }
         Ok(())
@@ -339,8 +339,7 @@ impl Outbound {
     #[inline]
     fn put(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) {
         let mask = self.keys.as_mut().map(|keys| keys.next());
-        let header = Header { len: payload.len() as u64, mask, ..header }.encode();
-        mask::append_frame(&header, mask, payload, output);
+        Header { len: payload.len() as u64, mask, ..header }.append(payload, output);
     }
 }
 
@@ -378,10 +377,9 @@ impl Prepared {
     #[must_use]
     pub fn message(message: Message<'_>) -> Self {
         let payload = message.as_bytes();
-        let header = Header::new(message.opcode(), payload.len() as u64).encode();
-        let mut frame = BytesMut::with_capacity(header.len() + payload.len());
-        mask::append_frame(&header, None, payload, &mut frame);
-        Self { opcode: message.opcode(), start: header.len(), frame: frame.freeze() }
+        let mut frame = BytesMut::new();
+        Header::new(message.opcode(), payload.len() as u64).append(payload, &mut frame);
+        Self { opcode: message.opcode(), start: frame.len() - payload.len(), frame: frame.freeze() }
     }
 
     /// The message's payload.

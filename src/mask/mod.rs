@@ -54,7 +54,7 @@ impl Mask {
     /// # Panics
     ///
     /// As [`BytesMut::reserve`], when `output` would be longer than `usize` or memory can hold.
-    #[inline]
+    #[inline(always)]
     pub fn append(self, payload: &[u8], output: &mut BytesMut) {
         output.reserve(payload.len());
         self.write(payload, output.spare_capacity_mut());
@@ -91,17 +91,6 @@ pub(crate) fn append_plain(payload: &[u8], output: &mut BytesMut) {
         output.extend_from_slice(payload);
     } else {
         Mask::NONE.append(payload, output);
-    }
-}
-
-/// Appends a frame to `output`: its `header` and its `payload`, masked if there is a `mask`.
-#[inline]
-pub(crate) fn append_frame(header: &[u8], mask: Option<Mask>, payload: &[u8], output: &mut BytesMut) {
-    output.reserve(header.len() + payload.len());
-    append_plain(header, output);
-    match mask {
-        Some(mask) => mask.append(payload, output),
-        None => append_plain(payload, output),
     }
 }
 
@@ -289,20 +278,6 @@ mod tests {
             let mut buffer = b"there".to_vec();
             MASK.append_vec(&payload, &mut buffer);
             assert_eq!(buffer, expected);
-        }
-    }
-
-    #[test]
-    fn a_frame_is_its_header_and_its_payload() {
-        let header = b"0123456789abcd";
-        for (len, size) in (0..=300).zip((0..=14).cycle()).chain([(5000, 14)]) {
-            let payload = payload(len);
-            for mask in [None, Some(MASK)] {
-                let mut output = BytesMut::from(&b"there"[..]);
-                append_frame(&header[..size], mask, &payload, &mut output);
-                let payload = mask.map_or(payload.clone(), |mask| naive(&payload, mask));
-                assert_eq!(output, [&b"there"[..], &header[..size], &payload].concat());
-            }
         }
     }
 }
