@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use bowsprit::Mask;
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 use crate::floor::masks;
 use crate::harness::{Harness, Row, Run};

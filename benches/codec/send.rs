@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bowsprit::{Config, Connection, Messages};
 use bytes::BytesMut;
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 use crate::floor::codec;
 use crate::harness::{Harness, Row, Run};
