@@ -191,6 +191,21 @@ impl<D: Delivery> Connection<D> {
         self.link.begin(message, output)
     }
 
+    /// The whole frame of a prepared message, which the caller sends itself behind `output`, as
+    /// [`Outbound::begin_prepared`]. What the transport does not take of it is appended to `output` before anything
+    /// else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::begin_prepared`].
+    pub fn begin_prepared<'p>(
+        &mut self,
+        prepared: &'p Prepared,
+        output: &BytesMut,
+    ) -> Result<Option<&'p [u8]>, SendError> {
+        self.link.begin_prepared(prepared, output)
+    }
+
     /// The transport took the first `n` bytes of `output`: drops them, and lets a Pong in that waited for room.
     ///
     /// # Panics

@@ -21,15 +21,16 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 use crate::close::Close;
 use crate::config::Config;
 use crate::error::ProtocolError;
 use crate::frame::{Header, Lead, OpCode, Rsv};
 use crate::mask::Mask;
-use crate::message::{Chunk, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes};
+use crate::message::{Chunk, Delivery, Event, Message, Messages};
 use crate::role::Role;
 use crate::utf8::{self, InvalidUtf8, Validator};
 
@@ -129,7 +130,12 @@ pub(crate) struct Span {
 impl Span {
     #[inline]
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start..self.start + self.len]
+        &bytes[self.range()]
+    }
+
+    #[inline]
+    pub(crate) const fn range(self) -> Range<usize> {
+        self.start..self.start + self.len
     }
 }
 
@@ -218,15 +224,6 @@ impl<D: Delivery> Inbound<D> {
         };
         // What is found as text has been validated up to here.
         if text { Message::Text(utf8::validated(bytes)) } else { Message::Binary(bytes) }
-    }
-
-    /// The data that `find` found, owned: the reassembly buffer itself where that wastes at most half of it.
-    pub(crate) fn take(&mut self, text: bool, place: Place, input: &[u8]) -> OwnedMessage {
-        if !matches!(place, Place::Buffer) || self.buffer.len() < self.buffer.capacity() / 2 {
-            return self.data(text, place, input).to_owned();
-        }
-        let bytes = Bytes::from(core::mem::take(&mut self.buffer));
-        if text { OwnedMessage::Text(Utf8Bytes::from_validated(bytes)) } else { OwnedMessage::Binary(bytes) }
     }
 
     pub(crate) fn note_received(&mut self, received: bool) {
@@ -522,6 +519,35 @@ impl<D: Delivery> Inbound<D> {
         self.buffer = Vec::new();
         *at = input.len();
         error
+    }
+}
+
+#[cfg(feature = "blocking")]
+mod owned {
+    use bytes::Bytes;
+
+    use super::{Inbound, Place, Span};
+    use crate::message::{OwnedMessage, Utf8Bytes};
+
+    impl<D> Inbound<D> {
+        /// The data that `find` found, owned: the reassembly buffer itself where that wastes at most half of it.
+        /// `take_input` makes a part of the input owned.
+        pub(crate) fn take(
+            &mut self,
+            text: bool,
+            place: Place,
+            take_input: impl FnOnce(Span) -> Bytes,
+        ) -> OwnedMessage {
+            let bytes = match place {
+                Place::Input(span) => take_input(span),
+                Place::Buffer if self.buffer.len() >= self.buffer.capacity() / 2 => {
+                    core::mem::take(&mut self.buffer).into()
+                }
+                Place::Buffer => Bytes::copy_from_slice(&self.buffer),
+                Place::Character { len } => Bytes::copy_from_slice(&self.character[..len]),
+            };
+            if text { OwnedMessage::Text(Utf8Bytes::from_validated(bytes)) } else { OwnedMessage::Binary(bytes) }
+        }
     }
 }
 

@@ -124,6 +124,7 @@ pub struct Utf8Bytes(
 
 impl Utf8Bytes {
     /// Takes bytes that the machine has validated.
+    #[cfg(feature = "blocking")]
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(utf8::check(&bytes).is_some());
         Self(bytes)

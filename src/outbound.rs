@@ -238,9 +238,13 @@ impl Outbound {
         Ok(Some(Header::new(message.opcode(), len as u64).encode()))
     }
 
-    /// The whole frame of a prepared message, which the caller sends itself right behind `output`; `None` where its
-    /// payload has to be masked.
-    pub(crate) fn begin_prepared<'p>(
+    /// The whole frame of a prepared message, which the caller sends itself, uncopied, right behind `output`; `None`
+    /// where its payload has to be masked, so that only [`prepared`](Self::prepared) will do.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    pub fn begin_prepared<'p>(
         &mut self,
         prepared: &'p Prepared,
         output: &BytesMut,

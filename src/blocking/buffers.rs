@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 use std::vec::Vec;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+
+use crate::inbound::Span;
 
 /// The size of a thread's block, and the most that is read at once into it.
 const BLOCK: usize = 64 << 10;
@@ -74,6 +76,19 @@ impl Input {
 
     pub(super) fn filled(&mut self, n: usize) {
         self.end += n;
+    }
+
+    /// The bytes of `span`, which have been consumed. Where they fill at least half of a block that has grown, the
+    /// block itself goes with them; else they are copied. A kept message so holds at most twice its length.
+    pub(super) fn take(&mut self, span: Span) -> Bytes {
+        let bytes = span.of(self.bytes());
+        if self.block.capacity() <= BLOCK || bytes.len() < self.block.capacity() / 2 {
+            return Bytes::copy_from_slice(bytes);
+        }
+        let rest = Vec::from(self.unread());
+        let block = Bytes::from(std::mem::replace(&mut self.block, rest));
+        (self.start, self.end) = (0, self.block.len());
+        block.slice(span.range())
     }
 
     /// Forgets what was read.

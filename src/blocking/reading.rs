@@ -55,7 +55,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     }
 
     pub(super) fn take(&mut self, (text, _, place): Data) -> OwnedMessage {
-        self.inbound.take(text, place, self.input.bytes())
+        self.inbound.take(text, place, |span| self.input.take(span))
     }
 
     /// Writes what is queued as far as it goes, then reads, whether or not it all went: two peers that each wait for
