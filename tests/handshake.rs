@@ -176,3 +176,80 @@ fn the_two_sides_understand_each_other() {
         assert!(to_server.is_empty() && to_client.is_empty());
     }
 }
+
+/// A call without news changes nothing; input that was taken away is an error and no panic.
+#[test]
+fn the_input_stays_until_the_head_is_whole() {
+    let (mut client, wire) = start(&"ws://h".try_into().expect("a URI"));
+    let mut server = server::Handshake::new(Config::default().into(), Duration::ZERO);
+    let mut input = BytesMut::from(&wire[..40]);
+    for _ in 0..3 {
+        assert_eq!(server.receive(&mut input), Ok(None));
+        assert_eq!(input, wire[..40]);
+    }
+    input.extend_from_slice(&wire[40..]);
+    assert!(matches!(server.receive(&mut input), Ok(Some(_))));
+
+    let mut input = BytesMut::from("HTTP/1.1 101");
+    assert_eq!(client.receive(&mut input), Ok(None));
+    input.truncate(4);
+    assert_eq!(client.receive(&mut input), Err(HandshakeError::InvalidHead));
+}
+
+/// The response in this wire, opened or refused, and what stands behind its head.
+fn response(wire: &[u8]) -> (client::Response, BytesMut) {
+    let (mut handshake, _) = start(&"ws://h".try_into().expect("a URI"));
+    let mut input = BytesMut::from(wire);
+    match handshake.receive(&mut input) {
+        Ok(Some(response)) => (response, input),
+        Err(HandshakeError::Refused(response)) => (*response, input),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// RFC 9112 section 6.3: each way to say how long a body is.
+#[test]
+fn a_body_ends_where_its_head_says_and_at_the_bound() {
+    // A head, what comes behind it, the bound; then whether that was all, the body, and what is left.
+    type Case = (&'static str, &'static [u8], usize, bool, &'static [u8], usize);
+    let cases: [Case; 15] = [
+        ("Content-Length: 3", b"why?", 16, true, b"why", 1),
+        ("Content-Length: 3", b"wh", 16, false, b"wh", 0),
+        ("Content-Length: 3", b"why?", 2, true, b"wh", 2),
+        ("Content-Length: 0", b"why?", 16, true, b"", 4),
+        ("Content-Length: x", b"why?", 16, false, b"why?", 0),
+        ("Content-Length: 18446744073709551615", b"why?", 16, false, b"why?", 0),
+        ("X: y", b"why?", 16, false, b"why?", 0),
+        ("X: y", b"why?", 4, true, b"why?", 0),
+        ("Transfer-Encoding: gzip", b"why?", 16, false, b"why?", 0),
+        ("Transfer-Encoding: gzip, Chunked\r\nContent-Length: 1", b"3\r\nwhy\r\n0\r\n\r\n", 16, true, b"why", 5),
+        ("Transfer-Encoding: chunked", b"3\r\nwhy\r", 16, false, b"why", 1),
+        ("Transfer-Encoding: chunked", b"3\r\nwhy\r\n1", 16, false, b"why", 1),
+        ("Transfer-Encoding: chunked", b"3\r\nwhy\r\n", 2, true, b"wh", 3),
+        ("Transfer-Encoding: chunked", b"why?", 16, true, b"", 4),
+        ("Transfer-Encoding: chunked", b"ffffffffffffffff\r\nwhy?", 16, false, b"why?", 0),
+    ];
+    for (field, wire, max, whole, body, left) in cases {
+        let head = format!("HTTP/1.1 400 Bad Request\r\n{field}\r\n\r\n");
+        let (mut refusal, mut input) = response(&[head.as_bytes(), wire].concat());
+        assert_eq!(
+            (refusal.receive_body(&mut input, max), refusal.body(), input.len()),
+            (whole, body, left),
+            "{field}"
+        );
+    }
+
+    // A line that never ends is not waited for.
+    let endless = [b"HTTP/1.1 400 x\r\nTransfer-Encoding: chunked\r\n\r\n1;".as_slice(), &[b'x'; 254]].concat();
+    for (len, whole) in [(endless.len() - 1, false), (endless.len(), true)] {
+        let (mut refusal, mut input) = response(&endless[..len]);
+        assert_eq!(refusal.receive_body(&mut input, 16), whole);
+    }
+
+    // RFC 9110 section 15.2.2: what is behind a 101 is no body.
+    let open = b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x00";
+    let (mut open, mut input) = response(open);
+    assert!(open.receive_body(&mut input, 16));
+    assert_eq!(input, b"\x81\x00"[..]);
+}

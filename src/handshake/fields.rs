@@ -19,10 +19,12 @@ use crate::extension::grammar::is_token;
 /// use bowsprit::handshake::Fields;
 ///
 /// let mut fields = Fields::new();
+/// assert!(fields.is_empty());
 /// fields.push("Set-Cookie", "a=1")?;
 /// fields.push("Set-Cookie", "b=2")?;
 /// assert!(fields.lines("set-cookie").eq([b"a=1", b"b=2"]));
 /// assert!(fields.push("X", "1\r\nEvil: 2").is_err());
+/// assert_eq!((fields.is_empty(), fields.len()), (false, 2));
 /// # Ok::<(), bowsprit::HandshakeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -78,6 +78,29 @@ pub(crate) fn rows(log: &mut Log) {
         responded(REQUEST, 599, &[], b"").unwrap(),
         "HTTP/1.1 599 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     );
+    for (status, phrase) in [
+        (301, "Moved Permanently"),
+        (302, "Found"),
+        (303, "See Other"),
+        (308, "Permanent Redirect"),
+        (400, "Bad Request"),
+        (403, "Forbidden"),
+        (407, "Proxy Authentication Required"),
+        (408, "Request Timeout"),
+        (409, "Conflict"),
+        (410, "Gone"),
+        (417, "Expectation Failed"),
+        (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
+        (500, "Internal Server Error"),
+        (501, "Not Implemented"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+    ] {
+        let head = format!("HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(responded(REQUEST, status, &[], b"").unwrap(), head);
+    }
     assert_eq!(
         responded(REQUEST, 304, &[("ETag", "\"1\"")], b"").unwrap(),
         "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: \"1\"\r\n\r\n"
@@ -99,6 +122,8 @@ pub(crate) fn rows(log: &mut Log) {
         "HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n"
     );
+    assert_eq!(responded(PLAIN, 204, &[], b"").unwrap(), "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    assert_eq!(responded(PLAIN, 204, &[], b"x"), Err(HandshakeError::InvalidStatus(204)));
     assert_eq!(responded(PLAIN, 101, &[], b""), Err(HandshakeError::InvalidStatus(101)));
     assert_eq!(accepted(PLAIN, &Accept::new()), Err(HandshakeError::NoUpgrade));
     log.proved("WS-4.2.2-10", Role::Server);

@@ -58,6 +58,7 @@ pub(crate) fn rows(log: &mut Log) {
     log.proved("WS-4.2.1-03", Role::Server);
 
     // REQ: WS-4.2.1-04
+    assert!(request(REQUEST).is_upgrade());
     for good in ["WEBSOCKET", "h2c, websocket", "h2c\r\nUpgrade: websocket"] {
         assert_eq!(answer(with(REQUEST, &format!("Upgrade: {good}"))), RESPONSE);
     }
