@@ -7,13 +7,15 @@ use std::boxed::Box;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use super::half::{self, Half as _, Shared};
 use super::reading::Reading;
 use super::transport::{Duplicate, Transport};
 use super::websocket::WebSocket;
 use crate::close::Close;
-use crate::error::Error;
-use crate::link::End;
+use crate::error::{Error, SendError};
+use crate::link::{End, Link};
 use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
 use crate::outbound::Prepared;
 
@@ -160,8 +162,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// As [`Writer::ping`].
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.half.with(|writer| writer.control(|link, output| link.ping(payload, output)))?;
-        self.flush()
+        self.control(|link, output| link.ping(payload, output))
     }
 
     /// Sends a Close; the reader goes on until the peer's.
@@ -170,7 +171,16 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// As [`Writer::start_close`].
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
-        self.half.with(|writer| writer.control(|link, output| link.close(close, output)))?;
+        self.control(|link, output| link.close(close, output))
+    }
+
+    fn control(&mut self, append: impl FnOnce(&mut Link, &mut BytesMut) -> Result<(), SendError>) -> Result<(), Error> {
+        self.half.with(|writer| {
+            writer.control(append)?;
+            // Time runs from here, not from when the reader looks at its deadlines next.
+            writer.arm(None);
+            Ok::<_, Error>(())
+        })?;
         self.flush()
     }
 
