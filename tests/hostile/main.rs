@@ -1,0 +1,82 @@
+//! Hostile input: failures of other WebSocket implementations, each as an attack on this one, with the bound that
+//! must hold.
+//!
+//! Each attack stands beside a `HOSTILE` comment with the number of its row. Heap is read from a counting allocator,
+//! work is counted in calls and bytes; nothing here depends on the time something takes.
+
+mod core;
+mod heap;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+/// The rows that this crate answers. Missing are those on compression (9, 10, 12, 13), redirects (22), TLS (25) and
+/// futures (33), none of which exists here.
+const ROWS: [u8; 16] = [2, 3, 4, 5, 6, 7, 8, 11, 14, 15, 18, 19, 20, 28, 30, 31];
+
+struct Attack {
+    row: u8,
+    name: &'static str,
+    run: fn(),
+    survived: OnceLock<()>,
+}
+
+impl Attack {
+    /// Runs it, unless it has been run before.
+    fn survive(&self) {
+        self.survived.get_or_init(self.run);
+    }
+}
+
+/// Makes each attack a test of its name, and all of them a table.
+macro_rules! attacks {
+    ($($row:literal $topic:ident::$name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                ATTACKS.iter().find(|attack| attack.name == stringify!($name)).expect("it is in the table").survive();
+            }
+        )*
+
+        static ATTACKS: [Attack; [$($row),*].len()] = [
+            $(Attack { row: $row, name: stringify!($name), run: $topic::$name, survived: OnceLock::new() }),*
+        ];
+    };
+}
+
+attacks! {
+    2 core::a_length_that_nothing_follows
+    3 core::pings_from_a_peer_that_never_reads
+    3 core::pings_behind_a_full_queue
+    4 core::lengths_at_the_edges_of_integers
+    5 core::random_bytes_that_must_not_spin
+    5 core::deadlines_of_zero
+    6 core::masking_keys_that_could_be_guessed
+    7 core::a_message_that_never_ends
+    8 core::a_million_tiny_fragments
+    11 core::reserved_bits_everywhere
+    14 core::text_in_tiny_fragments
+    14 core::text_in_tiny_reads
+    15 core::an_oversized_close_reason
+    18 core::ten_million_unsolicited_pongs
+    19 core::an_oversized_control_frame
+    20 core::a_peer_that_never_lets_go
+    28 core::nothing_configured
+    30 core::one_huge_message_and_then_silence
+    31 core::idle_machines
+    31 core::messages_that_cost_allocations
+}
+
+#[test]
+fn every_row_is_executed() {
+    let executed: BTreeSet<u8> = ATTACKS
+        .iter()
+        .map(|attack| {
+            attack.survive();
+            attack.row
+        })
+        .collect();
+    assert_eq!(executed, BTreeSet::from(ROWS));
+    println!("survived {} attacks of {} rows", ATTACKS.len(), ROWS.len());
+}
