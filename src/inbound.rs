@@ -602,3 +602,47 @@ fn append_unmasked(mask: Option<Mask>, piece: &[u8], buffer: &mut Vec<u8>) {
 fn short_len(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX).min(125)
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::steps;
+
+    /// Hands `wire` to a client's machine in pieces of this size; the messages found, and the bytes validated.
+    fn validated(wire: &[u8], piece: usize) -> (usize, usize) {
+        let config = Config { max_fragments: u32::MAX, ..Config::default() };
+        let mut inbound = Inbound::new(Role::Client, Messages, Arc::new(config));
+        let mut input = BytesMut::new();
+        let mut messages = 0;
+        let steps = steps::of(|| {
+            for piece in wire.chunks(piece) {
+                input.extend_from_slice(piece);
+                let mut cursor = Cursor::new(&mut input);
+                while inbound.next(&mut cursor).expect("it is right").is_some() {
+                    messages += 1;
+                }
+            }
+        });
+        (messages, steps)
+    }
+
+    // HOSTILE: 8
+    // HOSTILE: 14
+    #[test]
+    fn each_byte_of_a_text_is_validated_once_however_it_is_cut() {
+        for (len, fragment) in [(256 << 10, 1), (1 << 20, 64), (4 << 20, 64)] {
+            let text = "a\u{e9}\u{20ac}\u{1d11e}".repeat(len / 10);
+            let len = text.len();
+            let mut fragments = alloc::vec![0x01, 0x00];
+            for bytes in text.as_bytes().chunks(fragment) {
+                fragments.extend_from_slice(&[0x00, u8::try_from(bytes.len()).expect("64 at most")]);
+                fragments.extend_from_slice(bytes);
+            }
+            fragments.extend_from_slice(&[0x80, 0x00]);
+            assert_eq!(validated(&fragments, 64 << 10), (1, len));
+            let mut whole = Header::new(OpCode::Text, len as u64).encode().to_vec();
+            whole.extend_from_slice(text.as_bytes());
+            assert_eq!(validated(&whole, 64), (1, len));
+        }
+    }
+}

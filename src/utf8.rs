@@ -1,5 +1,7 @@
 //! UTF-8, as the bytes arrive (RFC 6455 section 8.1, RFC 3629).
 
+use crate::steps;
+
 /// The bytes cannot become UTF-8 any more, whatever follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InvalidUtf8;
@@ -8,6 +10,7 @@ pub struct InvalidUtf8;
 #[inline]
 #[must_use]
 pub fn check(bytes: &[u8]) -> Option<&str> {
+    steps::count(bytes.len());
     let valid = match bytes.len() {
         0 => true,
         1 => is_short_utf8::<1>(bytes),
@@ -55,7 +58,7 @@ fn are_ascii<const N: usize>((first, last): (&[u8; N], &[u8; N])) -> bool {
 /// Bytes that have been validated already, as text.
 #[inline]
 pub(crate) fn validated(bytes: &[u8]) -> &str {
-    debug_assert!(check(bytes).is_some());
+    debug_assert!(core::str::from_utf8(bytes).is_ok());
     // SAFETY: every caller passes bytes that `check` or a `Validator` has accepted as a whole.
     unsafe { core::str::from_utf8_unchecked(bytes) }
 }
@@ -113,6 +116,7 @@ impl Validator {
 
     /// The next byte of a character.
     fn continue_with(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
+        steps::count(1);
         let len = usize::from(self.len);
         let mut character = [0; 4];
         character[..len].copy_from_slice(self.incomplete());

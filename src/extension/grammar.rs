@@ -181,6 +181,7 @@ const fn is_tchar(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    // HOSTILE: 16
     #[test]
     fn work_is_linear_in_the_length() {
         const LEN: usize = 64 << 10;

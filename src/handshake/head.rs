@@ -188,6 +188,8 @@ const MAX_FIELDS: usize = 1_024;
 mod tests {
     use super::*;
 
+    // HOSTILE: 1
+    // HOSTILE: 16
     /// Heads of 64 KiB in one line, and in as many lines as may be, byte by byte.
     #[test]
     fn work_is_linear_in_the_length() {
