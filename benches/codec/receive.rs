@@ -69,12 +69,18 @@ fn ours(traffic: &Traffic, read: usize) -> Run {
         false => Connection::client(Messages, config, [0; 32]),
     };
     let (mut input, mut output) = (BytesMut::with_capacity(2 * READ), BytesMut::new());
+    let mut room = input.capacity();
     Box::new(move |messages| {
         let mut done = 0;
         while done < messages {
-            if input.capacity() - input.len() < read {
+            // A short rest moves to the front; a long one only when there is no room behind it.
+            if input.len() < 4 << 10 {
+                input.try_reclaim(room - input.len());
+            } else if input.len() == input.capacity() {
                 input.reserve(READ);
             }
+            room = room.max(input.capacity());
+            let read = read.min(input.capacity() - input.len());
             input.extend_from_slice(wire.read(read));
             let mut batch = connection.receive(&mut input, &mut output);
             while let Some((event, _)) = batch.next().expect("the peer keeps the rules") {
