@@ -163,22 +163,22 @@ mod tests {
 
     /// Everything that this processor can run, with the lengths that it takes.
     fn backends() -> Vec<(&'static str, Backend, usize, usize)> {
-        let mut backends: Vec<(&str, Backend, usize, usize)> = vec![
+        let everywhere: [(_, Backend, _, _); 5] = [
             ("dispatch", xor, 0, usize::MAX),
             ("short", block::short, 0, block::SHORT),
+            ("pair", block::pair::<[u64; 2]>, 16, 32),
             ("portable", block::long::<[u64; 2]>, 16, usize::MAX),
             ("baseline", baseline, 16, usize::MAX),
         ];
         #[cfg(target_arch = "x86_64")]
-        {
-            if x86::has_avx2() {
-                backends.push(("avx2", x86::avx2, 32, usize::MAX));
-            }
-            if x86::has_avx512() {
-                backends.push(("avx512", x86::avx512, 64, usize::MAX));
-            }
-        }
-        backends
+        let wide: [(_, (_, Backend, _, _)); 2] = [
+            (x86::has_avx2(), ("avx2", x86::avx2, 32, usize::MAX)),
+            (x86::has_avx512(), ("avx512", x86::avx512, 64, usize::MAX)),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide: [(_, (_, Backend, _, _)); 0] = [];
+        let wide = wide.into_iter().filter_map(|(has, backend)| has.then_some(backend));
+        everywhere.into_iter().chain(wide).collect()
     }
 
     /// `count` bytes between guards, the first of them `align` bytes behind a cache line.
@@ -211,8 +211,9 @@ mod tests {
         for align in aligns {
             let mut place = Guarded::new(align, len);
             place.bytes[place.start..place.start + len].copy_from_slice(&payload);
+            let at = place.at();
             // SAFETY: `len` bytes from `at` on are in the allocation; the backend takes this length.
-            unsafe { backend(place.at(), place.at(), len, mask) };
+            unsafe { backend(at, at, len, mask) };
             assert!(place.is(&expected), "{name} in place, {len} bytes at {align}, {mask:?}");
 
             let mut place = Guarded::new(align, len);
