@@ -274,3 +274,26 @@ impl Deref for HeaderBytes {
         &self.bytes[..self.size]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn an_appended_frame_is_its_header_and_its_payload() {
+        for len in (0..=300).chain([0xffff, 0x1_0000]) {
+            let payload: Vec<u8> = (0..=0xff).cycle().take(len).collect();
+            for mask in [None, Some(Mask([0x37, 0xfa, 0x21, 0x3d]))] {
+                let header = Header { mask, ..Header::new(OpCode::Binary, len as u64) };
+                let mut output = BytesMut::from(&b"there"[..]);
+                header.append(&payload, &mut output);
+
+                let key = mask.map_or([0; 4], |mask| mask.0);
+                let masked: Vec<u8> = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+                assert_eq!(output, [&b"there"[..], &header.encode(), &masked].concat(), "{len} bytes, {mask:?}");
+            }
+        }
+    }
+}
