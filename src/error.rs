@@ -3,7 +3,7 @@
 //! [`ProtocolError`]: the peer broke the rules; it knows the close code that the peer is told.
 //! [`SendError`]: the caller asked for what may not be; nothing went out, nothing changed.
 //! [`HandshakeError`]: the connection never opened; on a server it knows the HTTP status.
-//! [`Error`]: what an adapter returns, one of these or an I/O error.
+//! `Error` (with the feature `std`): what an adapter returns, one of these or an I/O error.
 
 use core::fmt;
 

@@ -1,4 +1,105 @@
-//! WebSocket (RFC 6455), sans-IO. (tour to come)
+//! WebSocket (RFC 6455), sans-IO: a pure machine that turns bytes into events and messages into bytes, and thin
+//! adapters that feed it sockets.
+//!
+//! A WebSocket is two simplex machines and a few rules that tie them. [`Inbound`] turns the peer's bytes into events,
+//! [`Outbound`] turns messages into bytes, and neither knows the other. The rules (answer a Ping, echo a Close, nothing
+//! after a Close, fail with the right code) stand in one place, and a [`Connection`] is all of it:
+//!
+//! ```text
+//!                            Connection
+//!             +-------------------------------------+
+//!   input     |  Inbound --- events --------------------> Event, lent from `input`
+//!   BytesMut ---->  |                               |       + Outbox, to answer with
+//!             |     | Ping, Close, a broken rule    |
+//!             |     v                               |
+//!             |  Link (the rules) --- Timers <----------- now
+//!             |     |                               |
+//!   output    |     v                               |
+//!   BytesMut <---- Outbound <---------------------------- messages, ping, close
+//!             +-------------------------------------+
+//! ```
+//!
+//! Buffers are the caller's, and events lend the payload, unmasked in place. Time and entropy are arguments: the same
+//! bytes in give the same bytes out.
+//!
+//! # From the ground up
+//!
+//! A module uses only what stands above it in this table.
+//!
+//! | Module | |
+//! |---|---|
+//! | [`mask`] | XOR with a masking key |
+//! | [`utf8`] | the validator, which fails at the first bad byte |
+//! | [`close`] | close codes, and the payload of a Close frame |
+//! | [`error`] | what the peer did wrong, what the caller did wrong |
+//! | [`config`] | every bound and every deadline |
+//! | [`frame`] | the frame header; usable alone |
+//! | [`message`] | messages, their pieces, and events |
+//! | [`extension`] | the grammar of extension negotiation |
+//! | [`handshake`] | the opening handshake, both sides |
+//! | [`inbound`] | bytes to events |
+//! | [`outbound`] | messages to bytes |
+//! | [`timers`] | deadlines |
+//! | [`link`] | the rules between the machines, and how it ended |
+//! | [`connection`] | both machines and the rules |
+#![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
+#![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
+//!
+//! # A whole connection
+//!
+//! Both ends in one memory: what one end writes, the other reads.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use bowsprit::handshake::{client, server};
+//! use bowsprit::{CloseCode, Config, Connection, Event, Messages};
+//! use bytes::BytesMut;
+//!
+//! let config = Arc::new(Config::default());
+//! let now = Duration::ZERO; // since an origin of your choice
+//! let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
+//!
+//! // The opening handshake. Nonce and seed come from your random source.
+//! let request = client::Request::try_from("ws://example.com/chat")?;
+//! let mut opening = client::Handshake::start(&request, [1; 16], config.clone(), now, &mut to_server);
+//! let request = server::Handshake::new(config.clone(), now).receive(&mut to_server)?.expect("it came whole");
+//! assert_eq!(request.path(), "/chat");
+//! request.accept(&server::Accept::new(), &mut to_client)?;
+//! opening.receive(&mut to_client)?.expect("it came whole");
+//!
+//! // The connection.
+//! let mut client = Connection::client(Messages, config.clone(), [2; 32]);
+//! let mut server = Connection::server(Messages, config);
+//! client.text("hello", &mut to_server)?;
+//! client.close(Some(CloseCode::NORMAL.into()), &mut to_server)?;
+//!
+//! let mut batch = server.receive(&mut to_server, &mut to_client);
+//! while let Some((event, mut outbox)) = batch.next()? {
+//!     match event {
+//!         Event::Text(text) => outbox.text(text)?,
+//!         Event::Close(close) => assert_eq!(close.map(|close| close.code), Some(CloseCode::NORMAL)),
+//!         other => unreachable!("nobody sent {other:?}"),
+//!     }
+//! }
+//! drop(batch);
+//!
+//! let mut batch = client.receive(&mut to_client, &mut to_server);
+//! assert!(matches!(batch.next()?, Some((Event::Text("hello"), _))));
+//! assert!(matches!(batch.next()?, Some((Event::Close(_), _)))); // the echo of ours
+//! drop(batch);
+//! assert!(client.end().is_some_and(|end| end.clean) && server.end().is_some_and(|end| end.clean));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! They add API and change no behaviour. Without any, the crate is `no_std` with `alloc`.
+//!
+//! | Feature | |
+//! |---|---|
+//! | `blocking` (default) | the adapter; brings `std` |
+//! | `std` | the widest instructions of the processor, found at run time; `Error` |
 
 #![no_std]
 
@@ -41,3 +142,7 @@ pub use {
     role::Role,
     timers::Timeout,
 };
+
+#[cfg(all(doctest, feature = "blocking", unix))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,15 +8,15 @@
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
 //! for stream in listener.incoming() {
-//!     let mut ws = blocking::accept(stream?)?;
 //!     std::thread::spawn(move || -> Result<(), bowsprit::Error> {
+//!         let mut ws = blocking::accept(stream?)?;
 //!         while let Some((message, out)) = ws.next()? {
 //!             out.feed(message)?;
 //!         }
 //!         Ok(())
 //!     });
 //! }
-//! # Ok::<(), bowsprit::Error>(())
+//! # Ok::<(), std::io::Error>(())
 //! ```
 //!
 //! # When do bytes leave?

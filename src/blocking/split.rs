@@ -112,7 +112,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::send`].
+    /// As [`Writer::send`](super::Writer::send).
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.feed(message)?;
         self.flush()
@@ -122,7 +122,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed`].
+    /// As [`Writer::feed`](super::Writer::feed).
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         let message = message.into();
         half::with_room(&mut self.half, |writer| writer.try_feed(message))
@@ -132,7 +132,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_chunk`].
+    /// As [`Writer::feed_chunk`](super::Writer::feed_chunk).
     pub fn feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
         half::with_room(&mut self.half, |writer| writer.try_feed_chunk(chunk))
     }
@@ -141,7 +141,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_prepared`].
+    /// As [`Writer::send_prepared`](super::Writer::send_prepared).
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
         half::with_room(&mut self.half, |writer| writer.try_feed_prepared(prepared))?;
         self.flush()
@@ -151,7 +151,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::flush`].
+    /// As [`Writer::flush`](super::Writer::flush).
     pub fn flush(&mut self) -> Result<(), Error> {
         half::flush(&mut self.half)
     }
@@ -160,7 +160,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::ping`].
+    /// As [`Writer::ping`](super::Writer::ping).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.control(|link, output| link.ping(payload, output))
     }
@@ -169,7 +169,7 @@ impl<S: Transport> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start_close`].
+    /// As [`Writer::start_close`](super::Writer::start_close).
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
         self.control(|link, output| link.close(close, output))
     }
