@@ -23,7 +23,7 @@ pub(crate) struct Row {
 /// What the command line asks for.
 pub(crate) struct Harness {
     rounds: usize,
-    /// CPU time of one contender in one round, in nanoseconds.
+    /// CPU time of one contender in one round, in nanoseconds; 0 where nothing is measured.
     round: u64,
     filters: Vec<String>,
 }
@@ -50,7 +50,8 @@ impl Harness {
             }
         }
         if smoke || !measured {
-            (harness.rounds, harness.round) = (1, 0);
+            harness.round = 0;
+            return harness;
         }
         println!(
             "{:<36} {:>10} {:>10} {:>19} {:>6} {:>6}       allocations",
@@ -69,6 +70,10 @@ impl Harness {
         let Row { ours, base, target, others } = row();
         let (names, runs): (Vec<_>, Vec<_>) = others.into_iter().unzip();
         let mut contenders: Vec<_> = [ours, base].into_iter().chain(runs).map(|run| self.calibrated(run)).collect();
+        if self.round == 0 {
+            println!("{name}: ran");
+            return;
+        }
         for round in 0..self.rounds {
             for turn in 0..contenders.len() {
                 let contender = (round + turn) % contenders.len();
