@@ -455,7 +455,11 @@ fn codes(log: &mut Log) {
         // A peer that falls silent, where somebody asked for that deadline: 1001.
         let mut end = Endpoint::with(role, Config { idle_timeout: Some(SECOND * 7), ..Config::default() });
         end.arm(SECOND);
-        assert_eq!(end.expires(SECOND * 8), Some(Timeout::Idle));
+        assert_eq!(end.connection.poll_timeout(), Some(SECOND * 8));
+        end.gets(&hex!("8a"));
+        end.arm(SECOND * 5); // any byte counts, and nothing else
+        end.arm(SECOND * 6);
+        assert_eq!(end.expires(SECOND * 12), Some(Timeout::Idle));
         assert_eq!(end.sent(), hex!("88 02 03 e9"));
     }
     // For the application: 1003, 1008 and 1011.

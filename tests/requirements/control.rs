@@ -84,6 +84,19 @@ fn answers(log: &mut Log) {
         assert_eq!(*newest, 999);
         assert!(first.len() >= 16_384 / 131, "everything below 16 KiB is answered");
         assert!((0..).zip(first).all(|(i, number)| i == *number), "in order");
+
+        // The Pong that waits enters once the transport takes anything, and the next one behind all that was there.
+        let mut end = busy(role);
+        assert_eq!(end.gets(&hex!("89 01 61 89 01 62")), [ping(b"a"), ping(b"b")]);
+        let before = end.output.len();
+        end.connection.wrote(1, &mut end.output);
+        let pong = end.output.len() - (before - 1);
+        assert_eq!(pong, if role == Role::Client { 7 } else { 3 }, "one Pong");
+        end.gets(&hex!("89 01 63"));
+        end.connection.wrote(1, &mut end.output);
+        assert_eq!(end.output.len(), before - 2 + pong, "the second one waits");
+        end.connection.wrote(before - 2 + pong, &mut end.output);
+        assert_eq!(end.sent(), hex!("8a 01 63"));
     }
 
     // REQ: WS-5.5.2-03
@@ -95,16 +108,32 @@ fn answers(log: &mut Log) {
         events([ping(b"p")]) + sends(&hex!("8a 01 70")) + closes(None),
     );
     for role in ROLES {
-        // Not even one that was still waiting when the Close came.
         let mut end = Endpoint::new(role);
         end.close(None).unwrap();
         end.gets(&hex!("88 00 89 01 70"));
         assert_eq!(end.sent(), hex!("88 00"));
+
+        // Not even one that was still waiting when the Close came, or when the connection failed.
+        for (last, code) in [(hex!("88 00"), vec![]), (hex!("83 00"), vec![0x03, 0xea])] {
+            let mut end = busy(role);
+            end.gets(&hex!("89 01 70"));
+            end.gets(&last);
+            let sent = frames(role, &end.transmits());
+            assert_eq!(sent.len(), 2, "the message and the Close");
+            assert_eq!((sent[1].header[0], &sent[1].payload), (0x88, &code));
+        }
     }
 
     // REQ: WS-5.5.3-01
     row_both(log, "WS-5.5.3-01", &hex!("8a 00"), events([pong(b"")]));
     row_both(log, "WS-5.5.3-01", &hex!("8a 00 8a 03 61 62 63"), events([pong(b""), pong(b"abc")]));
+}
+
+/// An end with so much to send that Pongs wait.
+fn busy(role: Role) -> Endpoint {
+    let mut end = Endpoint::new(role);
+    end.connection.binary(&[0; 20 << 10], &mut end.output).unwrap();
+    end
 }
 
 fn pings_of_our_own(log: &mut Log) {
@@ -166,5 +195,16 @@ fn keep_alive(log: &mut Log) {
         assert_eq!((ended.code().0, ended.clean), (1006, false));
         assert_eq!(ended.cause, Cause::Timeout(Timeout::Pong));
         log.proved("WS-5.5.3-02", role);
+
+        // Of two Pings alike, the Pong answers the second.
+        let mut end = Endpoint::new(role);
+        for at in [1, 5] {
+            end.connection.ping(b"same", &mut end.output).unwrap();
+            end.sent();
+            end.arm(seconds(at));
+        }
+        end.gets(b"\x8a\x04same");
+        end.arm(seconds(7));
+        assert_eq!(end.connection.latency(), Some(seconds(2)));
     }
 }

@@ -88,6 +88,10 @@ fn sending(log: &mut Log) {
     // REQ: WS-5.4-08
     for role in ROLES {
         let mut end = Endpoint::new(role);
+        for fin in [true, false] {
+            let orphan = Header { fin, ..Header::new(OpCode::Continuation, 0) };
+            assert_eq!(end.connection.frame(orphan, b"", &mut end.output), Err(SendError::NoMessageInProgress));
+        }
         end.connection.chunk(Chunk { data: Message::Text("Hel"), end: false }, &mut end.output).unwrap();
         end.connection.chunk(Chunk { data: Message::Text("lo"), end: true }, &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("01 03 48 65 6c 80 02 6c 6f"));

@@ -117,6 +117,30 @@ fn memory(log: &mut Log) {
         assert!(end.output.len() <= before + 264);
         end.close(Some((1000, ""))).unwrap();
         assert!(end.output.len() <= before + 264);
+        // The bound itself is full, and a byte less has room for a whole message.
+        for (unsent, accepted) in [(99, Ok(())), (100, Err(SendError::Full))] {
+            let mut end = Endpoint::with(role, Config { max_unsent: 100, ..Config::default() });
+            let header = if role == Role::Client { 6 } else { 2 };
+            end.connection.binary(&message[..unsent - header], &mut end.output).unwrap();
+            assert_eq!(end.output.len(), unsent);
+            assert_eq!(end.connection.binary(&message, &mut end.output), accepted);
+        }
+        // Above it there is room for one Ping, each time that it was reached.
+        let mut end = Endpoint::with(role, Config { max_unsent: 100, ..Config::default() });
+        for _ in 0..2 {
+            end.connection.binary(&message, &mut end.output).unwrap();
+            assert_eq!(end.connection.ping(&[0; 125], &mut end.output), Ok(()));
+            assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Full));
+            end.sent();
+        }
+        // Pings that nobody answers are forgotten, the oldest first.
+        let (_, peak) = heap::peak(|| {
+            for _ in 0..10_000 {
+                end.connection.ping(&[0; 125], &mut end.output).unwrap();
+                end.connection.wrote(end.output.len(), &mut end.output);
+            }
+        });
+        assert!(peak < 16 << 10, "{peak} bytes of heap");
         // Room comes back as the transport takes bytes.
         let mut end = Endpoint::new(role);
         while end.connection.binary(&message, &mut end.output).is_ok() {}
@@ -141,6 +165,7 @@ fn stalls() {
         assert_eq!(end.connection.poll_timeout(), Some(at(32)));
         end.connection.wrote(1, &mut end.output);
         end.arm(at(25));
+        end.arm(at(40));
         assert_eq!(end.expires(at(55)), Some(Timeout::Write));
         assert_eq!(end.connection.transport(), Transport::Closed);
         let ended = end.connection.end().unwrap();

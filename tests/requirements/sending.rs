@@ -61,6 +61,11 @@ fn order(log: &mut Log) {
         end.connection.message(Message::Text("d"), &mut end.output).unwrap();
         let expected = hex!("01 01 61 89 01 70 8a 01 71 00 01 62 80 00 82 01 63 81 01 64");
         assert_eq!(end.sent(), expected);
+
+        // Header first: a server's payload needs no copy, a client's has to be masked.
+        let begun = end.connection.begin(Message::Binary(&[0; 200]), &end.output).unwrap();
+        assert_eq!(begun.as_deref(), if role == Role::Server { Some(&hex!("82 7e 00 c8")[..]) } else { None });
+        assert_eq!(end.sent(), []);
         log.proved("WS-6-02", role);
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowsprit::handshake::{client, server};
-use bowsprit::{Config, HandshakeError, Header, OpCode, ProtocolError, Role, SendError};
+use bowsprit::{Chunk, Config, HandshakeError, Header, OpCode, ProtocolError, Role, SendError};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -121,6 +121,13 @@ fn sending(log: &mut Log) {
         assert_eq!(raw(fragment(OpCode::Text, true, 2), &hex!("c3 28")), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Text, true, 1), &hex!("c3")), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Text, false, 1), &hex!("c3")), Ok(()), "a fragment may end in a character");
+        let chunk = Chunk { data: "a".into(), end: true };
+        assert_eq!(
+            end.connection.chunk(chunk, &mut end.output),
+            Err(SendError::MessageInProgress),
+            "inside a character"
+        );
+        let mut raw = |header, payload: &[u8]| end.connection.frame(header, payload, &mut end.output);
         assert_eq!(raw(fragment(OpCode::Continuation, true, 0), b""), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Continuation, true, 1), b"("), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Continuation, true, 1), &hex!("a9")), Ok(()));
