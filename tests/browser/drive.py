@@ -6,6 +6,7 @@ usage: drive.py CHROMIUM ECHO_SERVER
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -51,26 +52,30 @@ def checks(browser: "Browser"):
     browser.evaluate(f"(() => {{ {CASES}; globalThis.cases = cases; }})()")
     for name in browser.evaluate("Object.keys(cases)"):
         yield name, partial(browser.evaluate, f"cases[{json.dumps(name)}]()")
-    yield "a person connects, sends, reads and closes", partial(as_a_person, browser, "Hello")
-    yield "a person does it once more", partial(as_a_person, browser, "κόσμε 🦀")
+    yield "a person connects, sends, reads and closes", partial(a_person_echoes, browser, "Hello")
+    yield "a person does it once more", partial(a_person_echoes, browser, "κόσμε 🦀")
+    yield "a person is closed by the server", partial(a_person_is_closed, browser)
     yield "the page still ran without an error", browser.no_exceptions
 
 
-def as_a_person(browser: "Browser", message: str) -> None:
-    """Connects, types, sends, reads the log, closes."""
+def a_person_echoes(browser: "Browser", message: str) -> None:
+    """Connects, types, sends, reads what comes back, closes with a code and a reason."""
     browser.click("#connect")
     browser.wait_for("!document.querySelector('#send').disabled", "the page did not connect")
-    browser.click("#message")
-    browser.type(message)
-    before = browser.log()
+    browser.fill("#message", message)
     browser.click("#send")
-    browser.wait_for(f"({LOG}).slice({len(before)}).includes({json.dumps(message)})", "the echo is not in the log")
-    before = browser.log()
+    browser.wait_for_log(f"received .*{re.escape(message)}$")
+    browser.fill("#code", "4001")
+    browser.fill("#reason", "I am through")
     browser.click("#close")
-    browser.wait_for(f"/close.*\\b1\\d\\d\\d\\b/is.test(({LOG}).slice({len(before)}))", "the log does not tell the close")
+    browser.wait_for_log("closed.*4001.*wasClean=true$")
 
 
-LOG = "document.querySelector('#log').innerText"
+def a_person_is_closed(browser: "Browser") -> None:
+    """Asks the server to close, and reads how it did."""
+    browser.fill("#url", browser.evaluate("`ws://${location.host}/close?code=4002&reason=bye`"))
+    browser.click("#connect")
+    browser.wait_for_log('closed.*4002.*"bye".*wasClean=true$')
 
 
 @contextlib.contextmanager
@@ -152,9 +157,6 @@ class Browser:
         if self.exceptions:
             raise Trouble("; ".join(self.exceptions))
 
-    def log(self) -> str:
-        return self.evaluate(LOG)
-
     def click(self, selector: str) -> None:
         """A click of the mouse in the middle of the element, which must be there, visible and enabled."""
         place = self.evaluate(f"""(() => {{
@@ -169,8 +171,16 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.command("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
-    def type(self, text: str) -> None:
+    def fill(self, selector: str, text: str) -> None:
+        """Types over what an input holds."""
+        self.click(selector)
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).select()")
         self.command("Input.insertText", text=text)
+
+    def wait_for_log(self, pattern: str) -> None:
+        """A new last line in the page's log, as a regular expression."""
+        lines = "document.querySelector('#log').innerText.trimEnd().split('\\n')"
+        self.wait_for(f"new RegExp({json.dumps(pattern)}).test({lines}.at(-1))", f"{pattern} is not the end of the log")
 
     def wait_for(self, condition: str, complaint: str) -> None:
         deadline = time.monotonic() + 10
