@@ -24,7 +24,7 @@
 //!
 //! # From the ground up
 //!
-//! A module uses only what stands above it in this table.
+//! A module builds on those above it in this table; [`error`] alone gathers the errors of all.
 //!
 //! | Module | |
 //! |---|---|
