@@ -151,7 +151,8 @@ class Browser:
         answer = self.command("Page.navigate", url=url)
         if "errorText" in answer:
             raise SystemExit(f"tests/browser: {url}: {answer['errorText']}")
-        self.wait_for(f"document.readyState === 'complete' && location.href === {json.dumps(url)}", f"{url} does not load")
+        loaded = f"document.readyState === 'complete' && location.href === {json.dumps(url)}"
+        self.wait_for(loaded, f"{url} does not load")
 
     def no_exceptions(self) -> None:
         if self.exceptions:
