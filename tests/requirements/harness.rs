@@ -15,8 +15,6 @@ pub(crate) const MATRIX: &str = include_str!("../../docs/requirements.md");
 pub(crate) struct Row {
     /// The letter of its group.
     pub(crate) group: char,
-    /// `MUST`, `must not`, `REC`, .. with whatever suffix the matrix gives it.
-    pub(crate) level: &'static str,
     /// `client`, `server`, `both`, or `library user`.
     pub(crate) who: &'static str,
     client: bool,
@@ -24,11 +22,6 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Whether the RFC, or plain logic, demands it: the levels MUST, MUST NOT, must and must not.
-    pub(crate) fn is_demanded(&self) -> bool {
-        self.level.split(' ').next().is_some_and(|word| word.eq_ignore_ascii_case("must"))
-    }
-
     /// The ends for which the row still has to be executed.
     fn missing(&self) -> Vec<Role> {
         let (client, server) = match self.who.split(" (").next() {
@@ -62,9 +55,9 @@ impl Log {
             }
             let (Some(group), Some(cells)) = (group, line.strip_prefix("| ")) else { continue };
             let mut cells = cells.split(" | ");
-            let (Some(id), Some(level), Some(who)) = (cells.next(), cells.next(), cells.next()) else { continue };
+            let (Some(id), Some(who)) = (cells.next(), cells.nth(1)) else { continue };
             if id.contains('-') {
-                let row = Row { group, level, who, client: false, server: false };
+                let row = Row { group, who, client: false, server: false };
                 assert!(rows.insert(id, row).is_none(), "{id} stands in the matrix twice");
             }
         }
@@ -98,6 +91,10 @@ impl Log {
 
     pub(crate) fn row(&self, id: &str) -> Option<&Row> {
         self.rows.get(id)
+    }
+
+    pub(crate) fn rows_of(&self, group: &str) -> usize {
+        self.rows.values().filter(|row| group.starts_with(row.group)).count()
     }
 
     pub(crate) fn executed(&self) -> BTreeSet<String> {
