@@ -320,7 +320,8 @@ impl<D: Delivery> Inbound<D> {
         if header.opcode.is_control() {
             return self.control(header, size, input, at);
         }
-        if D::WHOLE && header.fin && header.opcode != OpCode::Continuation {
+        let whole = header.fin && header.opcode != OpCode::Continuation;
+        if D::WHOLE && whole {
             return self.in_place(header, size, input, at);
         }
         *at += size;
@@ -329,12 +330,15 @@ impl<D: Delivery> Inbound<D> {
             self.buffer.clear();
         }
         self.announced += header.len;
-        self.fragments += 1;
-        self.empty_fragments = if header.len == 0 { self.empty_fragments + 1 } else { 0 };
-        if self.fragments > self.delivery.max_fragments(&self.config)
-            || self.empty_fragments > self.config.max_empty_fragments
-        {
-            return Err(ProtocolError::TooManyFragments);
+        // A whole message is no fragment, in either delivery.
+        if !whole {
+            self.fragments = self.fragments.saturating_add(1);
+            self.empty_fragments = if header.len == 0 { self.empty_fragments.saturating_add(1) } else { 0 };
+            if self.fragments > self.delivery.max_fragments(&self.config)
+                || self.empty_fragments > self.config.max_empty_fragments
+            {
+                return Err(ProtocolError::TooManyFragments);
+            }
         }
         self.state = State::Payload { fin: header.fin, mask: header.mask, remaining: header.len };
         self.activity.progress = true;
