@@ -1,0 +1,11 @@
+//! What the fuzz targets share.
+//!
+//! | Module | |
+//! |---|---|
+//! | [`cuts`] | where the fuzzer cuts an input |
+//! | [`heard`] | what a receiver was told, comparable however it was delivered |
+//! | [`reference`] | the receiving rules once more, naive, over whole inputs |
+
+pub mod cuts;
+pub mod heard;
+pub mod reference;
