@@ -245,7 +245,8 @@ fn write<S: Transport>(socket: &mut S, output: &mut BytesMut, deadline: Option<D
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    // A stream may buffer what it took.
+    Ok(socket.flush()?)
 }
 
 /// Whether there is something to read; `TimedOut` once the deadline is over.

@@ -7,7 +7,8 @@ use std::time::Duration;
 ///
 /// `TcpStream` and `UnixStream` can (on Unix). For everything else there is [`Plain`].
 pub trait Transport: Read + Write {
-    /// Writes what the transport takes at once of `parts`, one behind the other.
+    /// Writes what the transport takes at once of `parts`, one behind the other. A transport that buffers hands them
+    /// on when it is flushed, which happens before each wait and each read.
     ///
     /// # Errors
     ///

@@ -141,7 +141,19 @@ impl<S: Transport> Writer<S> {
                 Err(error) => return Err(self.broken(error)),
             }
         }
-        Ok(true)
+        self.flush_socket()
+    }
+
+    /// Has a stream that buffers hand on what it took. Whether it did.
+    fn flush_socket(&mut self) -> Result<bool, Error> {
+        loop {
+            match self.socket.flush() {
+                Ok(()) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken(error)),
+            }
+        }
     }
 
     /// The transport has failed.

@@ -1,0 +1,11 @@
+//! The blocking adapter: over TCP, over Unix sockets, and over a stream that follows a script.
+//!
+//! No test sleeps where an event will do, and each ends, well or not, within the time of its watchdog.
+
+#![cfg(all(unix, feature = "blocking"))]
+
+mod client;
+mod leaving;
+mod script;
+mod server;
+mod support;
