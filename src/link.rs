@@ -105,7 +105,7 @@ pub(crate) struct Link {
     received: Option<CloseCode>,
     begun: Option<(Initiator, Cause)>,
     transport: Transport,
-    /// Whether output was left when the transport ended: our Close, at the least.
+    /// Whether the transport will not take all of the output: our Close, at the least, is missing.
     lost: bool,
     /// Whether the transport took bytes since the last look at the clock.
     wrote: bool,
@@ -135,7 +135,9 @@ impl Link {
     // ---- what the peer did
 
     pub(crate) fn ping_received(&mut self, payload: &[u8], output: &mut BytesMut) {
-        if self.waiting.is_none() && output.len() < PONG_ROOM {
+        if self.lost {
+            // Nothing follows a frame that was cut off.
+        } else if self.waiting.is_none() && output.len() < PONG_ROOM {
             self.outbound.answer(payload, output);
         } else {
             self.waiting = Some(payload.into());
@@ -173,6 +175,14 @@ impl Link {
         self.begin_end(Initiator::Remote, Cause::Disconnected);
         self.lost |= unsent;
         self.close_transport();
+    }
+
+    /// The transport takes nothing any more. What the peer sent before, its Close perhaps, may still be received.
+    pub(crate) fn write_failed(&mut self) {
+        self.begin_end(Initiator::Remote, Cause::Disconnected);
+        self.lost = true;
+        self.waiting = None;
+        self.outbound.stop();
     }
 
     /// The transport took the first `n` bytes of the output.
@@ -309,8 +319,9 @@ impl Link {
     /// `inbound` is what the receiving machine knows, where the caller holds it.
     fn situation(&self, inbound: Option<Inside>, unsent: bool) -> Situation {
         Situation {
-            open: self.transport == Transport::Open && self.sent.is_none(),
-            closing: self.transport != Transport::Closed && (self.sent.is_some() || self.transport != Transport::Open),
+            open: self.transport == Transport::Open && self.sent.is_none() && !self.lost,
+            closing: self.transport != Transport::Closed
+                && (self.sent.is_some() || self.lost || self.transport != Transport::Open),
             unsent: unsent && self.transport != Transport::Closed,
             wrote: self.wrote,
             inbound,
@@ -362,7 +373,7 @@ impl Link {
 
     /// Sends a Close that no caller chose, unless one is out already.
     fn send_close(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
-        if self.sent.is_none() {
+        if self.sent.is_none() && !self.lost {
             self.outbound.end(code, output);
             self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
         }

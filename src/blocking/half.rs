@@ -9,6 +9,7 @@ use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::error::{Error, SendError};
 use crate::inbound::Inside;
+use crate::timers::Timeout;
 
 /// Who may reach the sending side, and has a handle to the socket to wait on.
 pub(super) trait Half {
@@ -123,8 +124,12 @@ impl<S: Transport> Writer<S> {
     /// `TimedOut` when a deadline ended the connection.
     fn expire(&mut self) -> Result<(), Error> {
         match self.link.handle_timeout(clock::now(), &mut self.output) {
-            Some(timeout) => Err(io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()),
+            Some(timeout) => Err(timed_out(timeout)),
             None => Ok(()),
         }
     }
+}
+
+pub(super) fn timed_out(timeout: Timeout) -> Error {
+    io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()
 }

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use super::buffers::{self, Input};
 use super::half::{self, Half};
 use super::linger::linger;
-use super::transport::Interest;
+use super::transport::{Interest, Transport as _};
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
-use crate::link::Transport;
+use crate::link::{Cause, Transport};
 use crate::message::{Delivery, Messages, OwnedMessage};
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     fn fill(&mut self) -> Result<bool, Error> {
         if !self.is_open() {
             self.finish();
-            return Ok(false);
+            return self.ended();
         }
         self.inbound.shrink();
         let filled = self.read();
@@ -83,13 +83,30 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         self.half.with(|writer| writer.link.transport()) == Transport::Open
     }
 
+    /// False, or what went wrong: also when it was the other half, or an earlier call, that met it.
+    fn ended(&mut self) -> Result<bool, Error> {
+        let end = self.half.with(|writer| writer.link.end());
+        match end.map(|end| (end.cause, end.received)) {
+            None | Some((Cause::Close, Some(_))) => Ok(false),
+            Some((Cause::Protocol(error), _)) => Err(error.into()),
+            Some((Cause::Timeout(timeout), _)) => Err(half::timed_out(timeout)),
+            Some((Cause::Close | Cause::Disconnected, _)) => Err(no_close()),
+        }
+    }
+
     fn read(&mut self) -> Result<(), Error> {
+        let mut failed = None;
         loop {
             let flushed = self.half.with(|writer| {
-                let flushed = writer.try_flush()?;
+                let flushed = writer.try_flush();
                 buffers::park_output(&mut writer.output);
-                Ok::<_, Error>(flushed)
-            })?;
+                flushed
+            });
+            // Where the transport takes nothing any more, what the peer sent before comes first.
+            let flushed = flushed.unwrap_or_else(|error| {
+                failed = Some(error);
+                true
+            });
             let ready =
                 half::wait(&mut self.half, Interest { read: true, write: !flushed }, Some(self.inbound.inside()));
             self.inbound.clear_activity();
@@ -99,7 +116,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             match self.half.socket().read(self.input.room()) {
                 Ok(0) => {
                     self.half.with(|writer| writer.link.disconnected(false));
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close").into());
+                    return Err(failed.unwrap_or_else(no_close));
                 }
                 Ok(n) => {
                     self.input.filled(n);
@@ -108,7 +125,10 @@ impl<H: Half, D: Delivery> Reading<H, D> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => return Err(error.into()),
-                Err(error) => return Err(self.half.with(|writer| writer.broken(error))),
+                Err(error) => {
+                    let error = self.half.with(|writer| writer.broken(error));
+                    return Err(failed.unwrap_or(error));
+                }
             }
         }
     }
@@ -127,6 +147,10 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             Transport::Open | Transport::AwaitEof => linger(self.half.socket(), &output, false, deadline),
             Transport::Shutdown => linger(self.half.socket(), &output, true, deadline),
         };
+        if transport != Transport::Shutdown {
+            // The peer sees the end now, not only when the stream is dropped.
+            let _ = self.half.socket().shutdown_write();
+        }
         self.half.with(|writer| writer.link.disconnected(!sent));
     }
 }
@@ -140,6 +164,10 @@ impl<H: Half> Reading<H, Messages> {
         }
         Ok(Some(message))
     }
+}
+
+fn no_close() -> Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close").into()
 }
 
 /// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.

@@ -87,14 +87,17 @@ impl<S: Transport> Writer<S> {
         self.flush()
     }
 
-    /// Begins the closing handshake: sends a Close. [`next`](super::WebSocket::next) goes on until the peer's Close.
+    /// Begins the closing handshake: queues a Close, and writes what the socket takes at once.
+    /// [`next`](super::WebSocket::next) writes the rest, and goes on until the peer's Close.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
         self.control(|link, output| link.close(close, output))?;
-        self.flush()
+        // No wait: the peer may have to be read before it reads.
+        self.try_flush()?;
+        Ok(())
     }
 
     pub(super) fn try_feed(&mut self, message: Message<'_>) -> Result<(), Error> {
@@ -134,11 +137,11 @@ impl<S: Transport> Writer<S> {
     pub(super) fn try_flush(&mut self) -> Result<bool, Error> {
         while !self.output.is_empty() {
             match self.socket.try_write(&[IoSlice::new(&self.output)]) {
-                Ok(0) => return Err(self.broken(io::ErrorKind::WriteZero.into())),
+                Ok(0) => return Err(self.write_failed(io::ErrorKind::WriteZero.into())),
                 Ok(n) => self.link.wrote(n, &mut self.output),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.write_failed(error)),
             }
         }
         self.flush_socket()
@@ -151,9 +154,16 @@ impl<S: Transport> Writer<S> {
                 Ok(()) => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.write_failed(error)),
             }
         }
+    }
+
+    /// The transport takes nothing any more; what it has to read is read on.
+    fn write_failed(&mut self, error: io::Error) -> Error {
+        self.link.write_failed();
+        self.output.clear();
+        error.into()
     }
 
     /// The transport has failed.
@@ -171,7 +181,7 @@ impl<S: Transport> Writer<S> {
                 Ok(n) => break n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break 0,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.write_failed(error)),
             }
         };
         let mut rest = written;

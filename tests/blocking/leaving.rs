@@ -23,6 +23,7 @@ fn an_echo_loop_writes_once_a_batch() {
         Op::Read,
         Op::Wrote(hex!("8101 61").to_vec()),
         Op::Read,
+        Op::ShutDown,
     ];
     assert_eq!(ws.get_ref().log, batches);
 }
@@ -88,7 +89,7 @@ fn what_is_fed_leaves_before_the_next_read() {
     ws.next().unwrap();
     assert_eq!(ws.get_ref().log.len(), 2);
     assert_eq!(kind(&ws.next().unwrap_err()), io::ErrorKind::UnexpectedEof);
-    assert_eq!(ws.get_ref().log[2..], [Op::Wrote(hex!("8101 79").to_vec()), Op::Read]);
+    assert_eq!(ws.get_ref().log[2..], [Op::Wrote(hex!("8101 79").to_vec()), Op::Read, Op::ShutDown]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![cfg(all(unix, feature = "blocking"))]
 
 mod client;
+mod ending;
 mod leaving;
 mod script;
 mod server;

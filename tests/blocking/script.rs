@@ -12,6 +12,8 @@ pub(crate) struct Script {
     pub(crate) reads: VecDeque<Result<Vec<u8>, io::ErrorKind>>,
     /// How many bytes a call takes; of 0, it would block.
     pub(crate) takes: VecDeque<usize>,
+    /// How every write fails.
+    pub(crate) fails: Option<io::ErrorKind>,
     pub(crate) log: Vec<Op>,
 }
 
@@ -69,6 +71,9 @@ impl Write for Script {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(kind) = self.fails {
+            return Err(kind.into());
+        }
         let mut bytes = parts.iter().flat_map(|part| part.to_vec()).collect::<Vec<_>>();
         bytes.truncate(self.takes.pop_front().unwrap_or(usize::MAX));
         if bytes.is_empty() {
