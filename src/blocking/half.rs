@@ -97,12 +97,25 @@ pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Ins
         half.with(Writer::expire)?;
         return Ok(Ready::default());
     }
-    let timeout = [deadline, half.patience()].into_iter().flatten().min();
-    if timeout.is_none() && !interest.write {
+    if deadline.is_none() && half.patience().is_none() && !interest.write {
         // The read itself may wait as long as it likes.
         return Ok(Ready { read: true, write: false });
     }
-    half.socket().wait(interest, timeout).map_err(|error| half.with(|writer| writer.broken(error)))
+    let mut wait = || {
+        let own = if interest.read { half.socket().read_patience()? } else { None };
+        let timeout = [deadline, half.patience(), own].into_iter().flatten().min();
+        let ready = half.socket().wait(interest, timeout)?;
+        if ready == Ready::default() && own.is_some() && timeout == own {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(ready)
+    };
+    wait().map_err(|error| if is_pause(&error) { error.into() } else { half.with(|writer| writer.broken(error)) })
+}
+
+/// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
+pub(super) fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 impl<S: Transport> Writer<S> {

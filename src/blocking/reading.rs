@@ -69,7 +69,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         self.inbound.shrink();
         let filled = self.read();
         if let Err(Error::Io(error)) = &filled
-            && is_pause(error)
+            && half::is_pause(error)
             && self.is_open()
         {
             self.input.park();
@@ -124,7 +124,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_pause(&error) => return Err(error.into()),
+                Err(error) if half::is_pause(&error) => return Err(error.into()),
                 Err(error) => {
                     let error = self.half.with(|writer| writer.broken(error));
                     return Err(failed.unwrap_or(error));
@@ -168,9 +168,4 @@ impl<H: Half> Reading<H, Messages> {
 
 fn no_close() -> Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close").into()
-}
-
-/// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
-fn is_pause(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

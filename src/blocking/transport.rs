@@ -20,8 +20,18 @@ pub trait Transport: Read + Write {
     ///
     /// # Errors
     ///
-    /// When the transport cannot be waited for.
+    /// When the transport cannot be waited for; `WouldBlock` when that is so for this interest alone.
     fn wait(&mut self, interest: Interest, timeout: Option<Duration>) -> io::Result<Ready>;
+
+    /// How long a read waits by the stream's own setting: `None` for ever, zero where it is non-blocking.
+    /// [`next`](super::WebSocket::next) waits no longer than that, then gives `WouldBlock`.
+    ///
+    /// # Errors
+    ///
+    /// When the transport cannot be asked.
+    fn read_patience(&self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
 
     /// Ends the writing side: the peer reads the end, and may still send.
     ///
@@ -73,7 +83,10 @@ pub struct Ready {
 /// Two peers that both write more than the stream holds, and read only afterwards, block each other here.
 /// Dropping the stream is what ends its writing side.
 ///
-/// A stream whose reads give `WouldBlock` or `TimedOut` hands that error out, and goes on with the next call.
+/// A stream that gives `WouldBlock` or `TimedOut` hands that error out, and nothing is lost: read on with the next call,
+/// write on with [`flush`](super::WebSocket::flush) (after a `send` the message is queued, never send it twice). The
+/// opening handshake cannot go on like this, and [`close`](super::WebSocket::close) asks a non-blocking stream without
+/// a rest.
 #[derive(Debug)]
 pub struct Plain<S>(pub S);
 
@@ -103,7 +116,8 @@ impl<S: Read + Write> Transport for Plain<S> {
     }
 
     fn wait(&mut self, Interest { read, write }: Interest, _: Option<Duration>) -> io::Result<Ready> {
-        Ok(Ready { read, write })
+        // A read waits by itself. Room is waited for only after a write that did not.
+        if read { Ok(Ready { read, write }) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -134,6 +148,10 @@ mod unix {
             wait(self, interest, timeout)
         }
 
+        fn read_patience(&self) -> io::Result<Option<Duration>> {
+            if is_non_blocking(self)? { Ok(Some(Duration::ZERO)) } else { self.read_timeout() }
+        }
+
         fn shutdown_write(&mut self) -> io::Result<()> {
             self.shutdown(Shutdown::Write)
         }
@@ -150,6 +168,10 @@ mod unix {
 
         fn wait(&mut self, interest: Interest, timeout: Option<Duration>) -> io::Result<Ready> {
             wait(self, interest, timeout)
+        }
+
+        fn read_patience(&self) -> io::Result<Option<Duration>> {
+            if is_non_blocking(self)? { Ok(Some(Duration::ZERO)) } else { self.read_timeout() }
         }
 
         fn shutdown_write(&mut self) -> io::Result<()> {
@@ -174,6 +196,10 @@ mod unix {
     const FLAGS: SendFlags = SendFlags::DONTWAIT;
     #[cfg(not(target_vendor = "apple"))]
     const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+
+    fn is_non_blocking(socket: &impl AsFd) -> io::Result<bool> {
+        Ok(rustix::fs::fcntl_getfl(socket)?.contains(rustix::fs::OFlags::NONBLOCK))
+    }
 
     fn try_write(socket: &impl AsFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {

@@ -8,12 +8,12 @@ use super::buffers::Input;
 
 use super::reading::Reading;
 use super::split::{self, WebSocketReader, WebSocketWriter};
-use super::transport::{Duplicate, Transport};
+use super::transport::{self, Duplicate, Interest};
 use super::writer::Writer;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
-use crate::link::End;
+use crate::link::{End, Transport};
 use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
 use crate::outbound::Prepared;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct Parts<S, D = Messages> {
     pub subprotocol: Option<Box<str>>,
 }
 
-impl<S: Transport, D: Delivery> WebSocket<S, D> {
+impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
     /// A connection whose opening handshake somebody else has done.
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
@@ -152,10 +152,16 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
         }
         loop {
             let next = self.reading.find();
-            if let (Ok(None) | Err(_), Some(end)) = (&next, self.end()) {
+            if let (Transport::Closed, Some(end)) = (self.reading.half.link.transport(), self.end()) {
                 return Ok(end);
             }
-            next?;
+            if next.is_err() {
+                // A pause of the stream ends nothing, and is waited out here.
+                let writer = &mut self.reading.half;
+                let interest = Interest { read: true, write: !writer.output.is_empty() };
+                let timeout = writer.arm(None);
+                let _ = writer.socket.wait(interest, timeout);
+            }
         }
     }
 
@@ -203,7 +209,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     }
 }
 
-impl<S: Transport> WebSocket<S, Messages> {
+impl<S: transport::Transport> WebSocket<S, Messages> {
     /// The next message, owned; `None` once both sides have sent their Close.
     ///
     /// # Errors

@@ -130,7 +130,10 @@ impl<S: Transport> Writer<S> {
         append: impl FnOnce(&mut Link, &mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         buffers::take_output(&mut self.output);
-        Ok(append(&mut self.link, &mut self.output)?)
+        append(&mut self.link, &mut self.output)?;
+        // The time of a Ping and the deadline of a Close count from now, not from the reader's next look at the clock.
+        self.arm(None);
+        Ok(())
     }
 
     /// Writes what the transport takes at once. Whether the queue is empty now.

@@ -5,8 +5,11 @@
 #![cfg(all(unix, feature = "blocking"))]
 
 mod client;
+mod deadlines;
 mod ending;
 mod leaving;
+mod parts;
+mod pauses;
 mod script;
 mod server;
 mod support;
