@@ -4,6 +4,7 @@
 
 #![cfg(all(unix, feature = "blocking"))]
 
+mod chunks;
 mod client;
 mod deadlines;
 mod ending;
@@ -12,4 +13,5 @@ mod parts;
 mod pauses;
 mod script;
 mod server;
+mod split;
 mod support;

@@ -37,8 +37,13 @@ impl Script {
 
     /// What was written, a call an element.
     pub(crate) fn writes(&self) -> Vec<&[u8]> {
-        let written = |op| if let &Op::Wrote(ref bytes) = op { Some(&bytes[..]) } else { None };
-        self.log.iter().filter_map(written).collect()
+        let mut writes = Vec::new();
+        for op in &self.log {
+            if let Op::Wrote(bytes) = op {
+                writes.push(&bytes[..]);
+            }
+        }
+        writes
     }
 
     /// All that was written.
