@@ -1,10 +1,10 @@
 //! Group L: sending and receiving (RFC 6455 section 6).
 
-use bowsprit::{Chunk, Message, Prepared, Role, SendError};
+use bowsprit::{Chunk, CloseCode, Header, Message, OpCode, Prepared, Role, SendError};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
-use crate::wire::{Endpoint, Told, binary, events, ping, row_both, text, unmasked};
+use crate::wire::{Endpoint, Told, binary, events, from_peer, ping, row_both, text, unmasked};
 
 pub(crate) fn rows(log: &mut Log) {
     only_while_open(log);
@@ -38,6 +38,28 @@ fn only_while_open(log: &mut Log) {
             assert_eq!(refused, [Err(SendError::Closing); 5]);
             assert_eq!(end.sent(), sent);
         }
+
+        // What an event finds closing, its outbox refuses; what it closes is closed.
+        let mut end = Endpoint::new(role);
+        end.input.extend_from_slice(&from_peer(role, &hex!("8a 00 88 00")));
+        let mut batch = end.connection.receive(&mut end.input, &mut end.output);
+        let (_, mut outbox) = batch.next().unwrap().unwrap();
+        outbox.close(Some(CloseCode::GOING_AWAY.into())).unwrap();
+        let (_, mut outbox) = batch.next().unwrap().unwrap();
+        let refused = [
+            outbox.text("a"),
+            outbox.binary(b"a"),
+            outbox.message(Message::Text("a")),
+            outbox.chunk(Chunk { data: Message::Text("a"), end: true }),
+            outbox.prepared(&Prepared::text("a")),
+            outbox.ping(b""),
+            outbox.pong(b""),
+            outbox.frame(Header::new(OpCode::Text, 0), b""),
+            outbox.close(None),
+        ];
+        assert_eq!(refused, [Err(SendError::Closing); 9]);
+        drop(batch);
+        assert_eq!(end.sent(), hex!("88 02 03 e9"));
         log.proved("WS-6-01", role);
     }
 }
@@ -60,6 +82,24 @@ fn order(log: &mut Log) {
         end.connection.binary(b"c", &mut end.output).unwrap();
         end.connection.message(Message::Text("d"), &mut end.output).unwrap();
         let expected = hex!("01 01 61 89 01 70 8a 01 71 00 01 62 80 00 82 01 63 81 01 64");
+        assert_eq!(end.sent(), expected);
+
+        // While an event is lent, its outbox has the same verbs over the same output.
+        end.input.extend_from_slice(&from_peer(role, &hex!("8a 00")));
+        let mut batch = end.connection.receive(&mut end.input, &mut end.output);
+        let (_, mut outbox) = batch.next().unwrap().unwrap();
+        outbox.text("a").unwrap();
+        outbox.binary(b"b").unwrap();
+        outbox.message(Message::Text("c")).unwrap();
+        outbox.chunk(Chunk { data: Message::Text("d"), end: false }).unwrap();
+        outbox.ping(b"e").unwrap();
+        outbox.pong(b"f").unwrap();
+        outbox.chunk(Chunk { data: Message::Text("g"), end: true }).unwrap();
+        outbox.prepared(&Prepared::binary(b"h")).unwrap();
+        outbox.frame(Header::new(OpCode::Binary, 1), b"i").unwrap();
+        assert_eq!(outbox.ping(&[0; 126]), Err(SendError::ControlTooLong));
+        drop(batch);
+        let expected = hex!("81 01 61 82 01 62 81 01 63 01 01 64 89 01 65 8a 01 66 80 01 67 82 01 68 82 01 69");
         assert_eq!(end.sent(), expected);
 
         // Header first: a server's payload needs no copy, a client's has to be masked.
