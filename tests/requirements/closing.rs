@@ -179,6 +179,22 @@ fn the_handshake(log: &mut Log) {
         assert_eq!(started(None), hex!("88 00"));
         assert_eq!(started(Some((1000, ""))), hex!("88 02 03 e8"));
         assert_eq!(started(Some((4000, "bye"))), hex!("88 05 0f a0 62 79 65"));
+
+        // A Close as a raw frame starts it as well.
+        let mut end = Endpoint::new(role);
+        let mut raw = |payload: &[u8]| {
+            let header = Header::new(OpCode::Close, payload.len() as u64);
+            end.connection.frame(header, payload, &mut end.output)
+        };
+        assert_eq!(raw(&hex!("03")), Err(SendError::InvalidFrame));
+        assert_eq!(raw(&hex!("03 ed")), Err(SendError::InvalidFrame));
+        assert_eq!(raw(&hex!("03 e8 ff")), Err(SendError::InvalidFrame));
+        assert_eq!(raw(&hex!("03 e9")), Ok(()));
+        assert_eq!(raw(&hex!("03 e9")), Err(SendError::Closing));
+        end.gets(&hex!("88 02 03 e8"));
+        assert_eq!(end.sent(), hex!("88 02 03 e9"), "one Close");
+        let ended = end.connection.end().unwrap();
+        assert_eq!((ended.by, ended.sent, ended.clean), (Initiator::Local, Some(CloseCode::GOING_AWAY), true));
         log.proved("WS-7.1-01", role);
     }
 }

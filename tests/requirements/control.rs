@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowsprit::{Cause, Config, ProtocolError, Role, SendError, Timeout, Transport};
+use bowsprit::{Cause, Config, Header, OpCode, ProtocolError, Role, SendError, Timeout, Transport};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -198,13 +198,30 @@ fn keep_alive(log: &mut Log) {
 
         // Of two Pings alike, the Pong answers the second.
         let mut end = Endpoint::new(role);
-        for at in [1, 5] {
-            end.connection.ping(b"same", &mut end.output).unwrap();
-            end.sent();
-            end.arm(seconds(at));
-        }
+        let raw = Header::new(OpCode::Ping, 4);
+        end.connection.ping(b"same", &mut end.output).unwrap();
+        end.sent();
+        end.arm(seconds(1));
+        end.connection.frame(raw, b"same", &mut end.output).unwrap();
+        end.sent();
+        end.arm(seconds(5));
         end.gets(b"\x8a\x04same");
         end.arm(seconds(7));
         assert_eq!(end.connection.latency(), Some(seconds(2)));
+
+        // Once a Close is out, nobody waits for a Pong, and no Ping goes out: the close deadline is the only one.
+        let mut end = Endpoint::with(role, config());
+        end.arm(seconds(0));
+        assert_eq!(end.expires(seconds(5)), None);
+        end.close(None).unwrap();
+        end.sent();
+        end.arm(seconds(6));
+        assert_eq!(end.expires(seconds(16)), Some(Timeout::Close));
+
+        // An interval of nothing still lets the caller sleep.
+        let mut end = Endpoint::with(role, Config { ping_interval: Some(seconds(0)), ..config() });
+        end.arm(seconds(1));
+        assert_eq!(end.connection.handle_timeout(seconds(1), &mut end.output), None);
+        assert!(end.connection.poll_timeout() > Some(seconds(1)));
     }
 }

@@ -68,6 +68,8 @@ fn who_masks(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::new(role);
         assert_eq!(end.connection.frame(mask, b"", &mut end.output), Err(SendError::InvalidFrame));
+        let longer = Header::new(OpCode::Binary, 2);
+        assert_eq!(end.connection.frame(longer, b"a", &mut end.output), Err(SendError::InvalidFrame));
         assert!(end.output.is_empty());
     }
     log.proved("WS-5.1-03", Role::Server);

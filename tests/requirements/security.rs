@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bowsprit::{Cause, Chunk, Config, Initiator, Message, ProtocolError, Role, SendError, Timeout, Transport};
+use bowsprit::{
+    Cause, Chunk, Config, Header, Initiator, Message, OpCode, ProtocolError, Role, SendError, Timeout, Transport,
+};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -107,8 +109,9 @@ fn memory(log: &mut Log) {
             end.connection.binary(&message, &mut end.output),
             end.connection.text("", &mut end.output),
             end.connection.chunk(Chunk { data: Message::Text(""), end: true }, &mut end.output),
+            end.connection.frame(Header::new(OpCode::Binary, 0), b"", &mut end.output),
         ];
-        assert_eq!(refused, [Err(SendError::Full); 3], "the caller is told");
+        assert_eq!(refused, [Err(SendError::Full); 4], "the caller is told");
         assert_eq!(end.output.len(), before);
         // A Ping and a Close still find room; Pongs do not pile up.
         for _ in 0..1000 {
