@@ -1,8 +1,10 @@
 //! What fuzzing found: each finding once more, as the bytes that showed it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bowsprit::{Chunk, Chunks, Config, Cursor, Delivery, Event, Inbound, Message, Messages, Role};
+use bowsprit::handshake::client;
+use bowsprit::{Chunk, Chunks, Config, Cursor, Delivery, Event, HandshakeError, Inbound, Message, Messages, Role};
 use bytes::BytesMut;
 
 /// In chunks a whole message counted as a fragment, so that bounds on fragments refused it.
@@ -15,6 +17,39 @@ fn a_whole_message_is_no_fragment() {
         only_event(Messages, &config, wire, Event::Text(text));
         only_event(chunks, &config, wire, event);
     }
+}
+
+/// A chunk whose line is too long to be waited for was taken when it came in one piece.
+#[test]
+fn the_body_of_a_refusal_does_not_depend_on_the_cut() {
+    for (extension, body) in [(252, &b"abc"[..]), (253, b"")] {
+        let head = b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let wire = [&head[..], b"3;", &vec![b'x'; extension], b"\r\nabc\r\n0\r\n\r\n"].concat();
+        assert_eq!(refused(&wire, wire.len()), body, "whole");
+        assert_eq!(refused(&wire, 1), body, "byte by byte");
+    }
+}
+
+/// The body of the refusal that arrives in pieces of so many bytes.
+fn refused(wire: &[u8], piece: usize) -> Vec<u8> {
+    let request = client::Request::try_from("ws://h/").unwrap();
+    let config = Config::default().into();
+    let mut handshake = client::Handshake::start(&request, [0; 16], config, Duration::ZERO, &mut BytesMut::new());
+    let (mut input, mut refused) = (BytesMut::new(), None);
+    for piece in wire.chunks(piece) {
+        input.extend_from_slice(piece);
+        if refused.is_none() {
+            match handshake.receive(&mut input) {
+                Ok(None) => continue,
+                Err(HandshakeError::Refused(response)) => refused = Some(response),
+                other => panic!("{other:?}"),
+            }
+        }
+        if refused.as_mut().is_some_and(|response| response.receive_body(&mut input, 100)) {
+            break;
+        }
+    }
+    refused.unwrap().body().to_owned()
 }
 
 fn only_event<D: Delivery>(delivery: D, config: &Arc<Config>, wire: &[u8], event: Event<'_>) {

@@ -44,7 +44,7 @@ impl Rest {
                 Self::Length(0) => return true,
                 Self::ChunkSize => match httparse::parse_chunk_size(input) {
                     Ok(Status::Complete((_, 0))) => return true,
-                    Ok(Status::Complete((line, size))) => {
+                    Ok(Status::Complete((line, size))) if line <= MAX_CHUNK_SIZE_LINE => {
                         input.advance(line);
                         *self = Self::Chunk(size);
                     }
