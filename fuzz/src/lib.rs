@@ -3,9 +3,11 @@
 //! | Module | |
 //! |---|---|
 //! | [`cuts`] | where the fuzzer cuts an input |
+//! | [`head`] | heads that the crate has written |
 //! | [`heard`] | what a receiver was told, comparable however it was delivered |
 //! | [`reference`] | the receiving rules once more, naive, over whole inputs |
 
 pub mod cuts;
+pub mod head;
 pub mod heard;
 pub mod reference;
