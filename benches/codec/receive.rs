@@ -75,7 +75,7 @@ fn ours(traffic: &Traffic, read: usize) -> Run {
         while done < messages {
             // A short rest moves to the front; a long one only when there is no room behind it.
             if input.len() < 4 << 10 {
-                input.try_reclaim(room - input.len());
+                let _ = input.try_reclaim(room - input.len());
             } else if input.len() == input.capacity() {
                 input.reserve(READ);
             }
