@@ -22,6 +22,7 @@ pub(super) fn linger<S: Transport>(
             match socket.try_write(&[IoSlice::new(output)]) {
                 Ok(n) if n > 0 => output = &output[n..],
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ => return false,
             }
         }

@@ -9,7 +9,7 @@ use bowsprit::{Cause, Config, Messages, Timeout};
 use hex_literal::hex;
 
 use crate::script::Script;
-use crate::support::{kind, masked, millis, pattern, server, server_with, tcp, text, within};
+use crate::support::{expect, join, kind, masked, millis, pattern, server, server_with, tcp, text, unmasked, within};
 
 #[test]
 fn a_read_that_has_nothing_now_ends_nothing() {
@@ -42,6 +42,21 @@ fn a_read_that_is_interrupted_is_repeated() {
     let mut script = Script::sends([&hex!("818100000000 61")]);
     script.reads.push_front(Err(ErrorKind::Interrupted));
     assert_eq!(text(server(script).recv().unwrap()), "a");
+}
+
+#[test]
+fn a_write_that_is_interrupted_is_repeated() {
+    let payload = pattern(5000);
+    let mut ws = server(Script { interrupted: true, ..Script::default() });
+    ws.send("a").unwrap();
+    ws.get_mut().interrupted = true;
+    ws.send(&payload[..]).unwrap();
+    assert!(ws.get_ref().written() == [&hex!("8101 61")[..], &unmasked(&payload)].concat());
+    // The echo of a Close, the last of all.
+    let mut ws = server(Script { interrupted: true, ..Script::sends([&hex!("888000000000")]) });
+    assert!(ws.next().unwrap().is_none());
+    assert!(ws.end().unwrap().clean);
+    assert_eq!(ws.get_ref().written(), hex!("8800"));
 }
 
 /// Also where the message that has begun has a deadline, and output waits for room.
@@ -87,10 +102,10 @@ fn a_write_without_room_waits_though_the_socket_does_not() {
         let large = pattern(8 << 20);
         let mut ws = server(stream);
         let reads = std::thread::spawn(move || {
-            crate::support::expect(&mut peer, &crate::support::unmasked(&large));
+            expect(&mut peer, &unmasked(&large));
         });
         ws.send(&pattern(8 << 20)[..]).unwrap();
-        crate::support::join(reads);
+        join(reads);
     });
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Script {
     pub(crate) takes: VecDeque<usize>,
     /// How every write fails.
     pub(crate) fails: Option<io::ErrorKind>,
+    /// Whether the next write is interrupted.
+    pub(crate) interrupted: bool,
     pub(crate) log: Vec<Op>,
 }
 
@@ -78,6 +80,9 @@ impl Write for Script {
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         if let Some(kind) = self.fails {
             return Err(kind.into());
+        }
+        if std::mem::take(&mut self.interrupted) {
+            return Err(io::ErrorKind::Interrupted.into());
         }
         let mut bytes = parts.iter().flat_map(|part| part.to_vec()).collect::<Vec<_>>();
         bytes.truncate(self.takes.pop_front().unwrap_or(usize::MAX));
