@@ -25,6 +25,9 @@
 //! reads from the socket again, when the queue reaches its bound, or on `flush`. So the loop above writes once a batch.
 //! A handler that waits for anything else after `feed` calls `flush` first.
 //!
+//! `send`, `flush`, and `feed` at the bound wait for room, and read nothing meanwhile. Where the peer may do the same,
+//! [`split`](WebSocket::split).
+//!
 //! # How it ends
 //!
 //! `next` gives `None` once both sides have sent their Close, and an error when anything went wrong; `end()` tells.

@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec::Vec;
 
 use bytes::{Buf, BytesMut};
 
@@ -23,7 +24,7 @@ const MAX_BODY: usize = 64 << 10;
 
 /// Opens a connection to a `ws://` address, with the defaults of [`Config`].
 ///
-/// Tries every address of the host, and turns off Nagle's algorithm (`TCP_NODELAY`). [`connect_with`] sends header
+/// Tries every address of the host in turn, and turns off Nagle's algorithm (`TCP_NODELAY`). [`connect_with`] sends header
 /// fields, offers subprotocols, takes another configuration and returns what the server answered.
 ///
 /// RFC 6455 section 4.1 has browsers open at most one connection to an address at a time. That protects servers from
@@ -275,22 +276,30 @@ fn deadline(config: &Config, start: Duration) -> Option<Duration> {
     config.handshake_timeout.map(|timeout| start.saturating_add(timeout))
 }
 
-/// The first address of the host that answers.
+/// The first address of the host that answers. Each gets its share of the time that is left: one that never answers
+/// does not take it all. (To look the name up takes as long as the system likes.)
 #[cfg(unix)]
 fn dial(host: &str, port: u16, deadline: Option<Duration>) -> Result<std::net::TcpStream, Error> {
     use std::net::{TcpStream, ToSocketAddrs};
 
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in (host, port).to_socket_addrs()? {
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
         let dialled = match deadline.map(|deadline| deadline.saturating_sub(clock::now())) {
             None => TcpStream::connect(address),
             Some(Duration::ZERO) => return Err(HandshakeError::TimedOut.into()),
-            Some(timeout) => TcpStream::connect_timeout(&address, timeout),
+            Some(rest) => {
+                let share = rest / u32::try_from(left).unwrap_or(u32::MAX);
+                TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)))
+            }
         };
         match dialled {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
-    Err(last.into())
+    match deadline {
+        Some(deadline) if deadline <= clock::now() => Err(HandshakeError::TimedOut.into()),
+        _ => Err(last.into()),
+    }
 }

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bowsprit::blocking::{Plain, connect, connect_on, connect_with};
 use bowsprit::handshake::client::Request;
@@ -199,6 +200,24 @@ fn a_silent_server_is_given_up() {
 }
 
 #[test]
+fn an_address_that_never_answers_is_given_up() {
+    within(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody accepts, and there is no room to wait in.
+        rustix::net::listen(&listener, 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
+            waiting.push(stream);
+        }
+        let config = Config { handshake_timeout: millis(50), ..Config::default() };
+        let request = Request::new(format!("ws://{address}/").parse().unwrap());
+        let error = connect_with(&request, Messages, Arc::new(config)).unwrap_err();
+        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
+    });
+}
+
+#[test]
 fn a_server_that_dribbles_is_given_up() {
     within(|| {
         let (mut peer, stream) = tcp();
@@ -206,7 +225,7 @@ fn a_server_that_dribbles_is_given_up() {
             // Until the client is gone; a field that never ends.
             let mut sent = peer.write_all(b"HTTP/1.1 101 Switching Protocols\r\nX: ");
             while sent.is_ok() {
-                thread::sleep(std::time::Duration::from_millis(5));
+                thread::sleep(Duration::from_millis(5));
                 sent = peer.write_all(b"x");
             }
         });
