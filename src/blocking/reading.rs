@@ -6,6 +6,7 @@ use super::buffers::{self, Input};
 use super::half::{self, Half};
 use super::linger::linger;
 use super::transport::{Interest, Transport as _};
+use super::writer::Writer;
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
 use crate::link::{Cause, Transport};
@@ -97,13 +98,8 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     fn read(&mut self) -> Result<(), Error> {
         let mut failed = None;
         loop {
-            let flushed = self.half.with(|writer| {
-                let flushed = writer.try_flush();
-                buffers::park_output(&mut writer.output);
-                flushed
-            });
             // Where the transport takes nothing any more, what the peer sent before comes first.
-            let flushed = flushed.unwrap_or_else(|error| {
+            let flushed = self.half.with(Writer::try_flush).unwrap_or_else(|error| {
                 failed = Some(error);
                 true
             });

@@ -154,7 +154,10 @@ impl<S: Transport> Writer<S> {
     fn flush_socket(&mut self) -> Result<bool, Error> {
         loop {
             match self.socket.flush() {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    buffers::park_output(&mut self.output);
+                    return Ok(true);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.write_failed(error)),
@@ -165,14 +168,14 @@ impl<S: Transport> Writer<S> {
     /// The transport takes nothing any more; what it has to read is read on.
     fn write_failed(&mut self, error: io::Error) -> Error {
         self.link.write_failed();
-        self.output.clear();
+        self.output = BytesMut::new();
         error.into()
     }
 
     /// The transport has failed.
     pub(super) fn broken(&mut self, error: io::Error) -> Error {
         self.link.disconnected(!self.output.is_empty());
-        self.output.clear();
+        self.output = BytesMut::new();
         error.into()
     }
 

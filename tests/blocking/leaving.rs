@@ -112,6 +112,15 @@ fn a_ping_has_room_beyond_the_bound() {
     assert_eq!(ws.get_ref().writes(), [hex!("8101 61 8901 31")]);
 }
 
+#[test]
+fn what_has_left_holds_no_memory() {
+    for len in [1, 5_000, 1 << 20] {
+        let mut ws = client(Script::default());
+        ws.send(&pattern(len)[..]).unwrap();
+        assert_eq!(ws.into_parts().output.capacity(), 0);
+    }
+}
+
 /// Where each part of the last write lay.
 #[derive(Debug, Default)]
 struct Places(Vec<Vec<(*const u8, usize)>>);
