@@ -83,6 +83,12 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
         self.reading.half.with(|writer| writer.link.latency())
     }
 
+    /// The reason in the peer's Close, as [`WebSocket::close_reason`].
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        self.reading.inbound.close_reason()
+    }
+
     /// How the connection is ending or ended; `None` while it is open.
     pub fn end(&mut self) -> Option<End> {
         self.reading.half.with(|writer| writer.link.end())
@@ -175,12 +181,7 @@ impl<S: Transport> WebSocketWriter<S> {
     }
 
     fn control(&mut self, append: impl FnOnce(&mut Link, &mut BytesMut) -> Result<(), SendError>) -> Result<(), Error> {
-        self.half.with(|writer| {
-            writer.control(append)?;
-            // Time runs from here, not from when the reader looks at its deadlines next.
-            writer.arm(None);
-            Ok::<_, Error>(())
-        })?;
+        self.half.with(|writer| writer.control(append))?;
         self.flush()
     }
 
