@@ -240,10 +240,21 @@ impl<D: Delivery> Inbound<D> {
 
     /// Discards all input from now on.
     pub(crate) fn stop(&mut self) {
-        if !matches!(self.state, State::Failed(_)) {
-            self.state = State::Closed;
+        match self.state {
+            // The peer's reason stays.
+            State::Closed => return,
+            State::Failed(_) => {}
+            _ => self.state = State::Closed,
         }
         self.buffer = Vec::new();
+    }
+
+    /// The reason in the peer's Close; empty where there is none.
+    pub(crate) fn close_reason(&self) -> &str {
+        match self.state {
+            State::Closed => core::str::from_utf8(&self.buffer).unwrap_or_default(),
+            _ => "",
+        }
     }
 
     /// The hot path: a whole message in one frame that lies in the input completely. `None` leaves everything
@@ -399,7 +410,9 @@ impl<D: Delivery> Inbound<D> {
             OpCode::Ping => Found::Ping(span),
             OpCode::Pong => Found::Pong(span),
             _ => {
-                Close::decode(payload)?;
+                let close = Close::decode(payload)?;
+                // Of a message in progress nothing is needed any more.
+                self.buffer = close.map_or_else(Vec::new, |close| close.reason.into());
                 self.state = State::Closed;
                 Found::Close(span)
             }

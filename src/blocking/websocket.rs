@@ -202,6 +202,12 @@ impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
         self.reading.half.link.latency()
     }
 
+    /// The reason in the peer's Close, for people to read; empty where it gave none.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        self.reading.inbound.close_reason()
+    }
+
     /// How the connection is ending or ended; `None` while it is open.
     #[must_use]
     pub fn end(&self) -> Option<End> {

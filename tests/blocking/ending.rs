@@ -66,13 +66,20 @@ fn a_close_of_the_server_is_clean_at_both_ends() {
 }
 
 #[test]
-fn code_and_reason_go_out_and_the_code_is_echoed() {
-    let mut ws = server(Script::sends([&hex!("888500000000 03e9 627965")]));
+fn code_and_reason_go_both_ways() {
+    // In the middle of a message.
+    let mut ws = server(Script::sends([&hex!("018200000000 6162"), &hex!("888500000000 03e9 627965")]));
+    assert_eq!(ws.close_reason(), "");
     assert!(ws.next().unwrap().is_none());
-    assert_eq!(ws.get_ref().log[1..], [Op::Wrote(hex!("8802 03e9").to_vec()), Op::ShutDown, Op::Read]);
+    assert_eq!((ws.end().unwrap().code(), ws.close_reason()), (CloseCode::GOING_AWAY, "bye"));
+    assert_eq!(ws.get_ref().log[2..], [Op::Wrote(hex!("8802 03e9").to_vec()), Op::ShutDown, Op::Read]);
     let mut ws = server(Script::default());
     ws.start_close(Some(AWAY)).unwrap();
     assert_eq!(ws.get_ref().written(), hex!("8805 03e9 627965"));
+    // A message that was never ended is no reason.
+    let mut ws = server(Script::sends([&hex!("018200000000 6162")]));
+    assert!(ws.next().is_err());
+    assert_eq!(ws.close_reason(), "");
 }
 
 #[test]

@@ -85,11 +85,12 @@ fn the_reader_alone_answers_pings_and_the_close() {
         let (mut reader, mut writer) = server(stream).split().unwrap();
         let reads = thread::spawn(move || {
             assert!(reader.next().unwrap().is_none());
+            assert_eq!(reader.close_reason(), "bye");
             reader.end().unwrap()
         });
         peer.write_all(&hex!("898100000000 61")).unwrap();
         expect(&mut peer, &hex!("8a01 61"));
-        peer.write_all(&hex!("888200000000 03e9")).unwrap();
+        peer.write_all(&hex!("888500000000 03e9 627965")).unwrap();
         expect(&mut peer, &hex!("8802 03e9"));
         assert_eq!(rest(&mut peer), b"");
         drop(peer);
