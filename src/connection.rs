@@ -215,6 +215,12 @@ impl<D: Delivery> Connection<D> {
         self.link.wrote(n, output);
     }
 
+    /// The transport takes nothing any more, and `output` was dropped. What the peer sent before, its Close perhaps,
+    /// may still be [received](Self::receive); the close deadline runs.
+    pub fn write_failed(&mut self) {
+        self.link.write_failed();
+    }
+
     /// The transport has ended, or failed: no more bytes come, and what is left of `output` goes nowhere.
     pub fn disconnected(&mut self, output: &BytesMut) {
         self.inbound.stop();
@@ -259,6 +265,12 @@ impl<D: Delivery> Connection<D> {
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
         self.link.latency()
+    }
+
+    /// The reason in the peer's Close, for people to read; empty where there is none.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
+        self.inbound.close_reason()
     }
 
     /// How the connection is ending or ended; `None` while it is open.

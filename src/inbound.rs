@@ -249,8 +249,9 @@ impl<D: Delivery> Inbound<D> {
         self.buffer = Vec::new();
     }
 
-    /// The reason in the peer's Close; empty where there is none.
-    pub(crate) fn close_reason(&self) -> &str {
+    /// The reason in the peer's Close, for people to read; empty where there is none.
+    #[must_use]
+    pub fn close_reason(&self) -> &str {
         match self.state {
             State::Closed => core::str::from_utf8(&self.buffer).unwrap_or_default(),
             _ => "",
