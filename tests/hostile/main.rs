@@ -5,6 +5,7 @@
 //! work is counted in calls and bytes; nothing here depends on the time something takes.
 
 mod core;
+mod handshake;
 mod heap;
 mod wire;
 
@@ -13,7 +14,7 @@ use std::sync::OnceLock;
 
 /// The rows that this crate answers. Missing are those on compression (9, 10, 12, 13), redirects (22), TLS (25) and
 /// futures (33), none of which exists here.
-const ROWS: [u8; 16] = [2, 3, 4, 5, 6, 7, 8, 11, 14, 15, 18, 19, 20, 28, 30, 31];
+const ROWS: [u8; 23] = [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 15, 16, 17, 18, 19, 20, 23, 26, 27, 28, 30, 31, 32];
 
 struct Attack {
     row: u8,
@@ -66,6 +67,14 @@ attacks! {
     30 core::one_huge_message_and_then_silence
     31 core::idle_machines
     31 core::messages_that_cost_allocations
+
+    1 handshake::a_head_that_comes_byte_by_byte
+    16 handshake::fields_of_blanks_commas_and_quotes
+    17 handshake::too_many_header_fields
+    23 handshake::header_injection
+    26 handshake::pages_of_other_origins
+    27 handshake::what_a_proxy_might_misread
+    32 handshake::frames_in_the_segment_of_the_head
 }
 
 #[test]
