@@ -17,6 +17,7 @@ pub(super) fn linger<S: Transport>(
     deadline: Option<Duration>,
 ) -> bool {
     let mut input = Input::default();
+    let mut peer_ended = false;
     loop {
         while !output.is_empty() {
             match socket.try_write(&[IoSlice::new(output)]) {
@@ -26,19 +27,24 @@ pub(super) fn linger<S: Transport>(
                 _ => return false,
             }
         }
-        if output.is_empty() && std::mem::take(&mut shut_down) && socket.shutdown_write().is_err() {
-            return true;
+        if output.is_empty() {
+            let ended = std::mem::take(&mut shut_down) && socket.shutdown_write().is_err();
+            if ended || peer_ended {
+                return true;
+            }
         }
         let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
         if timeout == Some(Duration::ZERO) {
             return output.is_empty();
         }
-        let interest = Interest { read: true, write: !output.is_empty() };
+        let interest = Interest { read: !peer_ended, write: !output.is_empty() };
         match socket.wait(interest, timeout) {
             Ok(ready) if ready.read => match socket.read(input.room()) {
                 Ok(n) if n > 0 => {}
+                // It may have ended its writing side alone, and still read.
+                Ok(_) => peer_ended = true,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                _ => return output.is_empty(),
+                Err(_) => return output.is_empty(),
             },
             Ok(_) => {}
             Err(_) => return output.is_empty(),
