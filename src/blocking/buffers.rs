@@ -134,10 +134,10 @@ pub(super) fn take_output(output: &mut BytesMut) {
 
 /// Gives the buffer of an empty `output` back.
 pub(super) fn park_output(output: &mut BytesMut) {
-    if output.is_empty() && output.capacity() > 0 {
+    if output.is_empty() {
         let mut buffer = std::mem::take(output);
         // Written bytes left a gap in front, which hides how large it is. One that has grown is freed.
-        if !buffer.try_reclaim(BLOCK) || buffer.capacity() <= 2 * BLOCK {
+        if buffer.try_reclaim(1) && !buffer.try_reclaim(2 * BLOCK + 1) {
             give(&OUTPUTS, buffer);
         }
     }
