@@ -91,18 +91,24 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             None | Some((Cause::Close, Some(_))) => Ok(false),
             Some((Cause::Protocol(error), _)) => Err(error.into()),
             Some((Cause::Timeout(timeout), _)) => Err(half::timed_out(timeout)),
-            Some((Cause::Close | Cause::Disconnected, _)) => Err(no_close()),
+            Some((Cause::Close | Cause::Disconnected, _)) => Err(self.no_close()),
         }
     }
 
+    /// The stream has ended without a Close of each side, or took nothing any more before that.
+    fn no_close(&mut self) -> Error {
+        let failed = self.half.with(|writer| writer.failed);
+        let error = failed.map_or_else(
+            || io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close"),
+            io::Error::from,
+        );
+        error.into()
+    }
+
     fn read(&mut self) -> Result<(), Error> {
-        let mut failed = None;
         loop {
             // Where the transport takes nothing any more, what the peer sent before comes first.
-            let flushed = self.half.with(Writer::try_flush).unwrap_or_else(|error| {
-                failed = Some(error);
-                true
-            });
+            let flushed = self.half.with(Writer::try_flush).unwrap_or(true);
             let ready =
                 half::wait(&mut self.half, Interest { read: true, write: !flushed }, Some(self.inbound.inside()));
             self.inbound.clear_activity();
@@ -112,7 +118,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             match self.half.socket().read(self.input.room()) {
                 Ok(0) => {
                     self.half.with(|writer| writer.link.disconnected(false));
-                    return Err(failed.unwrap_or_else(no_close));
+                    return Err(self.no_close());
                 }
                 Ok(n) => {
                     self.input.filled(n);
@@ -122,8 +128,10 @@ impl<H: Half, D: Delivery> Reading<H, D> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if half::is_pause(&error) => return Err(error.into()),
                 Err(error) => {
-                    let error = self.half.with(|writer| writer.broken(error));
-                    return Err(failed.unwrap_or(error));
+                    return Err(self.half.with(|writer| {
+                        let error = writer.broken(error);
+                        writer.failed.map_or(error, |kind| io::Error::from(kind).into())
+                    }));
                 }
             }
         }
@@ -160,8 +168,4 @@ impl<H: Half> Reading<H, Messages> {
         }
         Ok(Some(message))
     }
-}
-
-fn no_close() -> Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close").into()
 }

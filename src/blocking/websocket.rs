@@ -45,14 +45,14 @@ impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
         let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;
-        let half = Writer { socket, link, output };
+        let half = Writer { socket, link, output, failed: None };
         Self { reading: Reading { half, inbound, input: Input::new(&input) }, subprotocol }
     }
 
     /// Takes the connection apart; nothing is lost.
     #[must_use]
     pub fn into_parts(self) -> Parts<S, D> {
-        let Reading { half: Writer { socket, link, output }, inbound, input } = self.reading;
+        let Reading { half: Writer { socket, link, output, .. }, inbound, input } = self.reading;
         let input = BytesMut::from(input.unread());
         Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol: self.subprotocol }
     }

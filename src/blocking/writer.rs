@@ -23,6 +23,8 @@ pub struct Writer<S> {
     pub(super) socket: S,
     pub(super) link: Link,
     pub(super) output: BytesMut,
+    /// How the first write failed that did.
+    pub(super) failed: Option<io::ErrorKind>,
 }
 
 impl<S: Transport> Writer<S> {
@@ -168,6 +170,7 @@ impl<S: Transport> Writer<S> {
     /// The transport takes nothing any more; what it has to read is read on.
     fn write_failed(&mut self, error: io::Error) -> Error {
         self.link.write_failed();
+        self.failed.get_or_insert(error.kind());
         self.output = BytesMut::new();
         error.into()
     }
