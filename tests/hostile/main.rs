@@ -4,9 +4,13 @@
 //! Each attack stands beside a `HOSTILE` comment with the number of its row. Heap is read from a counting allocator,
 //! work is counted in calls and bytes; nothing here depends on the time something takes.
 
+#![cfg(all(feature = "blocking", unix))]
+
+mod blocking;
 mod core;
 mod handshake;
 mod heap;
+mod stream;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -14,7 +18,8 @@ use std::sync::OnceLock;
 
 /// The rows that this crate answers. Missing are those on compression (9, 10, 12, 13), redirects (22), TLS (25) and
 /// futures (33), none of which exists here.
-const ROWS: [u8; 23] = [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 15, 16, 17, 18, 19, 20, 23, 26, 27, 28, 30, 31, 32];
+const ROWS: [u8; 28] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 30, 31, 32, 34, 35];
 
 struct Attack {
     row: u8,
@@ -75,6 +80,23 @@ attacks! {
     26 handshake::pages_of_other_origins
     27 handshake::what_a_proxy_might_misread
     32 handshake::frames_in_the_segment_of_the_head
+
+    2 blocking::a_length_that_nothing_follows_over_a_stream
+    3 blocking::pings_over_a_stream_that_takes_nothing
+    6 blocking::masking_keys_of_two_connections
+    15 blocking::an_oversized_close_reason_over_a_stream
+    20 blocking::a_peer_that_never_lets_go_of_its_socket
+    21 blocking::sending_and_closing_at_once
+    24 blocking::a_secret_in_plaintext
+    27 blocking::frames_before_the_checks
+    29 blocking::kept_messages_that_hold_the_read_buffer
+    30 blocking::one_huge_message_over_a_stream_and_then_silence
+    31 blocking::idle_connections
+    31 blocking::messages_over_a_stream_that_cost_allocations
+    32 blocking::frames_in_the_segment_of_the_head_over_a_stream
+    34 blocking::streams_that_fail_at_each_step
+    35 blocking::a_close_behind_a_flood
+    35 blocking::a_refusal_behind_a_flood
 }
 
 #[test]
