@@ -95,6 +95,8 @@ pub(crate) struct Activity {
     pub(crate) received: bool,
     /// A payload byte of a message that is not complete.
     pub(crate) progress: bool,
+    /// And it was read although a deadline was over.
+    pub(crate) late: bool,
 }
 
 /// What the deadlines need to know of this machine.
@@ -230,12 +232,17 @@ impl<D: Delivery> Inbound<D> {
         self.activity.received |= received;
     }
 
+    #[cfg(feature = "blocking")]
+    pub(crate) fn note_late(&mut self, late: bool) {
+        self.activity.late = late;
+    }
+
     pub(crate) fn inside(&self) -> Inside {
         Inside { activity: self.activity, message_in_progress: self.is_message_in_progress() }
     }
 
     pub(crate) fn clear_activity(&mut self) {
-        self.activity = Activity { received: false, progress: false };
+        self.activity = Activity::default();
     }
 
     /// Discards all input from now on.

@@ -292,6 +292,21 @@ impl Link {
         None
     }
 
+    /// As [`poll_timeout`](Self::poll_timeout), for who waits for room alone: the peer cannot be blamed meanwhile for
+    /// what nobody reads.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn poll_write_timeout(&self) -> Option<Duration> {
+        self.timers.next_sending()
+    }
+
+    /// As [`handle_timeout`](Self::handle_timeout), of the same deadlines.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn handle_write_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
+        let timeout = self.timers.due_sending(now)?;
+        self.expire(timeout, output);
+        Some(timeout)
+    }
+
     pub(crate) fn latency(&self) -> Option<Duration> {
         self.timers.latency()
     }

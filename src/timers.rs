@@ -84,6 +84,9 @@ enum Slot {
 
 impl Slot {
     const COUNT: usize = 6;
+    /// Those that a sending side can judge which knows nothing of what has arrived.
+    #[cfg(feature = "blocking")]
+    const SENDING: [Self; 2] = [Self::Close, Self::Write];
     const ALL: [Self; Self::COUNT] = [Self::Close, Self::Write, Self::Message, Self::Idle, Self::Ping, Self::Pong];
 
     const fn timeout(self) -> Option<Timeout> {
@@ -188,6 +191,24 @@ impl Timers {
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.table.as_deref()?.deadlines.iter().flatten().min().copied()
+    }
+
+    /// The earliest deadline of the sending side.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn next_sending(&self) -> Option<Duration> {
+        let table = self.table.as_deref()?;
+        Slot::SENDING.into_iter().filter_map(|slot| table.deadlines[slot as usize]).min()
+    }
+
+    /// One deadline of the sending side that is over at `now`; it is lifted.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn due_sending(&mut self, now: Duration) -> Option<Timeout> {
+        let table = self.table.as_deref_mut()?;
+        let slot = Slot::SENDING
+            .into_iter()
+            .find(|slot| table.deadlines[*slot as usize].is_some_and(|deadline| deadline <= now))?;
+        table.deadlines[slot as usize] = None;
+        slot.timeout()
     }
 
     /// One thing that is due at `now`; its deadline is lifted, a keep-alive's set anew.

@@ -94,7 +94,7 @@ pub(super) fn flush<H: Half>(half: &mut H) -> Result<(), Error> {
 pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Inside>) -> Result<Ready, Error> {
     let deadline = half.with(|writer| writer.arm(inside));
     if deadline == Some(Duration::ZERO) {
-        half.with(Writer::expire)?;
+        half.with(|writer| writer.expire(inside))?;
         return Ok(Ready::default());
     }
     if deadline.is_none() && half.patience().is_none() && !interest.write {
@@ -113,20 +113,29 @@ pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Ins
     wait().map_err(|error| if is_pause(&error) { error.into() } else { half.with(|writer| writer.broken(error)) })
 }
 
+/// Whether a deadline is over, and yet something has arrived: it may be what the deadline waits for.
+pub(super) fn is_late_to_read<H: Half>(half: &mut H, inside: Inside) -> bool {
+    half.with(|writer| writer.arm(Some(inside))) == Some(Duration::ZERO)
+        && half.socket().wait(Interest { read: true, write: false }, Some(Duration::ZERO)).is_ok_and(|ready| ready.read)
+}
+
 /// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
 pub(super) fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 impl<S: Transport> Writer<S> {
-    /// Sets the deadlines. The time until the next one.
+    /// Sets the deadlines. The time until the next one, of those that can be judged without `inside` where it is missing.
     pub(super) fn arm(&mut self, inside: Option<Inside>) -> Option<Duration> {
         let unsent = !self.output.is_empty();
         let mut now = None;
         if self.link.wants_time(inside, unsent) {
             self.link.arm(*now.insert(clock::now()), inside, unsent);
         }
-        let deadline = self.link.poll_timeout()?;
+        let deadline = match inside {
+            Some(_) => self.link.poll_timeout(),
+            None => self.link.poll_write_timeout(),
+        }?;
         Some(deadline.saturating_sub(now.unwrap_or_else(clock::now)))
     }
 
@@ -135,8 +144,12 @@ impl<S: Transport> Writer<S> {
     /// # Errors
     ///
     /// `TimedOut` when a deadline ended the connection.
-    fn expire(&mut self) -> Result<(), Error> {
-        match self.link.handle_timeout(clock::now(), &mut self.output) {
+    fn expire(&mut self, inside: Option<Inside>) -> Result<(), Error> {
+        let timeout = match inside {
+            Some(_) => self.link.handle_timeout(clock::now(), &mut self.output),
+            None => self.link.handle_write_timeout(clock::now(), &mut self.output),
+        };
+        match timeout {
             Some(timeout) => Err(timed_out(timeout)),
             None => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::buffers::{self, Input};
 use super::half::{self, Half};
 use super::linger::linger;
-use super::transport::{Interest, Transport as _};
+use super::transport::{Interest, Ready, Transport as _};
 use super::writer::Writer;
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
@@ -109,9 +109,16 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         loop {
             // Where the transport takes nothing any more, what the peer sent before comes first.
             let flushed = self.half.with(Writer::try_flush).unwrap_or(true);
-            let ready =
-                half::wait(&mut self.half, Interest { read: true, write: !flushed }, Some(self.inbound.inside()));
+            let inside = self.inbound.inside();
+            // The time that the caller took is not the peer's: what has arrived is read once before a deadline is judged.
+            let late = !inside.activity.late && half::is_late_to_read(&mut self.half, inside);
+            let ready = if late {
+                Ok(Ready { read: true, write: false })
+            } else {
+                half::wait(&mut self.half, Interest { read: true, write: !flushed }, Some(inside))
+            };
             self.inbound.clear_activity();
+            self.inbound.note_late(late);
             if !ready?.read {
                 continue;
             }

@@ -159,7 +159,7 @@ impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
                 // A pause of the stream ends nothing, and is waited out here.
                 let writer = &mut self.reading.half;
                 let interest = Interest { read: true, write: !writer.output.is_empty() };
-                let timeout = writer.arm(None);
+                let timeout = writer.arm(Some(self.reading.inbound.inside()));
                 let _ = writer.socket.wait(interest, timeout);
             }
         }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use bowsprit::{Cause, Close, CloseCode, Config, Initiator, Message, Messages, Ti
 use hex_literal::hex;
 
 use crate::support::{
-    client_with, echo, expect, join, masked, millis, pattern, rest, server, server_with, tcp, timed_out, within,
+    client_with, echo, expect, join, masked, millis, pattern, rest, server, server_with, tcp, timed_out, unmasked,
+    within,
 };
 
 /// Closing is quick, in case nobody answers.
@@ -115,6 +117,50 @@ fn the_time_to_a_pong_is_the_latency() {
         let _ = ws.next();
         assert!(ws.latency().unwrap() >= Duration::from_millis(30), "{:?}", ws.latency());
         join(slow);
+    });
+}
+
+/// What has arrived counts, though nobody has read it yet: the time that a handler takes is not the peer's.
+#[test]
+fn a_handler_that_takes_long_makes_no_peer_late() {
+    within(|| {
+        let (mut peer, stream) = tcp();
+        let ping = Config { ping_interval: millis(50), pong_timeout: millis(100), ..config() };
+        let mut ws = server_with(stream, Messages, ping);
+        let (go, read) = channel();
+        let ponging = thread::spawn(move || {
+            expect(&mut peer, &hex!("8908 0000000000000001"));
+            peer.write_all(&hex!("818100000000 61")).unwrap();
+            read.recv().unwrap();
+            peer.write_all(&hex!("8a8800000000 0000000000000001 888000000000")).unwrap();
+            peer
+        });
+        assert!(matches!(ws.next().unwrap(), Some((Message::Text("a"), _))));
+        go.send(()).unwrap();
+        let mut peer = join(ponging);
+        thread::sleep(Duration::from_millis(200));
+        let closes = thread::spawn(move || rest(&mut peer));
+        assert!(ws.next().unwrap().is_none());
+        join(closes);
+    });
+}
+
+#[test]
+fn a_send_that_waits_makes_no_peer_silent() {
+    within(|| {
+        let (mut peer, stream) = tcp();
+        let config = Config { idle_timeout: millis(50), message_timeout: millis(50), ..config() };
+        let mut ws = server_with(stream, Messages, config);
+        peer.write_all(&hex!("818100000000 61 0181")).unwrap();
+        assert!(matches!(ws.next().unwrap(), Some((Message::Text("a"), _))));
+        let large = pattern(16 << 20);
+        let slow = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(150));
+            expect(&mut peer, &unmasked(&pattern(16 << 20)));
+            peer
+        });
+        ws.send(&large[..]).unwrap();
+        drop(join(slow));
     });
 }
 
