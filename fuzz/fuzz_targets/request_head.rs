@@ -51,7 +51,10 @@ fuzz_target!(|input: Input<'_>| {
             accept(&request);
             respond(&request, setup.status);
         }
-        Ok(None) => assert!(wire.len() <= config.max_head && behind == wire.len(), "what is there stays"),
+        Ok(None) => {
+            assert_eq!(behind, wire.len(), "what is there stays");
+            assert!(wire.len() <= config.max_head && !head::is_whole(wire), "no answer is overdue");
+        }
         Err(error) => {
             let mut output = BytesMut::new();
             error.respond(&mut output);

@@ -11,6 +11,7 @@ use arbitrary::Arbitrary;
 use bowsprit::handshake::client::{Handshake, Request, Response};
 use bowsprit::{Config, HandshakeError};
 use bowsprit_fuzz::cuts::Cuts;
+use bowsprit_fuzz::head;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 
@@ -52,7 +53,10 @@ fuzz_target!(|input: Input<'_>| {
             assert!(response.body().len() <= setup.max_body.into());
             setup.check(&response, wire, behind);
         }
-        Ok(None) => assert!(wire.len() <= setup.max_head.into()),
+        Ok(None) => {
+            let rest = &wire[wire.len() - behind..];
+            assert!(wire.len() <= setup.max_head.into() && !head::is_whole(rest), "no result is overdue");
+        }
         Err(error) => assert_eq!(error.status().filter(|&status| status == 500), None, "it is not our fault: {error}"),
     }
 });

@@ -1,4 +1,12 @@
-//! Heads of HTTP/1.1 that the crate has written: one head each, and nothing that a caller or a peer smuggled in.
+//! Heads of HTTP/1.1: where one ends; and that each which the crate has written is one, with nothing smuggled in.
+
+/// Whether a whole head stands in these bytes, behind the empty lines that a reader skips.
+pub fn is_whole(mut bytes: &[u8]) -> bool {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    bytes.windows(4).any(|four| four == b"\r\n\r\n")
+}
 
 /// The lines of the head that `output` begins with, and what stands behind it.
 ///

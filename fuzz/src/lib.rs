@@ -3,7 +3,7 @@
 //! | Module | |
 //! |---|---|
 //! | [`cuts`] | where the fuzzer cuts an input |
-//! | [`head`] | heads that the crate has written |
+//! | [`head`] | heads of HTTP/1.1 |
 //! | [`heard`] | what a receiver was told, comparable however it was delivered |
 //! | [`reference`] | the receiving rules once more, naive, over whole inputs |
 
