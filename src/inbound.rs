@@ -187,7 +187,8 @@ impl<D: Delivery> Inbound<D> {
     /// Gives back the memory that an idle machine does not need. Call it when the connection is about to wait
     /// for its peer; the next fragmented message allocates anew.
     pub fn shrink(&mut self) {
-        if !self.is_message_in_progress() {
+        // The peer's reason stays.
+        if matches!(self.state, State::Idle) {
             self.buffer = Vec::new();
         }
     }

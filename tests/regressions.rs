@@ -52,6 +52,16 @@ fn refused(wire: &[u8], piece: usize) -> Vec<u8> {
     refused.unwrap().body().to_owned()
 }
 
+/// Giving back memory forgot the reason in the peer's Close.
+#[test]
+fn the_reason_of_a_close_stays() {
+    let mut input = BytesMut::from(&b"\x88\x05\x03\xe8bye"[..]);
+    let mut inbound = Inbound::new(Role::Client, Messages, Arc::default());
+    assert!(matches!(inbound.next(&mut Cursor::new(&mut input)), Ok(Some(Event::Close(Some(_))))));
+    inbound.shrink();
+    assert_eq!(inbound.close_reason(), "bye");
+}
+
 fn only_event<D: Delivery>(delivery: D, config: &Arc<Config>, wire: &[u8], event: Event<'_>) {
     let mut input = BytesMut::from(wire);
     let mut inbound = Inbound::new(Role::Client, delivery, config.clone());
