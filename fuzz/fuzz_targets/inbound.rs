@@ -128,6 +128,8 @@ impl Setup {
             assert!((input.len() as u64) < HEADER + kept.max(CONTROL), "{} bytes kept", input.len());
             assert!(input.is_empty() || connection.transport() == Transport::Open, "after the end all is discarded");
             assert!(output.len() <= most_output, "{} bytes to send", output.len());
+            // What is given back was not needed.
+            connection.shrink();
             for (_, n) in drains.iter().filter(|(at, _)| *at == end) {
                 let n = output.len().min(*n);
                 taken.extend_from_slice(&output[..n]);
@@ -135,6 +137,8 @@ impl Setup {
             }
         }
         taken.extend_from_slice(&output);
+        let reason = if let Some(Told::Close(Some((_, reason)))) = heard.events.last() { reason } else { "" };
+        assert_eq!(connection.close_reason(), reason, "it stays");
         let (end, transport) = (connection.end(), Some(connection.transport()));
         Outcome { heard: heard.events, error, output: taken, end, transport }
     }
