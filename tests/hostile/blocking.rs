@@ -343,26 +343,36 @@ pub(crate) fn kept_messages_that_hold_the_read_buffer() {
             (64 << 10, 1_000),
             (1 << 20, 40),
         ] {
-            // Each is kept amid 60 KiB of others, whole or in fragments; their bytes move through one buffer.
-            let around = frame(role, 0x82, &[0; 3 << 10]).repeat(10);
+            // Each is kept amid 60 KiB of others, which are only looked at; it and those before it are whole, or in
+            // fragments: their bytes move through one buffer.
+            let other = [0; 3 << 10];
             let payload = vec![b'x'; len];
-            let whole = frame(role, 0x81, &payload);
-            let mut fragments = frame(role, 0x01, b"");
+            let mut fragments = [frame(role, 0x02, &other), frame(role, 0x00, &other).repeat(8)].concat();
+            fragments.extend(frame(role, 0x80, &other));
+            fragments.extend(frame(role, 0x01, b""));
             payload.chunks(1000).for_each(|piece| fragments.extend(frame(role, 0x00, piece)));
             fragments.extend(frame(role, 0x80, b""));
+            let whole = [frame(role, 0x82, &[0; 30 << 10]), frame(role, 0x81, &payload)].concat();
+            // One that makes the block grow.
+            let large = [frame(role, 0x82, &[0; 100 << 10]), frame(role, 0x81, &payload)].concat();
+            let behind = frame(role, 0x82, &other).repeat(10);
             let script = Script::new([]);
             let mut ws = open(Stream(&script), role, &Arc::default());
             let mut kept = Vec::with_capacity(count);
             for n in 0..count {
-                let message = if n % 2 == 0 { &whole } else { &fragments };
-                script.borrow_mut().segments.push_back([&around, &message[..], &around].concat());
-                for _ in 0..21 {
-                    match ws.recv().expect("it is right").expect("it is open") {
-                        text @ OwnedMessage::Text(_) => kept.push(text),
-                        OwnedMessage::Binary(_) => {}
-                    }
+                let message = match n % 20 {
+                    0 => &large,
+                    1..10 => &whole,
+                    _ => &fragments,
+                };
+                script.borrow_mut().segments.push_back([&message[..], &behind].concat());
+                assert!(matches!(ws.next(), Ok(Some((Message::Binary(_), _)))));
+                kept.push(ws.recv().expect("it is right").expect("it is open"));
+                for _ in 0..10 {
+                    assert!(matches!(ws.next(), Ok(Some((Message::Binary(_), _)))));
                 }
             }
+            assert!(kept.iter().all(|message| matches!(message, OwnedMessage::Text(text) if text.len() == len)));
             assert_eq!(kept.len(), count);
             drop(ws);
             // Dropped one after the other: a block that several hold would come back with its last.
