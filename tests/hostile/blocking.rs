@@ -131,19 +131,19 @@ pub(crate) fn an_oversized_close_reason_over_a_stream() {
 // HOSTILE: 20
 pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
     /// What the peer does, given its socket, until that fails.
-    type Peer = (&'static str, fn(&mut UnixStream) -> io::Result<()>);
+    type Peer = (&'static str, fn(&mut UnixStream, Role) -> io::Result<()>);
     const SOON: Option<Duration> = Some(Duration::from_millis(40));
     let peers: [Peer; 3] = [
-        ("is silent", |_| Ok(())),
-        ("sends byte after byte", |socket| {
-            socket.write_all(&announce(Role::Server, 0x82, 1 << 20))?;
+        ("is silent", |_, _| Ok(())),
+        ("sends byte after byte", |socket, role| {
+            socket.write_all(&announce(role, 0x82, 1 << 20))?;
             loop {
                 socket.write_all(b"x")?;
                 thread::sleep(Duration::from_millis(5));
             }
         }),
-        ("floods", |socket| {
-            let pings = frame(Role::Server, 0x89, b"ping").repeat(1_000);
+        ("floods", |socket, role| {
+            let pings = frame(role, 0x89, b"ping").repeat(1_000);
             loop {
                 socket.write_all(&pings)?;
             }
@@ -182,7 +182,7 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
     let config = Config { close_timeout: SOON, ..Config::default() };
     thread::scope(|scope| {
         for (doing, peer) in peers {
-            for (what, leave, configure) in exits {
+            for (role, (what, leave, configure)) in ROLES.into_iter().flat_map(|role| exits.map(|exit| (role, exit))) {
                 let config = Arc::new(configure(&config));
                 scope.spawn(move || {
                     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
@@ -190,9 +190,9 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
                     thread::scope(|scope| {
                         // Until our end is gone.
                         scope.spawn(move || {
-                            let _ = peer(&mut theirs);
+                            let _ = peer(&mut theirs, role);
                         });
-                        let end = leave(open(ours, Role::Server, &config));
+                        let end = leave(open(ours, role, &config));
                         let end = end.unwrap_or_else(|| panic!("{what}, and the peer {doing}: no end is told"));
                         assert!(!end.clean, "{what}, and the peer {doing}: {end:?}");
                         assert!(matches!(end.cause, Cause::Timeout(Timeout::Close | Timeout::Write) | Cause::Close));
