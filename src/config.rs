@@ -49,6 +49,9 @@ pub struct Config {
     pub ping_interval: Option<Duration>,
     /// How long the pong to such a ping may take. Default 20 s; nothing to wait for while pings are off.
     pub pong_timeout: Option<Duration>,
+    /// Whether to offer or accept permessage-deflate (RFC 7692), and how. Default `None`: messages travel as they are.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<crate::extension::permessage_deflate::Deflate>,
 }
 
 impl Config {
@@ -74,6 +77,8 @@ impl Default for Config {
             idle_timeout: None,
             ping_interval: None,
             pong_timeout: Some(Duration::from_secs(20)),
+            #[cfg(feature = "deflate")]
+            compression: None,
         }
     }
 }

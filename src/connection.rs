@@ -8,6 +8,9 @@ use bytes::{Buf, BytesMut};
 use crate::close::Close;
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
+use crate::extension::Agreement;
+#[cfg(feature = "deflate")]
+use crate::extension::coding::{Decoder, Encoder};
 use crate::frame::{Header, HeaderBytes};
 use crate::inbound::{Found, Inbound};
 use crate::link::{End, Link, Transport};
@@ -58,6 +61,20 @@ impl<D: Delivery> Connection<D> {
     pub fn client(delivery: D, config: Arc<Config>, seed: [u8; 32]) -> Self {
         let link = Link::new(Outbound::client(config.clone(), seed));
         Self { inbound: Inbound::new(Role::Client, delivery, config), link }
+    }
+
+    /// Uses the extensions that the opening handshake agreed on. Call it before the first message.
+    #[must_use]
+    #[cfg_attr(not(feature = "deflate"), expect(unused_mut, unused_variables, reason = "there is no extension"))]
+    pub fn with_extensions(mut self, agreement: &Agreement) -> Self {
+        #[cfg(feature = "deflate")]
+        if let Some(agreed) = agreement.deflate() {
+            let role = self.role();
+            let encoder = Encoder::deflate(&agreed, role, self.config());
+            self.link.encode_with(encoder);
+            self.inbound.decode_with(Decoder::deflate(&agreed, role.peer()));
+        }
+        self
     }
 
     /// Turns `input` into events, and into `output` what the rules demand as an answer.
@@ -124,6 +141,15 @@ impl<D: Delivery> Connection<D> {
     #[inline]
     pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.link.message(message, output)
+    }
+
+    /// Appends a message that no extension encodes to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::plain`].
+    pub fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.plain(message, output)
     }
 
     /// Appends a piece of a message to `output`.
@@ -291,6 +317,15 @@ impl<D: Delivery> Connection<D> {
         self.link.config()
     }
 
+    /// Gives back the memory of compression: some 300 KiB of the sending side, 48 KiB of the receiving side, made
+    /// again for the next compressed message. The next message sent starts from an empty window. Nothing happens to a
+    /// side with a message in progress.
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.inbound.release();
+        self.link.release();
+    }
+
     /// Gives back the memory that an idle connection does not need, as [`Inbound::shrink`].
     pub fn shrink(&mut self) {
         self.inbound.shrink();
@@ -370,6 +405,15 @@ impl Outbox<'_> {
     #[inline]
     pub fn message(&mut self, message: Message<'_>) -> Result<(), SendError> {
         self.link.message(message, self.output)
+    }
+
+    /// Appends a message that no extension encodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::plain`].
+    pub fn plain(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        self.link.plain(message, self.output)
     }
 
     /// Appends a piece of a message.

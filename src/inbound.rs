@@ -28,6 +28,7 @@ use bytes::{Buf, BytesMut};
 use crate::close::Close;
 use crate::config::Config;
 use crate::error::ProtocolError;
+use crate::extension::coding::Decoder;
 use crate::frame::{Header, Lead, OpCode, Rsv};
 use crate::mask::Mask;
 use crate::message::{Chunk, Delivery, Event, Message, Messages};
@@ -58,8 +59,11 @@ pub struct Inbound<D = Messages> {
     state: State,
     /// The kind of the message in progress; nothing while `state` is `Idle`.
     text: bool,
-    /// Payload bytes that the frames of the message in progress have announced.
-    announced: u64,
+    /// Whether the message in progress is encoded by an extension.
+    encoded: bool,
+    /// Bytes of the message in progress: those that its frames have announced or, where it is encoded, those that
+    /// came out.
+    length: u64,
     fragments: u32,
     /// Empty fragments in a row.
     empty_fragments: u32,
@@ -69,6 +73,7 @@ pub struct Inbound<D = Messages> {
     /// The message in progress, or the one that was lent last.
     buffer: Vec<u8>,
     activity: Activity,
+    decoder: Decoder,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +123,7 @@ pub(crate) enum Found {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     Input(Span),
-    Buffer,
+    Buffer { len: usize },
     Character { len: usize },
 }
 
@@ -152,13 +157,29 @@ impl<D: Delivery> Inbound<D> {
             role,
             state: State::Idle,
             text: false,
-            announced: 0,
+            encoded: false,
+            length: 0,
             fragments: 0,
             empty_fragments: 0,
             utf8: Validator::new(),
             character: [0; 4],
             buffer: Vec::new(),
             activity: Activity::default(),
+            decoder: Decoder::None,
+        }
+    }
+
+    /// Decodes with an extension that both ends agreed on.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn decode_with(&mut self, decoder: Decoder) {
+        self.decoder = decoder;
+    }
+
+    /// Gives back the memory of the extension; between two messages it can be made again.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn release(&mut self) {
+        if !self.is_message_in_progress() {
+            self.decoder.release();
         }
     }
 
@@ -222,7 +243,7 @@ impl<D: Delivery> Inbound<D> {
     pub(crate) fn data<'a>(&'a self, text: bool, place: Place, input: &'a [u8]) -> Message<'a> {
         let bytes = match place {
             Place::Input(span) => span.of(input),
-            Place::Buffer => &self.buffer,
+            Place::Buffer { len } => &self.buffer[..len],
             Place::Character { len } => &self.character[..len],
         };
         // What is found as text has been validated up to here.
@@ -341,15 +362,18 @@ impl<D: Delivery> Inbound<D> {
             return self.control(header, size, input, at);
         }
         let whole = header.fin && header.opcode != OpCode::Continuation;
-        if D::WHOLE && whole {
+        if D::WHOLE && whole && header.rsv == Rsv::NONE {
             return self.in_place(header, size, input, at);
         }
         *at += size;
         if header.opcode != OpCode::Continuation {
             self.text = header.opcode == OpCode::Text;
+            self.encoded = header.rsv != Rsv::NONE;
             self.buffer.clear();
         }
-        self.announced += header.len;
+        if !self.encoded {
+            self.length += header.len;
+        }
         // A whole message is no fragment, in either delivery.
         if !whole {
             self.fragments = self.fragments.saturating_add(1);
@@ -370,7 +394,10 @@ impl<D: Delivery> Inbound<D> {
     fn header(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         let [first, rest @ ..] = bytes else { return Ok(None) };
         // RFC 6455 section 5.2: a nonzero bit that no negotiated extension defines fails the connection.
-        if !Rsv::from_first_byte(*first).is_within(Rsv::NONE) {
+        // RFC 7692 section 6: those of an extension stand on the first frame of a message alone.
+        let allowed = if matches!(first & 0x0f, 0x1 | 0x2) { self.decoder.rsv() } else { Rsv::NONE };
+        let rsv = Rsv::from_first_byte(*first);
+        if !rsv.is_within(allowed) {
             return Err(ProtocolError::ReservedBits);
         }
         let opcode = OpCode::try_from(first & 0x0f)?;
@@ -389,20 +416,27 @@ impl<D: Delivery> Inbound<D> {
         }
         let Some(lead) = Lead::decode(bytes)? else { return Ok(None) };
         if !opcode.is_control() {
-            self.check_limits(lead.len)?; // before the key has arrived
+            let encoded = rsv != Rsv::NONE || (opcode == OpCode::Continuation && self.encoded);
+            self.check_limits(lead.len, encoded)?; // before the key has arrived
         }
         Ok(lead.complete(bytes))
     }
 
     /// RFC 6455 section 10.4: limits on the frame and on the whole message, judged by the header.
-    fn check_limits(&self, len: u64) -> Result<(), ProtocolError> {
+    fn check_limits(&self, len: u64, encoded: bool) -> Result<(), ProtocolError> {
         if len > self.config.max_frame {
             return Err(ProtocolError::FrameTooLong);
         }
-        if len > self.delivery.max_message(&self.config).saturating_sub(self.announced) {
+        // Of an encoded message counts what comes out.
+        if !encoded && len > self.room() {
             return Err(ProtocolError::MessageTooLong);
         }
         Ok(())
+    }
+
+    /// What the message in progress may still bring, in bytes.
+    fn room(&self) -> u64 {
+        self.delivery.max_message(&self.config).saturating_sub(self.length)
     }
 
     fn control(
@@ -475,6 +509,9 @@ impl<D: Delivery> Inbound<D> {
         if have == 0 && remaining > 0 {
             return Ok(Step::NeedsInput);
         }
+        if self.encoded {
+            return self.encoded_payload(fin, mask, remaining, have, input, at);
+        }
         let incomplete = self.utf8.incomplete().len();
         if !D::WHOLE && incomplete > 0 {
             // Only so much that the character in progress is completed.
@@ -491,7 +528,7 @@ impl<D: Delivery> Inbound<D> {
                 let new = self.buffer.len() - have;
                 self.utf8.push(&self.buffer[new..])?;
             }
-            Place::Buffer
+            Place::Buffer { len: self.buffer.len() }
         } else {
             unmask(mask, piece);
             if self.text {
@@ -506,24 +543,75 @@ impl<D: Delivery> Inbound<D> {
                 Place::Input(span)
             }
         };
+        self.payload_taken(fin, mask, remaining, have)?;
+        Ok(self.found(place))
+    }
+
+    /// Likewise where an extension has encoded it.
+    fn encoded_payload(
+        &mut self,
+        fin: bool,
+        mask: Option<Mask>,
+        remaining: u64,
+        have: usize,
+        input: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Step, ProtocolError> {
+        // A piece that is handed out alone may not become large: DEFLATE makes 1,032 bytes of one.
+        let have = if D::WHOLE { have } else { have.min(512) };
+        let piece = &mut input[*at..*at + have];
+        *at += have;
+        unmask(mask, piece);
+        if !D::WHOLE {
+            self.buffer.clear();
+            self.buffer.extend_from_slice(self.utf8.incomplete());
+        }
+        let start = self.buffer.len();
+        let end = fin && remaining == have as u64;
+        let limit = self.delivery.max_message(&self.config).saturating_sub(self.length);
+        self.decoder.push(piece, end, &mut self.buffer, limit)?;
+        let new = &self.buffer[start..];
+        self.length += new.len() as u64;
+        self.activity.progress |= have > 0;
+        if self.text {
+            self.utf8.push(new)?;
+        }
+        self.payload_taken(fin, mask, remaining, have)?;
+        Ok(self.found(Place::Buffer { len: self.buffer.len() - self.utf8.incomplete().len() }))
+    }
+
+    /// `have` bytes of the frame's payload have been consumed.
+    fn payload_taken(
+        &mut self,
+        fin: bool,
+        mask: Option<Mask>,
+        remaining: u64,
+        have: usize,
+    ) -> Result<(), ProtocolError> {
         let remaining = remaining - have as u64;
-        let end = fin && remaining == 0;
-        if end {
-            self.end_message()?;
-        } else if remaining == 0 {
-            self.state = State::Between;
+        if fin && remaining == 0 {
+            return self.end_message();
+        }
+        self.state = if remaining == 0 {
+            State::Between
         } else {
-            self.state = State::Payload { fin, mask: mask.map(|mask| mask.skip(have as u64)), remaining };
-        }
-        let nothing = match place {
-            Place::Input(span) => span.len == 0,
-            Place::Character { len } => len == 0,
-            Place::Buffer => true,
+            State::Payload { fin, mask: mask.map(|mask| mask.skip(have as u64)), remaining }
         };
-        if nothing && !end {
-            return Ok(Step::Again);
+        Ok(())
+    }
+
+    /// What to hand out after a piece: the message once it is whole, or the piece if there is anything in it.
+    fn found(&self, place: Place) -> Step {
+        let end = matches!(self.state, State::Idle);
+        let len = match place {
+            Place::Input(span) => span.len,
+            Place::Character { len } | Place::Buffer { len } => len,
+        };
+        if end || (!D::WHOLE && len > 0) {
+            Step::Found(Found::Data { text: self.text, end, place })
+        } else {
+            Step::Again
         }
-        Ok(Step::Found(Found::Data { text: self.text, end, place }))
     }
 
     fn end_message(&mut self) -> Result<(), ProtocolError> {
@@ -532,7 +620,8 @@ impl<D: Delivery> Inbound<D> {
             return Err(ProtocolError::InvalidUtf8);
         }
         self.state = State::Idle;
-        self.announced = 0;
+        self.encoded = false;
+        self.length = 0;
         self.fragments = 0;
         self.empty_fragments = 0;
         self.activity.progress = false;
@@ -566,10 +655,10 @@ mod owned {
         ) -> OwnedMessage {
             let bytes = match place {
                 Place::Input(span) => take_input(span),
-                Place::Buffer if self.buffer.len() >= self.buffer.capacity() / 2 => {
+                Place::Buffer { .. } if self.buffer.len() >= self.buffer.capacity() / 2 => {
                     core::mem::take(&mut self.buffer).into()
                 }
-                Place::Buffer => Bytes::copy_from_slice(&self.buffer),
+                Place::Buffer { .. } => Bytes::copy_from_slice(&self.buffer),
                 Place::Character { len } => Bytes::copy_from_slice(&self.character[..len]),
             };
             if text { OwnedMessage::Text(Utf8Bytes::from_validated(bytes)) } else { OwnedMessage::Binary(bytes) }

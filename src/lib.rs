@@ -128,6 +128,8 @@ pub mod utf8;
 
 #[cfg(feature = "std")]
 pub use error::Error;
+#[cfg(feature = "deflate")]
+pub use extension::permessage_deflate::Deflate;
 pub use {
     close::{Close, CloseCode},
     config::Config,

@@ -24,6 +24,8 @@ use bytes::{Buf, BytesMut};
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
+#[cfg(feature = "deflate")]
+use crate::extension::coding::Encoder;
 use crate::frame::{Header, HeaderBytes, OpCode};
 use crate::inbound::Inside;
 use crate::message::{Chunk, Message};
@@ -214,6 +216,20 @@ impl Link {
     #[inline]
     pub(crate) fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.message(message, output)
+    }
+
+    pub(crate) fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.plain(message, output)
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+        self.outbound.encode_with(encoder);
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn release(&mut self) {
+        self.outbound.release();
     }
 
     pub(crate) fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {

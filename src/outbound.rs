@@ -14,6 +14,7 @@ use chacha20::rand_core::{Rng, SeedableRng};
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::error::SendError;
+use crate::extension::coding::Encoder;
 use crate::frame::{Header, HeaderBytes, OpCode, Rsv};
 use crate::mask::{self, Mask};
 use crate::message::{Chunk, Message};
@@ -45,6 +46,7 @@ pub struct Outbound {
     ping_above: bool,
     /// Of the raw text frames in progress.
     utf8: Validator,
+    encoder: Encoder,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +55,8 @@ enum State {
     /// A message is being sent in chunks or raw frames.
     Message {
         text: bool,
+        /// By an extension.
+        encoded: bool,
     },
     /// A Close has been sent.
     Closed,
@@ -64,7 +68,14 @@ impl Outbound {
     /// The sending machine of a server: no frame is masked (RFC 6455 section 5.1).
     #[must_use]
     pub fn server(config: Arc<Config>) -> Self {
-        Self { config, keys: None, state: State::Idle, ping_above: false, utf8: Validator::new() }
+        Self {
+            config,
+            keys: None,
+            state: State::Idle,
+            ping_above: false,
+            utf8: Validator::new(),
+            encoder: Encoder::None,
+        }
     }
 
     /// The sending machine of a client: each frame is masked with a fresh key (RFC 6455 section 5.3).
@@ -111,10 +122,23 @@ impl Outbound {
     #[inline]
     pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
-        match self.config.fragment_size {
-            Some(size) if message.as_bytes().len() > size => self.fragments(message, size.max(1), output),
-            _ => self.put(Header::new(message.opcode(), 0), message.as_bytes(), output),
+        if self.encoder.wants(message.as_bytes().len()) {
+            self.put_encoded(message, output);
+        } else {
+            self.put_message(Header::new(message.opcode(), 0), message.as_bytes(), output);
         }
+        Ok(())
+    }
+
+    /// Appends a message that no extension encodes: because it is compressed already, or because it holds a secret
+    /// beside what an attacker chooses (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    pub fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.ready(output)?;
+        self.put_message(Header::new(message.opcode(), 0), message.as_bytes(), output);
         Ok(())
     }
 
@@ -126,18 +150,28 @@ impl Outbound {
     /// As [`text`](Self::text); `MessageInProgress` where the message in progress is of the other kind.
     pub fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         let text = matches!(chunk.data, Message::Text(_));
-        let opcode = match self.state {
-            State::Idle => chunk.data.opcode(),
+        let bytes = chunk.data.as_bytes();
+        let (opcode, encoded) = match self.state {
+            // How long the message becomes, nobody knows yet.
+            State::Idle => (chunk.data.opcode(), self.encoder.wants(if chunk.end { bytes.len() } else { usize::MAX })),
             // Raw frames may have left half a character behind them.
-            State::Message { text: begun } if begun == text && self.utf8.incomplete().is_empty() => {
-                OpCode::Continuation
+            State::Message { text: begun, encoded } if begun == text && self.utf8.incomplete().is_empty() => {
+                (OpCode::Continuation, encoded)
             }
             State::Message { .. } => return Err(SendError::MessageInProgress),
             State::Closed => return Err(SendError::Closing),
         };
         self.room(output)?;
-        self.state = if chunk.end { State::Idle } else { State::Message { text } };
-        self.put(Header { fin: chunk.end, ..Header::new(opcode, 0) }, chunk.data.as_bytes(), output);
+        self.state = if chunk.end { State::Idle } else { State::Message { text, encoded } };
+        let header = Header { fin: chunk.end, ..Header::new(opcode, 0) };
+        if encoded {
+            let rsv = if opcode == OpCode::Continuation { Rsv::NONE } else { self.encoder.rsv() };
+            let piece = self.encoder.encode(bytes, chunk.end);
+            self.put(Header { rsv, ..header }, &piece, output);
+            self.encoder.reuse(piece);
+        } else {
+            self.put(header, bytes, output);
+        }
         Ok(())
     }
 
@@ -224,7 +258,7 @@ impl Outbound {
     }
 
     /// The header of a message whose payload the caller sends itself, uncopied, right behind `output` and this
-    /// header; `None` where the payload has to be masked or split, so that only [`message`](Self::message) will do.
+    /// header; `None` where the payload has to be masked, split or encoded, so that only [`message`](Self::message) will do.
     ///
     /// # Errors
     ///
@@ -232,7 +266,8 @@ impl Outbound {
     pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
         self.ready(output)?;
         let len = message.as_bytes().len();
-        if self.keys.is_some() || self.config.fragment_size.is_some_and(|size| len > size) {
+        let split = self.config.fragment_size.is_some_and(|size| len > size);
+        if self.keys.is_some() || split || self.encoder.wants(len) {
             return Ok(None);
         }
         Ok(Some(Header::new(message.opcode(), len as u64).encode()))
@@ -308,12 +343,42 @@ impl Outbound {
         Ok(())
     }
 
-    fn fragments(&mut self, message: Message<'_>, size: usize, output: &mut BytesMut) {
-        let mut opcode = message.opcode();
-        let mut pieces = message.as_bytes().chunks(size).peekable();
+    #[cfg(feature = "deflate")]
+    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+        self.encoder = encoder;
+    }
+
+    /// Gives back the memory of the extension, unless a message is being sent in chunks.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn release(&mut self) {
+        if !matches!(self.state, State::Message { .. }) {
+            self.encoder.release();
+        }
+    }
+
+    #[inline(never)]
+    fn put_encoded(&mut self, message: Message<'_>, output: &mut BytesMut) {
+        let encoded = self.encoder.encode(message.as_bytes(), true);
+        let header = Header { rsv: self.encoder.rsv(), ..Header::new(message.opcode(), 0) };
+        self.put_message(header, &encoded, output);
+        self.encoder.reuse(encoded);
+    }
+
+    /// Appends a message in as many frames as it takes; `header` is that of the first.
+    #[inline]
+    fn put_message(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) {
+        match self.config.fragment_size {
+            Some(size) if payload.len() > size => self.put_fragments(header, payload, size.max(1), output),
+            _ => self.put(header, payload, output),
+        }
+    }
+
+    fn put_fragments(&mut self, first: Header, payload: &[u8], size: usize, output: &mut BytesMut) {
+        let mut header = first;
+        let mut pieces = payload.chunks(size).peekable();
         while let Some(piece) = pieces.next() {
-            self.put(Header { fin: pieces.peek().is_none(), ..Header::new(opcode, 0) }, piece, output);
-            opcode = OpCode::Continuation;
+            self.put(Header { fin: pieces.peek().is_none(), ..header }, piece, output);
+            header = Header::new(OpCode::Continuation, 0);
         }
     }
 
@@ -322,7 +387,7 @@ impl Outbound {
             (State::Closed, _) => return Err(SendError::Closing),
             (State::Idle, OpCode::Continuation) => return Err(SendError::NoMessageInProgress),
             (State::Idle, opcode) => opcode == OpCode::Text,
-            (State::Message { text }, OpCode::Continuation) => text,
+            (State::Message { text, encoded: false }, OpCode::Continuation) => text,
             (State::Message { .. }, _) => return Err(SendError::MessageInProgress),
         };
         self.room(output)?;
@@ -334,7 +399,7 @@ impl Outbound {
             }
             self.utf8 = utf8;
         }
-        self.state = if header.fin { State::Idle } else { State::Message { text } };
+        self.state = if header.fin { State::Idle } else { State::Message { text, encoded: false } };
         self.put(header, payload, output);
         Ok(())
     }

@@ -9,3 +9,14 @@ pub enum Role {
     /// Accepted it; masks none.
     Server,
 }
+
+impl Role {
+    /// The other end's.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}

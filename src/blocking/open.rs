@@ -154,7 +154,7 @@ impl<S: Transport> Incoming<S> {
             Err(error) => return Err(refuse(self.stream, error, &self.config)),
         };
         write(&mut self.stream, &mut output, deadline(&self.config, clock::now()))?;
-        let connection = Connection::server(delivery, self.config);
+        let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
         Ok(WebSocket::from_parts(Parts { socket: self.stream, connection, input: self.input, output, subprotocol }))
     }
@@ -200,7 +200,7 @@ fn open<S: Transport, D: Delivery>(
         }
         response => response?,
     };
-    let connection = Connection::client(delivery, config, seed);
+    let connection = Connection::client(delivery, config, seed).with_extensions(response.extensions());
     let subprotocol = response.subprotocol().map(Box::from);
     Ok((WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol }), response))
 }

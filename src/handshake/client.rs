@@ -17,6 +17,7 @@ use super::uri::{Uri, UriError};
 use super::{key, reply};
 use crate::config::Config;
 use crate::extension::grammar::{self, is_token};
+use crate::extension::{self, Agreement};
 
 /// What a client asks for. Checked as it is built: whatever it holds, it makes one head and nothing more.
 ///
@@ -102,7 +103,7 @@ impl Request {
         Ok(self)
     }
 
-    fn encode(&self, key: &[u8], output: &mut BytesMut) {
+    fn encode(&self, key: &[u8], extensions: Option<&str>, output: &mut BytesMut) {
         let mut fields = Fields::new();
         fields.append("Host", self.uri.host_field().as_bytes());
         fields.append("Upgrade", b"websocket");
@@ -114,6 +115,9 @@ impl Request {
         }
         if !self.subprotocols.is_empty() {
             fields.append("Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
+        }
+        if let Some(extensions) = extensions {
+            fields.append("Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         output.put_slice(b"GET ");
         output.put_slice(self.uri.resource_name().as_bytes());
@@ -185,7 +189,7 @@ impl Handshake {
         output: &mut BytesMut,
     ) -> Self {
         let key = key::encode(nonce);
-        request.encode(&key, output);
+        request.encode(&key, extension::offer(&config).as_deref(), output);
         Self {
             reader: HeadReader::new(config, now),
             accept: key::accept(&key),
@@ -210,7 +214,7 @@ impl Handshake {
                 101 => return self.check(head).map(Some),
                 // RFC 9110 section 15.2: a client parses interim responses, and may ignore them.
                 100..=199 => {}
-                _ => return Err(HandshakeError::Refused(Box::new(Response::new(head, None)))),
+                _ => return Err(HandshakeError::Refused(Box::new(Response::new(head, None, Agreement::default())))),
             }
         }
         Ok(None)
@@ -249,13 +253,12 @@ impl Handshake {
         if fields.single("Sec-WebSocket-Accept") != Some(&self.accept) {
             return Err(HandshakeError::Accept);
         }
-        // Item 5: none is offered, so none may be named.
-        let extensions = grammar::parse(fields.lines("Sec-WebSocket-Extensions"));
-        if !extensions.is_ok_and(|extensions| extensions.is_empty()) {
-            return Err(HandshakeError::Extensions);
-        }
+        // Item 5: only what was offered, and as it was offered.
+        let answered = grammar::parse(fields.lines("Sec-WebSocket-Extensions"));
+        let answered = answered.map_err(|_| HandshakeError::Extensions)?;
+        let extensions = extension::agree(self.reader.config(), &answered).ok_or(HandshakeError::Extensions)?;
         let subprotocol = self.subprotocol(fields)?;
-        Ok(Response::new(head, subprotocol))
+        Ok(Response::new(head, subprotocol, extensions))
     }
 
     /// Item 6: one that was offered, compared exactly; section 11.3.4: not more than once.
@@ -277,14 +280,15 @@ pub struct Response {
     status: u16,
     fields: Fields,
     subprotocol: Option<String>,
+    extensions: Agreement,
     rest: Rest,
     body: Vec<u8>,
 }
 
 impl Response {
-    fn new(head: ResponseHead, subprotocol: Option<String>) -> Self {
+    fn new(head: ResponseHead, subprotocol: Option<String>, extensions: Agreement) -> Self {
         let rest = Rest::new(head.status, &head.fields);
-        Self { status: head.status, fields: head.fields, subprotocol, rest, body: Vec::new() }
+        Self { status: head.status, fields: head.fields, subprotocol, extensions, rest, body: Vec::new() }
     }
 
     /// The HTTP status.
@@ -303,6 +307,12 @@ impl Response {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// The extensions that the server chose, for [`Connection::with_extensions`](crate::Connection::with_extensions).
+    #[must_use]
+    pub const fn extensions(&self) -> &Agreement {
+        &self.extensions
     }
 
     /// The versions of WebSocket that a refusing server says it supports (section 4.4), in its order.

@@ -93,6 +93,10 @@ impl HeadReader {
         if input.len() > max_len { Err(HandshakeError::HeadTooLarge) } else { Ok(None) }
     }
 
+    pub(super) const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
     pub(super) const fn poll_timeout(&self) -> Option<Duration> {
         self.deadline
     }

@@ -16,6 +16,7 @@ use super::uri::Authority;
 use super::{key, reply};
 use crate::config::Config;
 use crate::extension::grammar::{self, Extension, is_token};
+use crate::extension::{self, Agreement};
 
 /// A handshake that waits for its request.
 ///
@@ -61,7 +62,8 @@ impl Handshake {
     ///
     /// The kind that names the broken rule. [`HandshakeError::respond`] writes the answer; then close the connection.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Request>, HandshakeError> {
-        self.reader.request(input)?.map(Request::new).transpose()
+        let Some(head) = self.reader.request(input)? else { return Ok(None) };
+        Request::new(head, Arc::clone(self.reader.config())).map(Some)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), on the clock that gave `now`.
@@ -89,10 +91,11 @@ pub struct Request {
     host: String,
     is_upgrade: bool,
     fields: Fields,
+    config: Arc<Config>,
 }
 
 impl Request {
-    fn new(head: RequestHead) -> Result<Self, HandshakeError> {
+    fn new(head: RequestHead, config: Arc<Config>) -> Result<Self, HandshakeError> {
         let RequestHead { method, target, is_old, fields } = head;
         // RFC 6455 section 4.2.1, item 3; a list, in any case (RFC 9110 section 7.8).
         let is_upgrade = fields.has_token("Upgrade", "websocket");
@@ -106,7 +109,7 @@ impl Request {
         if is_upgrade {
             check_upgrade(&method, &fields)?;
         }
-        Ok(Self { method, target, host, is_upgrade, fields })
+        Ok(Self { method, target, host, is_upgrade, fields, config })
     }
 
     /// Whether this asks for WebSocket. If not it is plain HTTP, and [`respond`](Self::respond) answers it.
@@ -202,11 +205,15 @@ impl Request {
         if let Some(name) = &choices.subprotocol {
             fields.append("Sec-WebSocket-Protocol", name.as_bytes());
         }
+        let (answer, extensions) = extension::answer(&self.config, &self.extensions());
+        if let Some(answer) = answer {
+            fields.append("Sec-WebSocket-Extensions", answer.as_bytes());
+        }
         output.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         fields.encode(output);
         choices.fields.encode(output);
         output.put_slice(b"\r\n");
-        Ok(Accepted { subprotocol: choices.subprotocol.clone() })
+        Ok(Accepted { subprotocol: choices.subprotocol.clone(), extensions })
     }
 
     /// Answers with another status: appends a response to `output` that says `Connection: close` and how long its
@@ -295,9 +302,16 @@ impl Accept {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Accepted {
     subprotocol: Option<String>,
+    extensions: Agreement,
 }
 
 impl Accepted {
+    /// The extensions, for [`Connection::with_extensions`](crate::Connection::with_extensions).
+    #[must_use]
+    pub const fn extensions(&self) -> &Agreement {
+        &self.extensions
+    }
+
     /// The subprotocol.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {

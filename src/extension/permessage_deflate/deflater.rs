@@ -1,0 +1,74 @@
+//! Messages become DEFLATE (RFC 7692 section 7.2.1).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use flate2::{Compress, Compression, FlushCompress};
+
+/// What ends a flush, and what the receiver adds again at the end of a message.
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// One direction's compressor.
+pub(crate) struct Deflater {
+    /// Made for the first message, from an empty window.
+    engine: Option<Compress>,
+    level: u8,
+    /// 9 to 15.
+    window_bits: u8,
+    /// Each message starts from an empty window.
+    no_context_takeover: bool,
+}
+
+impl Deflater {
+    pub(crate) fn new(level: u8, (no_context_takeover, window_bits): (bool, u8)) -> Self {
+        // The matcher looks back at most its window minus 262 bytes: with 9 bits that is 250, which a window of
+        // 8 bits holds too. The engine knows no 8.
+        Self { engine: None, level: level.min(9), window_bits: window_bits.max(9), no_context_takeover }
+    }
+
+    /// Appends a piece of a message, compressed; with `end` it is the last one.
+    pub(crate) fn push(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
+        let engine = self.engine.get_or_insert_with(|| {
+            Compress::new_with_window_bits(Compression::new(self.level.into()), false, self.window_bits)
+        });
+        let start = output.len();
+        let mut rest = piece;
+        loop {
+            // Incompressible data grows by 5 bytes in 16 KiB; the flush takes a few more.
+            output.reserve(rest.len() / 8 + 64);
+            let (before, room) = (engine.total_in(), output.capacity() - output.len());
+            let written = output.len();
+            // The engine fails only when it is called out of order.
+            let _ = engine.compress_vec(rest, output, FlushCompress::Sync);
+            let consumed = usize::try_from(engine.total_in() - before).unwrap_or(rest.len());
+            rest = &rest[consumed.min(rest.len())..];
+            // With room left, everything has been flushed.
+            if rest.is_empty() && output.len() - written < room {
+                break;
+            }
+        }
+        if end {
+            if output[start..].ends_with(&TAIL) {
+                output.truncate(output.len() - TAIL.len());
+            }
+            if output.len() == start {
+                // RFC 7692 section 7.2.3.6: nothing is sent as the head of an empty block.
+                output.push(0x00);
+            }
+            if self.no_context_takeover {
+                engine.reset();
+            }
+        }
+    }
+
+    /// Starts the next message from an empty window, which is always legal, and gives the engine's memory back.
+    pub(crate) fn release(&mut self) {
+        self.engine = None;
+    }
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater").field("level", &self.level).field("window_bits", &self.window_bits).finish()
+    }
+}

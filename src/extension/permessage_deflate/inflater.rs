@@ -1,0 +1,171 @@
+//! DEFLATE becomes messages, as the bytes arrive (RFC 7692 section 7.2.2).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// What the sender cut off: an empty stored block without its first byte. Behind it, a whole one, which changes
+/// nothing where the data ended at the end of a block, and cannot go unnoticed where it did not.
+const TAIL: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
+
+/// The largest window: 2^15 bytes.
+const WINDOW: usize = 32 << 10;
+
+/// Why a message cannot be inflated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum InflateError {
+    /// No DEFLATE, or cut off.
+    Corrupt,
+    /// More than the limit.
+    TooLong,
+}
+
+/// One direction's decompressor. It takes windows of 15 bits, whatever was agreed: smaller ones are part of them.
+pub(crate) struct Inflater {
+    /// Made for the first message.
+    engine: Option<Decompress>,
+    /// Each message starts from an empty window.
+    no_context_takeover: bool,
+    /// The last bytes that came out, for what outlives the engine's own window: a final block, a release.
+    history: History,
+    /// Whether the message in progress has brought a byte.
+    begun: bool,
+}
+
+impl Inflater {
+    pub(crate) const fn new(no_context_takeover: bool) -> Self {
+        Self { engine: None, no_context_takeover, history: History::new(), begun: false }
+    }
+
+    /// Appends what `piece` inflates to, at most `limit` bytes of it.
+    pub(crate) fn push(&mut self, piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
+        self.begun |= !piece.is_empty();
+        self.inflate(piece, output, limit)
+    }
+
+    /// Ends the message: appends what is left of it.
+    pub(crate) fn finish(&mut self, output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
+        // A message without a byte is no DEFLATE; it is taken for an empty one, and its tail would be read as the
+        // beginning of the next.
+        if core::mem::take(&mut self.begun) {
+            let before = output.len();
+            self.inflate(&TAIL, output, limit)?;
+            if output.len() != before {
+                return Err(InflateError::Corrupt);
+            }
+        }
+        if self.no_context_takeover {
+            self.history.clear();
+            if let Some(engine) = &mut self.engine {
+                engine.reset(false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the engine's memory back, between two messages; the window is kept.
+    pub(crate) fn release(&mut self) {
+        if !self.begun {
+            self.engine = None;
+        }
+    }
+
+    fn inflate(&mut self, mut piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
+        let max_len = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(output.len());
+        let Self { engine, history, .. } = self;
+        let engine = engine.get_or_insert_with(|| {
+            let mut engine = Decompress::new(false);
+            history.refill(&mut engine);
+            engine
+        });
+        loop {
+            // One byte of room above the limit tells whether it is passed.
+            grow(output, piece.len(), max_len.saturating_add(1));
+            let (before, written) = (engine.total_in(), output.len());
+            let status =
+                engine.decompress_vec(piece, output, FlushDecompress::Sync).map_err(|_| InflateError::Corrupt)?;
+            let consumed = usize::try_from(engine.total_in() - before).unwrap_or(piece.len()).min(piece.len());
+            piece = &piece[consumed..];
+            history.push(&output[written..]);
+            if output.len() > max_len {
+                return Err(InflateError::TooLong);
+            }
+            if status == Status::StreamEnd {
+                // A final block ends the stream, not the message (RFC 7692 section 7.2.3.4): a new stream follows,
+                // in the same window.
+                engine.reset(false);
+                history.refill(engine);
+            } else if consumed == 0 && output.len() == written && !piece.is_empty() {
+                return Err(InflateError::Corrupt);
+            }
+            // A full output may have left something inside.
+            if piece.is_empty() && (output.len() < output.capacity() || status == Status::StreamEnd) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Makes room in `output` for what `more` bytes may inflate to, but for `max_len` bytes in all at the most.
+fn grow(output: &mut Vec<u8>, more: usize, max_len: usize) {
+    if output.len() == output.capacity() {
+        let wanted = output.capacity().max(more.saturating_mul(4)).max(256);
+        output.reserve_exact(wanted.min(max_len - output.len()));
+    }
+}
+
+/// The last [`WINDOW`] bytes that came out.
+///
+/// ```text
+///   bytes:  | newest | oldest ...      |     once it is full
+///                    at            WINDOW
+/// ```
+struct History {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl History {
+    const fn new() -> Self {
+        Self { bytes: Vec::new(), at: 0 }
+    }
+
+    fn push(&mut self, new: &[u8]) {
+        let mut new = &new[new.len().saturating_sub(WINDOW)..];
+        if self.bytes.len() < WINDOW {
+            let (first, rest) = new.split_at(new.len().min(WINDOW - self.bytes.len()));
+            self.bytes.extend_from_slice(first);
+            new = rest;
+        }
+        while !new.is_empty() {
+            let (first, rest) = new.split_at(new.len().min(WINDOW - self.at));
+            self.bytes[self.at..self.at + first.len()].copy_from_slice(first);
+            self.at = (self.at + first.len()) % WINDOW;
+            new = rest;
+        }
+    }
+
+    /// Makes it the window of a fresh engine.
+    fn refill(&self, engine: &mut Decompress) {
+        if self.bytes.is_empty() {
+            return;
+        }
+        let mut window = Vec::with_capacity(self.bytes.len());
+        window.extend_from_slice(&self.bytes[self.at..]);
+        window.extend_from_slice(&self.bytes[..self.at]);
+        // A raw stream takes a dictionary at any time.
+        let _ = engine.set_dictionary(&window);
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.at = 0;
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").field("no_context_takeover", &self.no_context_takeover).finish_non_exhaustive()
+    }
+}
