@@ -3,13 +3,18 @@
 //! ```text
 //! cargo run --release --example autobahn_client -- 127.0.0.1:9001
 //! ```
+//!
+//! Offers permessage-deflate.
 
 use std::env;
 use std::error::Error;
+use std::net::TcpStream;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use bowsprit::Message;
-use bowsprit::blocking::connect;
+use bowsprit::blocking::{WebSocket, connect_with};
+use bowsprit::handshake::client::Request;
+use bowsprit::{Config, Deflate, HandshakeError, Message, Messages};
 
 fn main() -> ExitCode {
     match run() {
@@ -39,6 +44,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     echo(&format!("ws://{address}/updateReports?agent=bowsprit"))?;
     Ok(())
+}
+
+fn connect(uri: &str) -> Result<WebSocket<TcpStream>, bowsprit::Error> {
+    let request = Request::try_from(uri).map_err(HandshakeError::from)?;
+    let config = Config { compression: Some(Deflate::default()), ..Config::default() };
+    Ok(connect_with(&request, Messages, Arc::new(config))?.0)
 }
 
 fn echo(uri: &str) -> Result<(), bowsprit::Error> {

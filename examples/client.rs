@@ -7,12 +7,11 @@
 use std::env;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
 
 use bowsprit::blocking::{WebSocketReader, WebSocketWriter, connect_with};
 use bowsprit::handshake::client::Request;
-use bowsprit::{CloseCode, End, Error, HandshakeError, Initiator, Message, Messages, SendError};
+use bowsprit::{CloseCode, Config, Deflate, End, Error, HandshakeError, Initiator, Message, Messages, SendError};
 
 const USAGE: &str = "\
 usage: client [OPTION]... ws://HOST[:PORT][/PATH]
@@ -22,6 +21,7 @@ What is typed goes out as text, a line a message; what comes in is printed. Cont
   --header 'NAME: VALUE'   sends a header field with the request; may be repeated
   --subprotocol NAME       offers a subprotocol, the preferred one first; may be repeated
   --origin ORIGIN          says which page asks, as a browser does
+  --no-deflate             offers no compression
   --help                   prints this";
 
 fn main() -> ExitCode {
@@ -35,11 +35,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let Some(request) = parse(env::args().skip(1))? else {
+    let Some((request, config)) = parse(env::args().skip(1))? else {
         println!("{USAGE}");
         return Ok(());
     };
-    let (ws, _) = connect_with(&request, Messages, Arc::default()).map_err(|error| explain(&request, &error))?;
+    let (ws, _) = connect_with(&request, Messages, config.into()).map_err(|error| explain(&request, &error))?;
     match ws.subprotocol() {
         Some(subprotocol) => eprintln!("connected, subprotocol {subprotocol}"),
         None => eprintln!("connected"),
@@ -60,7 +60,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The request that the arguments ask for; `None` when they ask for help.
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Request>, Box<dyn std::error::Error>> {
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<(Request, Config)>, Box<dyn std::error::Error>> {
+    let mut config = Config { compression: Some(Deflate::default()), ..Config::default() };
     let (mut uri, mut origin, mut subprotocols, mut headers) = (None, None, Vec::new(), Vec::new());
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value (see --help)"));
@@ -68,6 +69,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Request>,
             "--help" | "-h" => return Ok(None),
             "--header" => headers.push(value()?),
             "--subprotocol" => subprotocols.push(value()?),
+            "--no-deflate" => config.compression = None,
             "--origin" => origin = Some(value()?),
             _ if argument.starts_with('-') => return Err(format!("there is no option {argument} (see --help)").into()),
             _ if uri.is_none() => uri = Some(argument),
@@ -86,7 +88,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Request>,
     if let Some(origin) = origin {
         request = request.origin(&origin)?;
     }
-    Ok(Some(request))
+    Ok(Some((request, config)))
 }
 
 fn explain(request: &Request, error: &Error) -> String {

@@ -1,8 +1,10 @@
 //! Sends back whatever comes, on any path. Serves a page to try it with at `/`, on the same port.
 //!
 //! ```text
-//! cargo run --release --example echo_server [-- ADDR]     127.0.0.1:9001 unless told otherwise
+//! cargo run --release --example echo_server [-- [--no-deflate] [ADDR]]     127.0.0.1:9001 unless told otherwise
 //! ```
+//!
+//! Compresses with clients that offer permessage-deflate, unless told not to.
 //!
 //! `/close?code=4002&reason=bye` sends that Close as soon as the connection is open.
 
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use bowsprit::blocking::{Incoming, receive_request};
 use bowsprit::handshake::server::{Accept, Request};
-use bowsprit::{Close, Config, Error, Messages, Outbound};
+use bowsprit::{Close, Config, Deflate, Error, Messages, Outbound};
 use bytes::BytesMut;
 
 const PAGE: &[u8] = include_bytes!("echo_server.html");
@@ -24,13 +26,15 @@ const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
 const TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:9001".into());
-    if address.starts_with('-') || arguments.next().is_some() {
-        eprintln!("usage: echo_server [ADDR]        127.0.0.1:9001 unless told otherwise; port 0 takes a free one");
+    let (options, addresses): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|word| word.starts_with('-'));
+    if addresses.len() > 1 || options.iter().any(|option| option != "--no-deflate") {
+        eprintln!("usage: echo_server [--no-deflate] [ADDR]");
+        eprintln!("ADDR is 127.0.0.1:9001 unless told otherwise; port 0 takes a free one");
         return ExitCode::FAILURE;
     }
-    match serve(&address) {
+    let address = addresses.first().map_or("127.0.0.1:9001", String::as_str);
+    let compression = options.is_empty().then(Deflate::default);
+    match serve(address, Config { compression, ..Config::default() }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("echo_server: cannot listen on {address}: {error}");
@@ -40,13 +44,13 @@ fn main() -> ExitCode {
 }
 
 /// One thread for each connection. Whatever becomes of one, the others go on.
-fn serve(address: &str) -> io::Result<()> {
+fn serve(address: &str, config: Config) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     println!("bowsprit echo server: open http://{address}/ (WebSocket: ws://{address})");
     io::stdout().flush()?;
 
-    let config = Arc::new(Config::default());
+    let config = Arc::new(config);
     loop {
         let config = Arc::clone(&config);
         let started = listener.accept().and_then(|(stream, peer)| {
