@@ -626,6 +626,8 @@ pub(crate) fn nothing_configured() {
         idle_timeout,
         ping_interval,
         pong_timeout,
+        #[cfg(feature = "deflate")]
+        compression,
     } = Config::default();
     assert_eq!((max_head, max_head_fields), (16 << 10, 100));
     assert_eq!((max_message, max_frame), (64 << 20, 64 << 20));
@@ -636,6 +638,8 @@ pub(crate) fn nothing_configured() {
     assert_eq!((write_timeout, message_timeout, pong_timeout), (seconds(30), seconds(60), seconds(20)));
     // Off, and no protection: one decides how often to ask, one how to cut what is sent.
     assert_eq!((idle_timeout, ping_interval, fragment_size), (None, None, None));
+    #[cfg(feature = "deflate")]
+    assert_eq!(compression, None);
     // "Unlimited" is a value that somebody writes down.
     assert!([max_message, max_frame].iter().all(|limit| *limit < Config::UNLIMITED));
 }
