@@ -100,6 +100,15 @@ impl End {
 /// Unsent output up to which Pongs are appended in order; beyond, only the newest waits (section 5.5.3).
 const PONG_ROOM: usize = 16 << 10;
 
+/// The one Pong that waits outside the output.
+#[derive(Debug, Default)]
+struct HeldPong {
+    newest: Option<Box<[u8]>>,
+    /// Bytes of output to go until it may enter while the output stays above `PONG_ROOM`: one Pong for each time
+    /// that all before it has left.
+    gate: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct Link {
     outbound: Outbound,
@@ -111,10 +120,8 @@ pub(crate) struct Link {
     lost: bool,
     /// Whether the transport took bytes since the last look at the clock.
     wrote: bool,
-    /// The one Pong that waits outside the output.
-    waiting: Option<Box<[u8]>>,
-    /// Bytes of output to go until the next Pong may leave `waiting` while the output stays above `PONG_ROOM`.
-    gate: usize,
+    /// While Pongs are held back; the peer reads too little.
+    held: Option<Box<HeldPong>>,
     timers: Timers,
 }
 
@@ -128,8 +135,7 @@ impl Link {
             transport: Transport::Open,
             lost: false,
             wrote: false,
-            waiting: None,
-            gate: 0,
+            held: None,
             timers: Timers::default(),
         }
     }
@@ -139,10 +145,10 @@ impl Link {
     pub(crate) fn ping_received(&mut self, payload: &[u8], output: &mut BytesMut) {
         if self.lost {
             // Nothing follows a frame that was cut off.
-        } else if self.waiting.is_none() && output.len() < PONG_ROOM {
+        } else if output.len() < PONG_ROOM && self.held.as_ref().is_none_or(|held| held.newest.is_none()) {
             self.outbound.answer(payload, output);
         } else {
-            self.waiting = Some(payload.into());
+            self.held.get_or_insert_default().newest = Some(payload.into());
         }
     }
 
@@ -155,7 +161,7 @@ impl Link {
         self.received = Some(code.unwrap_or(CloseCode::NO_STATUS));
         self.begin_end(Initiator::Remote, Cause::Close);
         // RFC 6455 section 5.5.2: no Pong once a Close has been received.
-        self.waiting = None;
+        self.held = None;
         // RFC 6455 section 5.5.1: a Close is answered with a Close, which typically echoes the code; unless
         // it was sent already.
         self.send_close(code, output);
@@ -183,7 +189,7 @@ impl Link {
     pub(crate) fn write_failed(&mut self) {
         self.begin_end(Initiator::Remote, Cause::Disconnected);
         self.lost = true;
-        self.waiting = None;
+        self.held = None;
         self.outbound.stop();
     }
 
@@ -201,13 +207,17 @@ impl Link {
     /// The transport took `n` bytes, of a payload that was never in the output among them.
     pub(crate) fn wrote_directly(&mut self, n: usize, output: &mut BytesMut) {
         self.wrote |= n > 0;
-        self.gate = self.gate.saturating_sub(n);
+        let Some(held) = &mut self.held else { return };
+        held.gate = held.gate.saturating_sub(n);
         if n > 0
-            && (self.gate == 0 || output.len() < PONG_ROOM)
-            && let Some(payload) = self.waiting.take()
+            && (held.gate == 0 || output.len() < PONG_ROOM)
+            && let Some(payload) = held.newest.take()
         {
             self.outbound.answer(&payload, output);
-            self.gate = output.len();
+            held.gate = output.len();
+        }
+        if held.newest.is_none() && held.gate == 0 {
+            self.held = None;
         }
     }
 
@@ -389,7 +399,7 @@ impl Link {
     /// Nothing goes over the transport any more.
     fn close_transport(&mut self) {
         self.transport = Transport::Closed;
-        self.waiting = None;
+        self.held = None;
         // RFC 6455 section 6.1: an endpoint sends only while the connection is open.
         self.outbound.stop();
     }
@@ -397,7 +407,7 @@ impl Link {
     /// Ends the connection without waiting for the peer's Close.
     fn end_with(&mut self, cause: Cause, code: CloseCode, output: &mut BytesMut) {
         self.spoil_end(cause);
-        self.waiting = None;
+        self.held = None;
         self.send_close(Some(code), output);
         self.transport = Transport::Shutdown;
     }
