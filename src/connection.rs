@@ -15,7 +15,8 @@ use crate::frame::{Header, HeaderBytes};
 use crate::inbound::{Found, Inbound};
 use crate::link::{End, Link, Transport};
 use crate::message::{Chunk, Delivery, Event, Message, Messages};
-use crate::outbound::{Outbound, Prepared};
+use crate::outbound::Outbound;
+use crate::prepared::Prepared;
 use crate::role::Role;
 use crate::timers::Timeout;
 

@@ -35,9 +35,10 @@
 //! | [`config`] | every bound and every deadline |
 //! | [`frame`] | the frame header; usable alone |
 //! | [`message`] | messages, their pieces, and events |
-//! | [`extension`] | the grammar of extension negotiation |
+//! | [`extension`] | what is negotiated, and permessage-deflate |
 //! | [`handshake`] | the opening handshake, both sides |
 //! | [`inbound`] | bytes to events |
+//! | [`prepared`] | messages encoded once, sent to many |
 //! | [`outbound`] | messages to bytes |
 //! | [`timers`] | deadlines |
 //! | [`link`] | the rules between the machines, and how it ended |
@@ -65,12 +66,12 @@
 //! let mut opening = client::Handshake::start(&request, [1; 16], config.clone(), now, &mut to_server);
 //! let request = server::Handshake::new(config.clone(), now).receive(&mut to_server)?.expect("it came whole");
 //! assert_eq!(request.path(), "/chat");
-//! request.accept(&server::Accept::new(), &mut to_client)?;
-//! opening.receive(&mut to_client)?.expect("it came whole");
+//! let accepted = request.accept(&server::Accept::new(), &mut to_client)?;
+//! let response = opening.receive(&mut to_client)?.expect("it came whole");
 //!
 //! // The connection.
-//! let mut client = Connection::client(Messages, config.clone(), [2; 32]);
-//! let mut server = Connection::server(Messages, config);
+//! let mut client = Connection::client(Messages, config.clone(), [2; 32]).with_extensions(response.extensions());
+//! let mut server = Connection::server(Messages, config).with_extensions(accepted.extensions());
 //! client.text("hello", &mut to_server)?;
 //! client.close(Some(CloseCode::NORMAL.into()), &mut to_server)?;
 //!
@@ -99,6 +100,7 @@
 //! | Feature | |
 //! |---|---|
 //! | `blocking` (default) | the adapter; brings `std` |
+//! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |
 
 #![no_std]
@@ -121,6 +123,7 @@ pub mod link;
 pub mod mask;
 pub mod message;
 pub mod outbound;
+pub mod prepared;
 pub mod role;
 mod steps;
 pub mod timers;
@@ -140,7 +143,8 @@ pub use {
     link::{Cause, End, Initiator, Transport},
     mask::Mask,
     message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
-    outbound::{Outbound, Prepared},
+    outbound::Outbound,
+    prepared::Prepared,
     role::Role,
     timers::Timeout,
 };

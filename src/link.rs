@@ -29,7 +29,8 @@ use crate::extension::coding::Encoder;
 use crate::frame::{Header, HeaderBytes, OpCode};
 use crate::inbound::Inside;
 use crate::message::{Chunk, Message};
-use crate::outbound::{Outbound, Prepared};
+use crate::outbound::Outbound;
+use crate::prepared::Prepared;
 use crate::role::Role;
 use crate::timers::{Due, Situation, Timeout, Timers};
 

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
@@ -18,6 +18,7 @@ use crate::extension::coding::Encoder;
 use crate::frame::{Header, HeaderBytes, OpCode, Rsv};
 use crate::mask::{self, Mask};
 use crate::message::{Chunk, Message};
+use crate::prepared::Prepared;
 use crate::role::Role;
 use crate::utf8::Validator;
 
@@ -182,9 +183,10 @@ impl Outbound {
     /// As [`text`](Self::text).
     pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
+        let encoded = prepared.encoded(&mut self.encoder);
         match self.keys {
-            None => mask::append_plain(&prepared.frame, output),
-            Some(_) => self.put(Header::new(prepared.opcode, 0), prepared.payload(), output),
+            None => mask::append_plain(encoded.frame(), output),
+            Some(_) => self.put(encoded.header(), encoded.payload(), output),
         }
         Ok(())
     }
@@ -285,7 +287,7 @@ impl Outbound {
         output: &BytesMut,
     ) -> Result<Option<&'p [u8]>, SendError> {
         self.ready(output)?;
-        Ok(if self.keys.is_none() { Some(&prepared.frame) } else { None })
+        Ok(if self.keys.is_none() { Some(prepared.encoded(&mut self.encoder).frame()) } else { None })
     }
 
     /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
@@ -409,52 +411,6 @@ impl Outbound {
     fn put(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) {
         let mask = self.keys.as_mut().map(|keys| keys.next());
         Header { len: payload.len() as u64, mask, ..header }.append(payload, output);
-    }
-}
-
-/// A message encoded once, to be sent to many: for a server its frame as it goes out, for a client its payload,
-/// which each connection masks with a key of its own. Cloning shares it.
-///
-/// ```
-/// use bowsprit::Prepared;
-///
-/// let news = Prepared::text("news");
-/// assert_eq!(news.payload(), b"news");
-/// ```
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Prepared {
-    opcode: OpCode,
-    /// Where the payload starts in `frame`.
-    start: usize,
-    frame: Bytes,
-}
-
-impl Prepared {
-    /// Encodes a text message.
-    #[must_use]
-    pub fn text(text: &str) -> Self {
-        Self::message(Message::Text(text))
-    }
-
-    /// Encodes a binary message.
-    #[must_use]
-    pub fn binary(bytes: &[u8]) -> Self {
-        Self::message(Message::Binary(bytes))
-    }
-
-    /// Encodes a message.
-    #[must_use]
-    pub fn message(message: Message<'_>) -> Self {
-        let payload = message.as_bytes();
-        let mut frame = BytesMut::new();
-        Header::new(message.opcode(), payload.len() as u64).append(payload, &mut frame);
-        Self { opcode: message.opcode(), start: frame.len() - payload.len(), frame: frame.freeze() }
-    }
-
-    /// The message's payload.
-    #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        &self.frame[self.start..]
     }
 }
 

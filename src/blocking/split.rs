@@ -17,7 +17,7 @@ use crate::close::Close;
 use crate::error::{Error, SendError};
 use crate::link::{End, Link};
 use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
-use crate::outbound::Prepared;
+use crate::prepared::Prepared;
 
 pub(super) fn split<S: Duplicate, D: Delivery>(
     ws: WebSocket<S, D>,

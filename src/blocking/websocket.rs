@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::error::{Error, SendError};
 use crate::link::{End, Transport};
 use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
-use crate::outbound::Prepared;
+use crate::prepared::Prepared;
 use std::time::Duration;
 
 /// An open WebSocket over a blocking stream. [`connect`](super::connect) and [`accept`](super::accept()) make one.

@@ -11,7 +11,7 @@ use crate::close::Close;
 use crate::error::{Error, SendError};
 use crate::link::Link;
 use crate::message::{Chunk, Message};
-use crate::outbound::Prepared;
+use crate::prepared::Prepared;
 
 /// From this many bytes on, an unmasked payload goes out uncopied, in one vectored write behind what is queued.
 const UNCOPIED: usize = 4 << 10;

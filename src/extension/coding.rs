@@ -143,6 +143,16 @@ impl Encoder {
         }
     }
 
+    /// Whether a message goes out that was compressed on its own, with a window of 15 bits. The messages behind it must
+    /// not refer to those before it then: the peer's window has moved on.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn passes_deflated(&mut self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Deflate(compression) => compression.deflater.passes_deflated(),
+        }
+    }
+
     /// A piece of a message, encoded; with `end` it is the last one. Give the buffer back with
     /// [`reuse`](Self::reuse).
     pub(crate) fn encode(&mut self, piece: &[u8], end: bool) -> Vec<u8> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Config, Connection, Deflate, Event, Messages, ProtocolError};
+use bowsprit::{Config, Connection, Deflate, Event, Messages, Prepared, ProtocolError, Role};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -98,6 +98,30 @@ fn messages_go_there_and_back() {
                     assert_eq!(receive(&mut client, &output.split()), Ok(vec![message.into_bytes()]));
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_prepared_message_goes_compressed_and_leaves_the_window_right() {
+    let text = "one two three four five six seven eight nine ten ".repeat(20);
+    let news = Prepared::text(&text).deflated(9);
+    for (bits, compressed) in [(15, true), (14, false)] {
+        let agreed = Agreed { server_max_window_bits: bits, client_max_window_bits: bits, ..AGREED };
+        let (mut client, mut server) = pair(agreed, Deflate::default());
+        let mut output = BytesMut::new();
+        for connection in [&mut server, &mut client] {
+            connection.text(&text, &mut output).unwrap();
+            connection.prepared(&news, &mut output).unwrap();
+            connection.text(&text, &mut output).unwrap();
+            let wire = output.split();
+            assert_eq!(wire.len() < text.len(), compressed, "{} bytes", wire.len());
+            // One by one, as the other end sees them.
+            let mut peer = match connection.role() {
+                Role::Server => pair(agreed, Deflate::default()).0,
+                Role::Client => pair(agreed, Deflate::default()).1,
+            };
+            assert_eq!(receive(&mut peer, &wire), Ok(vec![text.clone().into_bytes(); 3]));
         }
     }
 }

@@ -61,6 +61,18 @@ impl Deflater {
         }
     }
 
+    /// Whether a message that was compressed elsewhere, in a window of 15 bits, may take the place of one of its own;
+    /// the next one then starts from an empty window.
+    pub(crate) fn passes_deflated(&mut self) -> bool {
+        let passes = self.window_bits == 15;
+        if let Some(engine) = &mut self.engine
+            && passes
+        {
+            engine.reset();
+        }
+        passes
+    }
+
     /// Starts the next message from an empty window, which is always legal, and gives the engine's memory back.
     pub(crate) fn release(&mut self) {
         self.engine = None;
