@@ -282,6 +282,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn reserved_bits_are_joined_and_compared_as_sets() {
+        let two = Rsv::RSV1 | Rsv::RSV3;
+        assert_eq!((two.bits(), (Rsv::RSV1 | Rsv::RSV1).bits()), (0x50, 0x40));
+        assert!(Rsv::RSV3.is_within(two) && Rsv::NONE.is_within(Rsv::NONE));
+        assert!(!Rsv::RSV2.is_within(two) && !two.is_within(Rsv::RSV1));
+    }
+
+    #[test]
     fn an_appended_frame_is_its_header_and_its_payload() {
         for len in (0..=300).chain([0xffff, 0x1_0000]) {
             let payload: Vec<u8> = (0..=0xff).cycle().take(len).collect();

@@ -58,6 +58,9 @@ fn receiving(log: &mut Log) {
         row_both(log, "WS-5.4-05", &[first], fragmented());
         row_both(log, "WS-5.4-05", &[first, 0x00], fragmented());
         row_both(log, "WS-5.4-05", &[0x01, 0x01, 0x41, first, 0x01, 0x70], fragmented());
+        // The first byte is judged before the second, whatever is wrong with that.
+        row(log, "WS-5.4-05", Role::Server, &[first, 0x00], fragmented());
+        row(log, "WS-5.4-05", Role::Client, &[first, 0x80], fragmented());
     }
     for role in ROLES {
         let mut end = Endpoint::new(role);
