@@ -23,9 +23,11 @@ pub struct Config {
     /// The longest message in bytes, over all its fragments. Default 64 MiB. A longer one fails the
     /// connection with 1009. [`Chunks`](crate::Chunks) delivery states its own.
     pub max_message: u64,
-    /// The longest frame in bytes. Default: as the message.
-    pub max_frame: u64,
+    /// The longest frame in bytes. A longer one fails the connection with 1009. Default `None`: as the message, in either
+    /// delivery; a compressed frame, which may be longer than what it holds, twice that and 64 bytes.
+    pub max_frame: Option<u64>,
     /// The most fragments in one message. Default 131,072. More fail the connection with 1008.
+    /// [`Chunks`](crate::Chunks) delivery states its own.
     pub max_fragments: u32,
     /// The most empty fragments in a row. Default 1,024. More fail the connection with 1008.
     pub max_empty_fragments: u32,
@@ -65,7 +67,7 @@ impl Default for Config {
             max_head: 16 << 10,
             max_head_fields: 100,
             max_message: 64 << 20,
-            max_frame: 64 << 20,
+            max_frame: None,
             max_fragments: 131_072,
             max_empty_fragments: 1_024,
             max_unsent: 1 << 20,

@@ -50,7 +50,7 @@ pub enum ProtocolError {
     InvalidUtf8,
     /// A compressed message that is no DEFLATE, or is cut off (RFC 7692 section 7.2.2).
     InvalidDeflate,
-    /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) (section 10.4).
+    /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) allows (section 10.4).
     FrameTooLong,
     /// A message longer than [`Config::max_message`](crate::Config::max_message) (section 10.4).
     MessageTooLong,

@@ -304,7 +304,8 @@ impl<D: Delivery> Inbound<D> {
             },
             _ => return Ok(None),
         };
-        if len as u64 > self.config.max_frame.min(self.config.max_message) {
+        let limit = self.config.max_message;
+        if len as u64 > limit || self.config.max_frame.is_some_and(|limit| len as u64 > limit) {
             return Ok(None);
         }
         let payload = match (self.role, *second & 0x80 != 0, rest) {
@@ -424,7 +425,13 @@ impl<D: Delivery> Inbound<D> {
 
     /// RFC 6455 section 10.4: limits on the frame and on the whole message, judged by the header.
     fn check_limits(&self, len: u64, encoded: bool) -> Result<(), ProtocolError> {
-        if len > self.config.max_frame {
+        let max_frame = match self.config.max_frame {
+            Some(limit) => limit,
+            // What does not compress grows.
+            None if encoded => self.delivery.max_message(&self.config).saturating_mul(2).saturating_add(64),
+            None => Config::UNLIMITED,
+        };
+        if len > max_frame {
             return Err(ProtocolError::FrameTooLong);
         }
         // Of an encoded message counts what comes out.
@@ -568,7 +575,7 @@ impl<D: Delivery> Inbound<D> {
         }
         let start = self.buffer.len();
         let end = fin && remaining == have as u64;
-        let limit = self.delivery.max_message(&self.config).saturating_sub(self.length);
+        let limit = self.room();
         self.decoder.push(piece, end, &mut self.buffer, limit)?;
         let new = &self.buffer[start..];
         self.length += new.len() as u64;

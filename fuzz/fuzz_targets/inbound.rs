@@ -43,7 +43,7 @@ fuzz_target!(|input: Input<'_>| {
     let chunks = Chunks { max_message: config.max_message, max_fragments: config.max_fragments };
 
     // A whole message may wait in the input for its end; of one in chunks nothing does.
-    let kept = config.max_message.min(config.max_frame);
+    let kept = config.max_frame.map_or(config.max_message, |max| max.min(config.max_message));
     let in_messages = |cuts| setup.run(Messages, kept, &config, cuts, wire);
     let in_chunks = |cuts| setup.run(chunks, 0, &config, cuts, wire);
 
@@ -82,7 +82,7 @@ impl Setup {
         }
         Config {
             max_message: self.max_message.into(),
-            max_frame: self.max_frame.into(),
+            max_frame: Some(self.max_frame.into()),
             max_fragments: self.max_fragments.into(),
             max_empty_fragments: self.max_empty_fragments.into(),
             ..Config::default()

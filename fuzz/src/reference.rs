@@ -46,7 +46,7 @@ fn frames(role: Role, config: &Config, mut wire: &[u8], told: &mut Vec<Told>) ->
         let (len, least) = [(short.into(), 0), (len, 126), (len, 0x1_0000)][usize::from(short.saturating_sub(125))];
         check((least..1 << 63).contains(&len), 1002)?;
         if !control {
-            check(len <= config.max_frame, 1009)?;
+            check(config.max_frame.is_none_or(|max| len <= max), 1009)?;
             let before = message.as_ref().map_or(0, |message| message.data.len());
             check(before as u64 + len <= config.max_message, 1009)?;
         }

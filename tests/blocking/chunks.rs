@@ -9,11 +9,6 @@ use hex_literal::hex;
 use crate::script::Script;
 use crate::support::{client_with, join, pattern, server_with, tcp, unmasked, within};
 
-/// The limit of a frame is not that of a delivery.
-fn any_frame() -> Config {
-    Config { max_frame: Config::UNLIMITED, ..Config::default() }
-}
-
 const UNLIMITED: Chunks = Chunks { max_message: Config::UNLIMITED, max_fragments: u32::MAX };
 
 /// 100 MiB in one frame, echoed in pieces: neither end holds more than the pieces on their way.
@@ -23,7 +18,7 @@ fn a_long_message_streams() {
     within(|| {
         let (near, far) = tcp();
         let echo = thread::spawn(move || {
-            let mut ws = server_with(far, UNLIMITED, any_frame());
+            let mut ws = server_with(far, UNLIMITED, Config::default());
             let mut largest = 0;
             while let Some((chunk, out)) = ws.next().unwrap() {
                 largest = largest.max(chunk.data.as_bytes().len());
@@ -41,7 +36,7 @@ fn a_long_message_streams() {
                 writer.write_all(&block).unwrap();
             }
         });
-        let mut ws = client_with(near, UNLIMITED, any_frame());
+        let mut ws = client_with(near, UNLIMITED, Config::default());
         let mut received = 0;
         loop {
             let (chunk, _) = ws.next().unwrap().unwrap();

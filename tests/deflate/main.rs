@@ -125,3 +125,19 @@ fn a_prepared_message_goes_compressed_and_leaves_the_window_right() {
         }
     }
 }
+
+/// RFC 7692 has no limits of its own: the limit of a message is that of what comes out of it.
+#[test]
+fn a_frame_without_a_limit_of_its_own_may_be_longer_than_the_message_in_it() {
+    let config = Config { max_message: 5, ..Config::default() };
+    let receives = |config: Config, wire: &[u8]| {
+        let mut client = Connection::client(Messages, Arc::new(config), [7; 32]).with_extensions(&AGREED.into());
+        receive(&mut client, wire)
+    };
+    let stored = hex!("c1 0b 00 05 00 fa ff 48 65 6c 6c 6f 00");
+    assert_eq!(receives(config.clone(), &stored), Ok(vec![b"Hello".to_vec()]));
+    // Up to twice the message and 64 bytes, at the header.
+    assert_eq!(receives(config.clone(), &hex!("c1 4a")), Ok(vec![]));
+    assert_eq!(receives(config.clone(), &hex!("c1 4b")), Err(ProtocolError::FrameTooLong));
+    assert_eq!(receives(Config { max_frame: Some(5), ..config }, &stored), Err(ProtocolError::FrameTooLong));
+}

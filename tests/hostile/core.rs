@@ -23,7 +23,7 @@ pub(crate) fn a_length_that_nothing_follows() {
         assert_eq!(events, Ok(0));
         heap.peak
     }
-    let unlimited = Config { max_message: Config::UNLIMITED, max_frame: Config::UNLIMITED, ..Config::default() };
+    let unlimited = Config { max_message: Config::UNLIMITED, ..Config::default() };
     for (config, len) in [(Config::default(), 64 << 20), (unlimited, (1 << 63) - 1)] {
         for role in ROLES {
             for first in [0x81, 0x82, 0x01, 0x02] {
@@ -110,27 +110,28 @@ pub(crate) fn lengths_at_the_edges_of_integers() {
         let then = if expected.is_some() { Transport::Shutdown } else { Transport::Open };
         assert_eq!(end.connection.transport(), then);
     }
-    let unlimited = Config { max_message: Config::UNLIMITED, max_frame: Config::UNLIMITED, ..Config::default() };
+    let unlimited = Config { max_message: Config::UNLIMITED, ..Config::default() };
     let lengths = [31, 32, 63].map(|bits| 1_u64 << bits).into_iter().flat_map(|edge| [edge - 1, edge, edge + 1]);
     for len in lengths.chain([(1 << 63) - 2, u64::MAX - 1, u64::MAX]) {
         let (limited, free) = match len {
             // RFC 6455 section 5.2: the most significant bit is 0.
             0x8000_0000_0000_0000.. => (Some(ProtocolError::LengthOverflow), Some(ProtocolError::LengthOverflow)),
-            _ => (Some(ProtocolError::FrameTooLong), None),
+            _ => (Some(ProtocolError::MessageTooLong), None),
         };
-        let messages = Config { max_frame: Config::UNLIMITED, ..Config::default() };
-        let of_message = limited
-            .map(|error| if error == ProtocolError::FrameTooLong { ProtocolError::MessageTooLong } else { error });
+        let frames = Config { max_frame: Some(64 << 20), ..unlimited.clone() };
+        let of_frame = limited
+            .map(|error| if error == ProtocolError::MessageTooLong { ProtocolError::FrameTooLong } else { error });
         for role in ROLES {
             let whole = announce(role, 0x82, len);
             // A continuation: the lengths of both fragments are added.
             let continued = [frame(role, 0x02, b"some"), announce(role, 0x80, len)].concat();
             for wire in [whole, continued] {
                 meets(Messages, role, &Config::default(), &wire, limited);
-                meets(Messages, role, &messages, &wire, of_message);
+                meets(Messages, role, &frames, &wire, of_frame);
                 meets(Messages, role, &unlimited, &wire, free);
-                meets(UNLIMITED_CHUNKS, role, &unlimited, &wire, free);
-                meets(Chunks { max_message: 1 << 20, ..UNLIMITED_CHUNKS }, role, &unlimited, &wire, of_message);
+                meets(UNLIMITED_CHUNKS, role, &Config::default(), &wire, free);
+                meets(UNLIMITED_CHUNKS, role, &frames, &wire, of_frame);
+                meets(Chunks { max_message: 1 << 20, ..UNLIMITED_CHUNKS }, role, &unlimited, &wire, limited);
             }
         }
     }
@@ -285,7 +286,7 @@ pub(crate) fn a_message_that_never_ends() {
         assert!(heap.growth <= 4 * fragment.cast_signed() + (4 << 10), "{what}: a failed message is let go, {heap:?}");
     }
     const LIMIT: u64 = 1 << 20;
-    let config = Config { max_message: LIMIT, max_frame: Config::UNLIMITED, ..Config::default() };
+    let config = Config { max_message: LIMIT, ..Config::default() };
     for role in ROLES {
         for fragment in [100, 4 << 10, 300_000] {
             endless(End::new(role, config.clone()), role, LIMIT, fragment, "messages");
@@ -498,7 +499,6 @@ pub(crate) fn an_oversized_control_frame() {
     }
     let unlimited = Config {
         max_message: Config::UNLIMITED,
-        max_frame: Config::UNLIMITED,
         max_fragments: u32::MAX,
         max_empty_fragments: u32::MAX,
         max_unsent: usize::MAX,
@@ -630,7 +630,7 @@ pub(crate) fn nothing_configured() {
         compression,
     } = Config::default();
     assert_eq!((max_head, max_head_fields), (16 << 10, 100));
-    assert_eq!((max_message, max_frame), (64 << 20, 64 << 20));
+    assert_eq!((max_message, max_frame), (64 << 20, None));
     assert_eq!((max_fragments, max_empty_fragments), (131_072, 1_024));
     assert_eq!(max_unsent, 1 << 20);
     let seconds = |seconds| Some(Duration::from_secs(seconds));
@@ -641,7 +641,7 @@ pub(crate) fn nothing_configured() {
     #[cfg(feature = "deflate")]
     assert_eq!(compression, None);
     // "Unlimited" is a value that somebody writes down.
-    assert!([max_message, max_frame].iter().all(|limit| *limit < Config::UNLIMITED));
+    assert!(max_message < Config::UNLIMITED);
 }
 
 /// What a connection of the core takes, heap included.

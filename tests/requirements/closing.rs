@@ -459,7 +459,7 @@ fn codes(log: &mut Log) {
         assert_eq!(error.close_code(), CloseCode(code), "{error}");
     }
     for role in ROLES {
-        let few = Config { max_fragments: 2, max_message: 100, max_frame: 50, ..Config::default() };
+        let few = Config { max_fragments: 2, max_message: 100, max_frame: Some(50), ..Config::default() };
         let mut run =
             |wire: &[u8], expected| row_with(log, "WS-7.4-06", role, few.clone(), &from_peer(role, wire), expected);
         run(&hex!("83"), fails(1002));

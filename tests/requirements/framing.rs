@@ -193,7 +193,7 @@ fn lengths(log: &mut Log) {
     row(log, "WS-5.2-05", Role::Server, &hex!("81 fe 00 7d"), fails(1002).because(ProtocolError::NonMinimalLength));
 
     // REQ: WS-5.2-06
-    let unlimited = Config { max_message: Config::UNLIMITED, max_frame: Config::UNLIMITED, ..Config::default() };
+    let unlimited = Config { max_message: Config::UNLIMITED, ..Config::default() };
     for wire in [hex!("82 7f 80 00 00 00 00 00 00 00"), hex!("82 7f ff ff ff ff ff ff ff ff")] {
         row_both(log, "WS-5.2-06", &wire, fails(1002).because(ProtocolError::LengthOverflow));
         let overflow = fails(1002).because(ProtocolError::LengthOverflow);
@@ -328,7 +328,7 @@ fn registry(log: &mut Log) {
             row_both(log, "IANA-01", &wire, expected);
         }
     }
-    let config = Config { max_frame: 4, ..Config::default() };
+    let config = Config { max_frame: Some(4), ..Config::default() };
     // A frame limit of its own holds for each frame, not for the message.
     // REQ: WS-10-02
     row_with(

@@ -23,9 +23,9 @@ pub(crate) fn rows(log: &mut Log) {
 
 fn limits(log: &mut Log) {
     // REQ: WS-10-02
-    let thousand = Config { max_message: 1000, max_frame: 1000, ..Config::default() };
+    let thousand = Config { max_message: 1000, ..Config::default() };
     let mut run = |wire: &[u8], expected| row_both_with(log, "WS-10-02", thousand.clone(), wire, expected);
-    run(&hex!("82 7e 03 e9"), fails(1009)); // 1001, at the header
+    run(&hex!("82 7e 03 e9"), fails(1009).because(ProtocolError::MessageTooLong)); // 1001, at the header
     run(&[&hex!("82 7e 03 e8")[..], &[0; 1000]].concat(), events([binary(&[0; 1000])]));
     let six_hundred = [&hex!("02 7e 02 58")[..], &[0; 600]].concat();
     let second = |header: &[u8]| [&six_hundred[..], header].concat();
@@ -40,13 +40,13 @@ fn limits(log: &mut Log) {
     // Each message has the whole limit.
     let full = [&hex!("82 7e 03 e8")[..], &[0; 1000]].concat();
     run(&full.repeat(3), events([binary(&[0; 1000]), binary(&[0; 1000]), binary(&[0; 1000])]));
-    let frames = Config { max_frame: 10, ..Config::default() };
+    let frames = Config { max_frame: Some(10), ..Config::default() };
     let too_long = fails(1009).because(ProtocolError::FrameTooLong);
     row_both_with(log, "WS-10-02", frames.clone(), &hex!("82 0b"), too_long);
     let wire = [&hex!("02 0a")[..], &[0; 10], &hex!("80 0a"), &[0; 10]].concat();
     row_both_with(log, "WS-10-02", frames, &wire, events([binary(&[0; 20])]));
     let defaults = Config::default();
-    assert_eq!((defaults.max_message, defaults.max_frame), (64 << 20, 64 << 20));
+    assert_eq!((defaults.max_message, defaults.max_frame), (64 << 20, None));
 }
 
 fn fragments(log: &mut Log) {
@@ -82,7 +82,7 @@ fn fragments(log: &mut Log) {
 
 fn memory(log: &mut Log) {
     // REQ: WS-10-05
-    let large = Config { max_message: 2 << 30, max_frame: 2 << 30, ..Config::default() };
+    let large = Config { max_message: 2 << 30, ..Config::default() };
     for role in ROLES {
         for header in [&hex!("82 7f 00 00 00 00 40 00 00 00")[..], &hex!("01 01 61 00 7f 00 00 00 00 40 00 00 00")] {
             let wire = from_peer(role, &[header, b"0123456789"].concat());
