@@ -13,7 +13,7 @@ use crate::extension::Agreement;
 use crate::extension::coding::{Decoder, Encoder};
 use crate::frame::{Header, HeaderBytes};
 use crate::inbound::{Found, Inbound};
-use crate::link::{End, Link, Transport};
+use crate::link::{End, Link, TransportState};
 use crate::message::{Chunk, Delivery, Event, Message, Messages};
 use crate::outbound::Outbound;
 use crate::prepared::Prepared;
@@ -256,7 +256,7 @@ impl<D: Delivery> Connection<D> {
 
     /// What is to be done with the transport now.
     #[must_use]
-    pub fn transport(&self) -> Transport {
+    pub fn transport(&self) -> TransportState {
         self.link.transport()
     }
 

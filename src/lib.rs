@@ -140,7 +140,7 @@ pub use {
     error::{HandshakeError, ProtocolError, SendError},
     frame::{Header, HeaderBytes, OpCode, Rsv},
     inbound::{Cursor, Inbound},
-    link::{Cause, End, Initiator, Transport},
+    link::{Cause, End, Initiator, TransportState},
     mask::Mask,
     message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
     outbound::Outbound,

@@ -36,7 +36,7 @@ use crate::timers::{Due, Situation, Timeout, Timers};
 
 /// What an adapter does with its socket now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Transport {
+pub enum TransportState {
     /// Read and write.
     Open,
     /// Write what is left, read and discard until the peer ends the transport or the close deadline expires.
@@ -116,7 +116,7 @@ pub(crate) struct Link {
     sent: Option<CloseCode>,
     received: Option<CloseCode>,
     begun: Option<(Initiator, Cause)>,
-    transport: Transport,
+    transport: TransportState,
     /// Whether the transport will not take all of the output: our Close, at the least, is missing.
     lost: bool,
     /// Whether the transport took bytes since the last look at the clock.
@@ -133,7 +133,7 @@ impl Link {
             sent: None,
             received: None,
             begun: None,
-            transport: Transport::Open,
+            transport: TransportState::Open,
             lost: false,
             wrote: false,
             held: None,
@@ -167,14 +167,14 @@ impl Link {
         // it was sent already.
         self.send_close(code, output);
         self.transport = match self.outbound.role() {
-            Role::Server => Transport::Shutdown,
-            Role::Client => Transport::AwaitEof,
+            Role::Server => TransportState::Shutdown,
+            Role::Client => TransportState::AwaitEof,
         };
     }
 
     /// The peer broke a rule: RFC 6455 section 7.1.7, Fail the WebSocket Connection.
     pub(crate) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
-        if self.transport == Transport::Open {
+        if self.transport == TransportState::Open {
             self.end_with(Cause::Protocol(error), error.close_code(), output);
         }
     }
@@ -340,7 +340,7 @@ impl Link {
 
     // ---- what became of it
 
-    pub(crate) fn transport(&self) -> Transport {
+    pub(crate) fn transport(&self) -> TransportState {
         self.transport
     }
 
@@ -361,10 +361,10 @@ impl Link {
     /// `inbound` is what the receiving machine knows, where the caller holds it.
     fn situation(&self, inbound: Option<Inside>, unsent: bool) -> Situation {
         Situation {
-            open: self.transport == Transport::Open && self.sent.is_none() && !self.lost,
-            closing: self.transport != Transport::Closed
-                && (self.sent.is_some() || self.lost || self.transport != Transport::Open),
-            unsent: unsent && self.transport != Transport::Closed,
+            open: self.transport == TransportState::Open && self.sent.is_none() && !self.lost,
+            closing: self.transport != TransportState::Closed
+                && (self.sent.is_some() || self.lost || self.transport != TransportState::Open),
+            unsent: unsent && self.transport != TransportState::Closed,
             wrote: self.wrote,
             inbound,
         }
@@ -399,7 +399,7 @@ impl Link {
 
     /// Nothing goes over the transport any more.
     fn close_transport(&mut self) {
-        self.transport = Transport::Closed;
+        self.transport = TransportState::Closed;
         self.held = None;
         // RFC 6455 section 6.1: an endpoint sends only while the connection is open.
         self.outbound.stop();
@@ -410,7 +410,7 @@ impl Link {
         self.spoil_end(cause);
         self.held = None;
         self.send_close(Some(code), output);
-        self.transport = Transport::Shutdown;
+        self.transport = TransportState::Shutdown;
     }
 
     /// Sends a Close that no caller chose, unless one is out already.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bowsprit::{
     Chunk, Chunks, Config, Connection, Delivery, End, Event, Header, Mask, Message, Messages, OpCode, ProtocolError,
-    Role, Rsv, Transport,
+    Role, Rsv, TransportState,
 };
 use bytes::BytesMut;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -180,7 +180,7 @@ struct Told {
     error: Option<ProtocolError>,
     output: Vec<u8>,
     end: Option<End>,
-    transport: Transport,
+    transport: TransportState,
 }
 
 /// Feeds `wire` in pieces that end at `cuts` and at the positions of `drains`, where the transport takes as many

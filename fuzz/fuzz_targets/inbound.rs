@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use bowsprit::{Chunks, Config, Connection, Cursor, Delivery, End, Inbound, Messages, ProtocolError, Role, Transport};
+use bowsprit::{
+    Chunks, Config, Connection, Cursor, Delivery, End, Inbound, Messages, ProtocolError, Role, TransportState,
+};
 use bowsprit_fuzz::cuts::Cuts;
 use bowsprit_fuzz::heard::{Heard, Told};
 use bowsprit_fuzz::reference;
@@ -68,7 +70,7 @@ struct Outcome {
     error: Option<ProtocolError>,
     output: Vec<u8>,
     end: Option<End>,
-    transport: Option<Transport>,
+    transport: Option<TransportState>,
 }
 
 impl Setup {
@@ -126,7 +128,10 @@ impl Setup {
             let consumed = arrived.checked_sub(input.len()).expect("the input never grows");
             assert!(events <= consumed, "{events} events out of {consumed} bytes");
             assert!((input.len() as u64) < HEADER + kept.max(CONTROL), "{} bytes kept", input.len());
-            assert!(input.is_empty() || connection.transport() == Transport::Open, "after the end all is discarded");
+            assert!(
+                input.is_empty() || connection.transport() == TransportState::Open,
+                "after the end all is discarded"
+            );
             assert!(output.len() <= most_output, "{} bytes to send", output.len());
             // What is given back was not needed.
             connection.shrink();

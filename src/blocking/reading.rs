@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use super::buffers::{self, Input};
 use super::half::{self, Half};
 use super::linger::linger;
-use super::transport::{Interest, Ready, Transport as _};
+use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
-use crate::link::{Cause, Transport};
+use crate::link::{Cause, TransportState};
 use crate::message::{Delivery, Messages, OwnedMessage};
 
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     }
 
     fn is_open(&mut self) -> bool {
-        self.half.with(|writer| writer.link.transport()) == Transport::Open
+        self.half.with(|writer| writer.link.transport()) == TransportState::Open
     }
 
     /// False, or what went wrong: also when it was the other half, or an earlier call, that met it.
@@ -154,11 +154,11 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             (writer.link.transport(), std::mem::take(&mut writer.output), writer.link.poll_timeout())
         });
         let sent = match transport {
-            Transport::Closed => output.is_empty(),
-            Transport::Open | Transport::AwaitEof => linger(self.half.socket(), &output, false, deadline),
-            Transport::Shutdown => linger(self.half.socket(), &output, true, deadline),
+            TransportState::Closed => output.is_empty(),
+            TransportState::Open | TransportState::AwaitEof => linger(self.half.socket(), &output, false, deadline),
+            TransportState::Shutdown => linger(self.half.socket(), &output, true, deadline),
         };
-        if transport != Transport::Shutdown {
+        if transport != TransportState::Shutdown {
             // The peer sees the end now, not only when the stream is dropped.
             let _ = self.half.socket().shutdown_write();
         }

@@ -1,22 +1,21 @@
 //! The connection over one stream, in one thread.
 
 use std::boxed::Box;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use super::buffers::Input;
-
 use super::reading::Reading;
 use super::split::{self, WebSocketReader, WebSocketWriter};
-use super::transport::{self, Duplicate, Interest};
+use super::transport::{Duplicate, Interest, Transport};
 use super::writer::Writer;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
-use crate::link::{End, Transport};
+use crate::link::{End, TransportState};
 use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
 use crate::prepared::Prepared;
-use std::time::Duration;
 
 /// An open WebSocket over a blocking stream. [`connect`](super::connect) and [`accept`](super::accept()) make one.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub struct Parts<S, D = Messages> {
     pub subprotocol: Option<Box<str>>,
 }
 
-impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
+impl<S: Transport, D: Delivery> WebSocket<S, D> {
     /// A connection whose opening handshake somebody else has done.
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
@@ -152,7 +151,7 @@ impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
         }
         loop {
             let next = self.reading.find();
-            if let (Transport::Closed, Some(end)) = (self.reading.half.link.transport(), self.end()) {
+            if let (TransportState::Closed, Some(end)) = (self.reading.half.link.transport(), self.end()) {
                 return Ok(end);
             }
             if next.is_err() {
@@ -215,7 +214,7 @@ impl<S: transport::Transport, D: Delivery> WebSocket<S, D> {
     }
 }
 
-impl<S: transport::Transport> WebSocket<S, Messages> {
+impl<S: Transport> WebSocket<S, Messages> {
     /// The next message, owned; `None` once both sides have sent their Close.
     ///
     /// # Errors

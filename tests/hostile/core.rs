@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bowsprit::{
     Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Header, Message, Messages, OpCode, Outbound,
-    Prepared, ProtocolError, Role, SendError, Timeout, Transport,
+    Prepared, ProtocolError, Role, SendError, Timeout, TransportState,
 };
 use bytes::BytesMut;
 
@@ -107,7 +107,7 @@ pub(crate) fn lengths_at_the_edges_of_integers() {
         assert_eq!(error, expected, "{role:?} {wire:02x?}");
         let code = expected.map(|error| error.close_code().0);
         assert_eq!(close_code(role, &end.output), code);
-        let then = if expected.is_some() { Transport::Shutdown } else { Transport::Open };
+        let then = if expected.is_some() { TransportState::Shutdown } else { TransportState::Open };
         assert_eq!(end.connection.transport(), then);
     }
     let unlimited = Config { max_message: Config::UNLIMITED, ..Config::default() };
@@ -196,7 +196,7 @@ pub(crate) fn deadlines_of_zero() {
             end.reads(&wire).expect("it is right");
             let mut now = Duration::ZERO;
             let mut steps = 0;
-            while end.connection.transport() != Transport::Closed {
+            while end.connection.transport() != TransportState::Closed {
                 if end.connection.wants_time(&end.output) {
                     end.connection.arm(now, &end.output);
                 }
@@ -451,7 +451,7 @@ pub(crate) fn an_oversized_close_reason() {
             let (refused, heap) = heap::of(|| end.connection.close(close, &mut end.output));
             assert_eq!(refused, Err(SendError::ReasonTooLong));
             assert_eq!((end.output.len(), heap.total), (0, 0), "nothing is sent, nothing is held");
-            assert_eq!((end.connection.end(), end.connection.transport()), (None, Transport::Open));
+            assert_eq!((end.connection.end(), end.connection.transport()), (None, TransportState::Open));
             let payload = [&1000_u16.to_be_bytes(), reason.as_bytes()].concat();
             let raw = Header::new(OpCode::Close, payload.len() as u64);
             assert_eq!(end.connection.frame(raw, &payload, &mut end.output), Err(SendError::ReasonTooLong));
@@ -572,7 +572,7 @@ pub(crate) fn a_peer_that_never_lets_go() {
                     }
                     end.connection.poll_timeout()
                 };
-                while end.connection.transport() != Transport::Closed {
+                while end.connection.transport() != TransportState::Closed {
                     if end.connection.end().is_some() {
                         left.get_or_insert(now);
                     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowsprit::{
-    Cause, Close, CloseCode, Config, Header, Initiator, OpCode, ProtocolError, Role, SendError, Timeout, Transport,
+    Cause, Close, CloseCode, Config, Header, Initiator, OpCode, ProtocolError, Role, SendError, Timeout, TransportState,
 };
 use hex_literal::hex;
 
@@ -53,7 +53,7 @@ fn the_frame(log: &mut Log) {
         let longer = format!("{REASON}.");
         assert_eq!(end.close(Some((1000, &longer))), Err(SendError::ReasonTooLong));
         assert_eq!(end.close(Some((1000, &"é".repeat(62)))), Err(SendError::ReasonTooLong));
-        assert_eq!((end.sent(), end.connection.transport()), (vec![], Transport::Open));
+        assert_eq!((end.sent(), end.connection.transport()), (vec![], TransportState::Open));
         end.connection.text("still open", &mut end.output).unwrap();
         end.sent();
         end.close(Some((1000, REASON))).unwrap();
@@ -121,14 +121,14 @@ fn the_handshake(log: &mut Log) {
     // REQ: WS-5.5.1-06
     let mut server = Endpoint::new(Role::Server);
     server.gets(&hex!("88 02 03 e8"));
-    assert_eq!(server.connection.transport(), Transport::Shutdown, "the server closes at once: it echoed");
+    assert_eq!(server.connection.transport(), TransportState::Shutdown, "the server closes at once: it echoed");
     let mut server = Endpoint::new(Role::Server);
     server.close(Some((1000, ""))).unwrap();
-    assert_eq!(server.connection.transport(), Transport::Open, "the client's Close is still to come");
+    assert_eq!(server.connection.transport(), TransportState::Open, "the client's Close is still to come");
     server.gets(&hex!("88 02 03 e8"));
-    assert_eq!(server.connection.transport(), Transport::Shutdown);
+    assert_eq!(server.connection.transport(), TransportState::Shutdown);
     server.disconnected();
-    assert_eq!(server.connection.transport(), Transport::Closed);
+    assert_eq!(server.connection.transport(), TransportState::Closed);
     log.proved("WS-5.5.1-06", Role::Server);
 
     // REQ: WS-5.5.1-07
@@ -136,18 +136,18 @@ fn the_handshake(log: &mut Log) {
         let mut client = Endpoint::new(Role::Client);
         client.gets(&hex!("88 02 03 e8"));
         client.arm(SECOND);
-        assert_eq!(client.connection.transport(), Transport::AwaitEof, "the server closes first");
+        assert_eq!(client.connection.transport(), TransportState::AwaitEof, "the server closes first");
         client
     };
     let mut client = closed();
     client.sent();
     client.disconnected();
-    assert_eq!(client.connection.transport(), Transport::Closed);
+    assert_eq!(client.connection.transport(), TransportState::Closed);
     assert!(client.connection.end().unwrap().clean);
     let mut client = closed();
     client.sent();
     assert_eq!(client.expires(SECOND * 11), Some(Timeout::Close));
-    assert_eq!(client.connection.transport(), Transport::Closed);
+    assert_eq!(client.connection.transport(), TransportState::Closed);
     assert!(client.connection.end().unwrap().clean, "both Closes were exchanged");
     let mut client = closed();
     assert_eq!(client.expires(SECOND * 11), Some(Timeout::Close));
@@ -278,7 +278,7 @@ fn how_it_ends(log: &mut Log) {
             assert_eq!((ended.code().0, ended.clean, ended.cause), (1006, false, Cause::Disconnected));
             assert_eq!(end.gets(&hex!("80 00")), [], "nor later");
             assert_eq!(end.sent(), [], "nobody listens any more");
-            assert_eq!(end.connection.transport(), Transport::Closed);
+            assert_eq!(end.connection.transport(), TransportState::Closed);
         }
         log.proved("WS-7.1-04", role);
 
@@ -353,7 +353,7 @@ fn after_the_end(log: &mut Log) {
         assert_eq!(end.gets(&hex!("83 00 88 00")), []);
         assert_eq!(end.error, Some(ProtocolError::UnknownOpCode(3)), "frames are still checked");
         assert_eq!(end.sent(), hex!("88 02 03 e8"), "our Close was sent: no second one");
-        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.connection.transport(), TransportState::Shutdown);
         end.disconnected();
         assert!(!end.connection.end().unwrap().clean);
         log.proved("WS-7.1-08", role);
@@ -371,7 +371,7 @@ fn deadlines(log: &mut Log) {
         end.gets(b"\x81\x01a"); // what else the peer says does not help
         end.arm(SECOND * 5);
         assert_eq!(end.expires(SECOND * 12), Some(Timeout::Close));
-        assert_eq!(end.connection.transport(), Transport::Closed);
+        assert_eq!(end.connection.transport(), TransportState::Closed);
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.code().0, ended.clean, ended.cause), (1006, false, Cause::Timeout(Timeout::Close)));
         assert_eq!(end.connection.poll_timeout(), None, "nothing is left to wait for");
@@ -381,9 +381,9 @@ fn deadlines(log: &mut Log) {
         end.gets(&hex!("83 00"));
         end.arm(SECOND);
         end.sent();
-        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.connection.transport(), TransportState::Shutdown);
         assert_eq!(end.expires(SECOND * 11), Some(Timeout::Close));
-        assert_eq!(end.connection.transport(), Transport::Closed);
+        assert_eq!(end.connection.transport(), TransportState::Closed);
         assert_eq!(end.connection.end().unwrap().cause, Cause::Protocol(ProtocolError::UnknownOpCode(3)));
         log.proved("WS-7.1-09", role);
     }
@@ -495,7 +495,7 @@ fn invalid(log: &mut Log, id: &str, code: u16) {
     for role in ROLES {
         let mut end = Endpoint::new(role);
         assert_eq!(end.close(Some((code, ""))), Err(SendError::InvalidCloseCode(CloseCode(code))));
-        assert_eq!((end.sent(), end.connection.transport()), (vec![], Transport::Open));
+        assert_eq!((end.sent(), end.connection.transport()), (vec![], TransportState::Open));
         end.connection.text("unaffected", &mut end.output).unwrap();
     }
 }

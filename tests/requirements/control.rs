@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowsprit::{Cause, Config, Header, OpCode, ProtocolError, Role, SendError, Timeout, Transport};
+use bowsprit::{Cause, Config, Header, OpCode, ProtocolError, Role, SendError, Timeout, TransportState};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -33,7 +33,7 @@ fn lengths(log: &mut Log) {
         assert_eq!(end.connection.ping(&[0; 126], &mut end.output), Err(SendError::ControlTooLong));
         assert_eq!(end.connection.pong(&[0; 126], &mut end.output), Err(SendError::ControlTooLong));
         assert!(end.output.is_empty());
-        assert_eq!(end.connection.transport(), Transport::Open);
+        assert_eq!(end.connection.transport(), TransportState::Open);
         end.connection.ping(&[0x70; 125], &mut end.output).unwrap();
         assert_eq!(end.sent(), [&hex!("89 7d")[..], &[0x70; 125]].concat());
         end.connection.pong(&[0x70; 125], &mut end.output).unwrap();
@@ -189,7 +189,7 @@ fn keep_alive(log: &mut Log) {
         }
         // The third is still waiting: 15 + 12.
         assert_eq!(end.expires(seconds(27)), Some(Timeout::Pong));
-        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.connection.transport(), TransportState::Shutdown);
         assert_eq!(end.sent(), hex!("88 02 03 e9"), "1006 is told, never sent");
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.code().0, ended.clean), (1006, false));

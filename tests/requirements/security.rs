@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowsprit::{
-    Cause, Chunk, Config, Header, Initiator, Message, OpCode, ProtocolError, Role, SendError, Timeout, Transport,
+    Cause, Chunk, Config, Header, Initiator, Message, OpCode, ProtocolError, Role, SendError, Timeout, TransportState,
 };
 use hex_literal::hex;
 
@@ -170,7 +170,7 @@ fn stalls() {
         end.arm(at(25));
         end.arm(at(40));
         assert_eq!(end.expires(at(55)), Some(Timeout::Write));
-        assert_eq!(end.connection.transport(), Transport::Closed);
+        assert_eq!(end.connection.transport(), TransportState::Closed);
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.code().0, ended.clean, ended.by), (1006, false, Initiator::Local));
         assert_eq!((ended.sent, ended.cause), (None, Cause::Timeout(Timeout::Write)));
@@ -195,7 +195,7 @@ fn stalls() {
         end.arm(at(70));
         assert_eq!(end.expires(at(110)), Some(Timeout::Message));
         assert_eq!(end.sent(), hex!("88 02 03 f0"), "1008: a policy of ours");
-        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.connection.transport(), TransportState::Shutdown);
         assert_eq!(end.gets(&hex!("80 01 63")), [], "too late");
         assert_eq!(end.connection.end().unwrap().cause, Cause::Timeout(Timeout::Message));
 
@@ -218,11 +218,11 @@ fn failing(log: &mut Log) {
         let mut end = Endpoint::new(role);
         end.connection.text("queued", &mut end.output).unwrap();
         end.gets(&hex!("83 00"));
-        assert_eq!(end.connection.transport(), Transport::Shutdown, "flush first, then shut down");
+        assert_eq!(end.connection.transport(), TransportState::Shutdown, "flush first, then shut down");
         assert_eq!(end.sent(), b"\x81\x06queued\x88\x02\x03\xea", "the peer learns why, behind what was queued");
-        assert_eq!(end.connection.transport(), Transport::Shutdown);
+        assert_eq!(end.connection.transport(), TransportState::Shutdown);
         end.disconnected();
-        assert_eq!(end.connection.transport(), Transport::Closed);
+        assert_eq!(end.connection.transport(), TransportState::Closed);
         log.proved("WS-10-08", role);
     }
 }

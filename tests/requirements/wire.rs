@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bowsprit::{
     Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Message, Messages, ProtocolError, Role,
-    SendError, Timeout, Transport,
+    SendError, Timeout, TransportState,
 };
 use bytes::BytesMut;
 
@@ -276,16 +276,16 @@ impl<D: Delivery> Endpoint<D> {
             Ending::Failed(code, because) => {
                 assert_eq!(error.map(ProtocolError::close_code), Some(CloseCode(code)), "{what}: error");
                 assert!(because.is_none() || error == because, "{what}: {error:?} instead of {because:?}");
-                assert_eq!(self.connection.transport(), Transport::Shutdown, "{what}");
+                assert_eq!(self.connection.transport(), TransportState::Shutdown, "{what}");
             }
             Ending::Closed => {
                 assert_eq!(error, None, "{what}: error");
-                let then = if self.role == Role::Client { Transport::AwaitEof } else { Transport::Shutdown };
+                let then = if self.role == Role::Client { TransportState::AwaitEof } else { TransportState::Shutdown };
                 assert_eq!(self.connection.transport(), then, "{what}");
             }
             Ending::Open => {
                 assert_eq!(error, None, "{what}: error");
-                assert_eq!(self.connection.transport(), Transport::Open, "{what}");
+                assert_eq!(self.connection.transport(), TransportState::Open, "{what}");
             }
         }
         if !matches!(expected.end, Ending::Open) {
