@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bowsprit::blocking::{Duplicate, WebSocketWriter};
 use bowsprit::{Cause, Close, CloseCode, Config, Error, Message, Messages, Prepared, SendError, Timeout};
@@ -173,7 +173,8 @@ fn the_reader_finishes_a_close_of_the_writer() {
 fn a_close_that_the_peer_never_answers_ends_by_the_deadline() {
     within(|| {
         let (mut peer, stream) = tcp();
-        let config = Config { close_timeout: millis(100), ..Config::default() };
+        let timeout = Duration::from_millis(500);
+        let config = Config { close_timeout: Some(timeout), ..Config::default() };
         let (mut reader, mut writer) = server_with(stream, Messages, config).split().unwrap();
         peer.write_all(&hex!("898000000000")).unwrap();
         let reads = thread::spawn(move || {
@@ -181,8 +182,12 @@ fn a_close_that_the_peer_never_answers_ends_by_the_deadline() {
             (error, reader.end().unwrap())
         });
         expect(&mut peer, &hex!("8a00"));
+        thread::sleep(timeout / 5);
         writer.start_close(None).unwrap();
+        let closed = Instant::now();
         let (error, end) = join(reads);
+        // Counted from the reader's next look it would be 1.8 times as long.
+        assert!(closed.elapsed() < timeout * 3 / 2, "{:?}", closed.elapsed());
         assert!(timed_out(&error), "{error:?}");
         assert_eq!((end.cause, end.received), (Cause::Timeout(Timeout::Close), None));
         assert_eq!(writer.end(), Some(end));
