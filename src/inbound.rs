@@ -576,13 +576,15 @@ impl<D: Delivery> Inbound<D> {
         let start = self.buffer.len();
         let end = fin && remaining == have as u64;
         let limit = self.room();
-        self.decoder.push(piece, end, &mut self.buffer, limit)?;
+        let decoded = self.decoder.push(piece, end, &mut self.buffer, limit);
         let new = &self.buffer[start..];
         self.length += new.len() as u64;
         self.activity.progress |= have > 0;
         if self.text {
             self.utf8.push(new)?;
         }
+        // After the text before it, so that the error does not depend on how the bytes were cut.
+        decoded?;
         self.payload_taken(fin, mask, remaining, have)?;
         Ok(self.found(Place::Buffer { len: self.buffer.len() - self.utf8.incomplete().len() }))
     }

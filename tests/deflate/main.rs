@@ -1,6 +1,9 @@
 //! permessage-deflate over the machines: the vectors of RFC 7692 and messages there and back.
 #![cfg(feature = "deflate")]
 
+mod receiving;
+mod support;
+
 use std::sync::Arc;
 
 use bowsprit::extension::permessage_deflate::Agreed;

@@ -6,7 +6,8 @@ use core::fmt;
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// What the sender cut off: an empty stored block without its first byte. Behind it, a whole one, which changes
-/// nothing where the data ended at the end of a block, and cannot go unnoticed where it did not.
+/// nothing where the data ended at the end of a block. Where it ended inside stored or compressed data, the two give
+/// output or an error. Inside the code lengths that a dynamic block begins with they are taken for more of them.
 const TAIL: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
 
 /// The largest window: 2^15 bytes.
@@ -38,7 +39,7 @@ impl Inflater {
         Self { engine: None, no_context_takeover, history: History::new(), begun: false }
     }
 
-    /// Appends what `piece` inflates to, at most `limit` bytes of it.
+    /// Appends what `piece` inflates to, at most `limit` bytes of it; also where it fails, what comes before.
     pub(crate) fn push(&mut self, piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
         self.begun |= !piece.is_empty();
         self.inflate(piece, output, limit)
@@ -50,8 +51,9 @@ impl Inflater {
         // beginning of the next.
         if core::mem::take(&mut self.begun) {
             let before = output.len();
-            self.inflate(&TAIL, output, limit)?;
-            if output.len() != before {
+            let result = self.inflate(&TAIL, output, limit);
+            if result.is_err() || output.len() != before {
+                output.truncate(before);
                 return Err(InflateError::Corrupt);
             }
         }
@@ -68,6 +70,9 @@ impl Inflater {
     pub(crate) fn release(&mut self) {
         if !self.begun {
             self.engine = None;
+            if self.no_context_takeover {
+                self.history = History::new();
+            }
         }
     }
 
@@ -83,14 +88,16 @@ impl Inflater {
             // One byte of room above the limit tells whether it is passed.
             grow(output, piece.len(), max_len.saturating_add(1));
             let (before, written) = (engine.total_in(), output.len());
-            let status =
-                engine.decompress_vec(piece, output, FlushDecompress::Sync).map_err(|_| InflateError::Corrupt)?;
+            let status = engine.decompress_vec(piece, output, FlushDecompress::Sync);
+            // There may be more room than that; what is behind the limit is not looked at.
+            if output.len() > max_len {
+                output.truncate(max_len);
+                return Err(InflateError::TooLong);
+            }
+            let status = status.map_err(|_| InflateError::Corrupt)?;
             let consumed = usize::try_from(engine.total_in() - before).unwrap_or(piece.len()).min(piece.len());
             piece = &piece[consumed..];
             history.push(&output[written..]);
-            if output.len() > max_len {
-                return Err(InflateError::TooLong);
-            }
             if status == Status::StreamEnd {
                 // A final block ends the stream, not the message (RFC 7692 section 7.2.3.4): a new stream follows,
                 // in the same window.
@@ -135,6 +142,11 @@ impl History {
         let mut new = &new[new.len().saturating_sub(WINDOW)..];
         if self.bytes.len() < WINDOW {
             let (first, rest) = new.split_at(new.len().min(WINDOW - self.bytes.len()));
+            let len = self.bytes.len() + first.len();
+            if len > self.bytes.capacity() {
+                // Twice as much as before, but no more than it can ever take.
+                self.bytes.reserve_exact(len.max(2 * self.bytes.capacity()).min(WINDOW) - self.bytes.len());
+            }
             self.bytes.extend_from_slice(first);
             new = rest;
         }
@@ -148,14 +160,10 @@ impl History {
 
     /// Makes it the window of a fresh engine.
     fn refill(&self, engine: &mut Decompress) {
-        if self.bytes.is_empty() {
-            return;
+        // A raw stream takes a dictionary at any time, and a second one behind the first.
+        for part in [&self.bytes[self.at..], &self.bytes[..self.at]] {
+            let _ = engine.set_dictionary(part);
         }
-        let mut window = Vec::with_capacity(self.bytes.len());
-        window.extend_from_slice(&self.bytes[self.at..]);
-        window.extend_from_slice(&self.bytes[..self.at]);
-        // A raw stream takes a dictionary at any time.
-        let _ = engine.set_dictionary(&window);
     }
 
     fn clear(&mut self) {
