@@ -206,8 +206,9 @@ fn the_latency_of_the_writers_ping_is_measured() {
             let _ = reader.next();
             reader.latency()
         });
-        // The reader is there, and waits.
+        // The reader is there, and soon waits.
         expect(&mut peer, &hex!("8a00"));
+        thread::sleep(Duration::from_millis(50));
         writer.ping(b"a").unwrap();
         expect(&mut peer, &hex!("8901 61"));
         thread::sleep(Duration::from_millis(20));
