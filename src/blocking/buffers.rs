@@ -1,7 +1,8 @@
 //! Buffers that belong to the thread, not to the connection.
 //!
-//! A connection holds a block only while it has bytes to hand out, an output buffer only while it has bytes to send.
-//! What waits for its peer holds neither.
+//! A connection takes a block to read into, and gives it back when it is left: its stream has nothing now, a message was
+//! taken out and nothing is behind it, or it ends. A thread that waits inside `next` keeps its one block. An output buffer
+//! is held while there is something to send.
 
 use std::cell::RefCell;
 use std::vec::Vec;

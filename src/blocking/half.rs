@@ -4,7 +4,6 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::clock;
 use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::error::{Error, SendError};
@@ -101,16 +100,25 @@ pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Ins
         // The read itself may wait as long as it likes.
         return Ok(Ready { read: true, write: false });
     }
-    let mut wait = || {
-        let own = if interest.read { half.socket().read_patience()? } else { None };
-        let timeout = [deadline, half.patience(), own].into_iter().flatten().min();
-        let ready = half.socket().wait(interest, timeout)?;
-        if ready == Ready::default() && own.is_some() && timeout == own {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        Ok(ready)
-    };
-    wait().map_err(|error| if is_pause(&error) { error.into() } else { half.with(|writer| writer.broken(error)) })
+    match wait_for_socket(half, interest, deadline) {
+        Err(error) if !is_pause(&error) => Err(half.with(|writer| writer.broken(error))),
+        ready => Ok(ready?),
+    }
+}
+
+/// Waits as long as `deadline`, the other half and the stream's own setting allow.
+///
+/// # Errors
+///
+/// `WouldBlock` when the stream's own setting was the shortest.
+fn wait_for_socket<H: Half>(half: &mut H, interest: Interest, deadline: Option<Duration>) -> io::Result<Ready> {
+    let own = if interest.read { half.socket().read_patience()? } else { None };
+    let timeout = [deadline, half.patience(), own].into_iter().flatten().min();
+    let ready = half.socket().wait(interest, timeout)?;
+    if ready == Ready::default() && own.is_some() && timeout == own {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    Ok(ready)
 }
 
 /// Whether a deadline is over, and yet something has arrived: it may be what the deadline waits for.
@@ -122,38 +130,6 @@ pub(super) fn is_late_to_read<H: Half>(half: &mut H, inside: Inside) -> bool {
 /// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
 pub(super) fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-impl<S: Transport> Writer<S> {
-    /// Sets the deadlines. The time until the next one, of those that can be judged without `inside` where it is missing.
-    pub(super) fn arm(&mut self, inside: Option<Inside>) -> Option<Duration> {
-        let unsent = !self.output.is_empty();
-        let mut now = None;
-        if self.link.wants_time(inside, unsent) {
-            self.link.arm(*now.insert(clock::now()), inside, unsent);
-        }
-        let deadline = match inside {
-            Some(_) => self.link.poll_timeout(),
-            None => self.link.poll_write_timeout(),
-        }?;
-        Some(deadline.saturating_sub(now.unwrap_or_else(clock::now)))
-    }
-
-    /// Does what is due.
-    ///
-    /// # Errors
-    ///
-    /// `TimedOut` when a deadline ended the connection.
-    fn expire(&mut self, inside: Option<Inside>) -> Result<(), Error> {
-        let timeout = match inside {
-            Some(_) => self.link.handle_timeout(clock::now(), &mut self.output),
-            None => self.link.handle_write_timeout(clock::now(), &mut self.output),
-        };
-        match timeout {
-            Some(timeout) => Err(timed_out(timeout)),
-            None => Ok(()),
-        }
-    }
 }
 
 pub(super) fn timed_out(timeout: Timeout) -> Error {

@@ -1,6 +1,6 @@
 //! The end of a transport.
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
 
 use super::buffers::Input;
@@ -22,14 +22,14 @@ pub(super) fn linger<S: Transport>(
         while !output.is_empty() {
             match socket.try_write(&[IoSlice::new(output)]) {
                 Ok(n) if n > 0 => output = &output[n..],
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 _ => return false,
             }
         }
         if output.is_empty() {
-            let ended = std::mem::take(&mut shut_down) && socket.shutdown_write().is_err();
-            if ended || peer_ended {
+            let failed = std::mem::take(&mut shut_down) && socket.shutdown_write().is_err();
+            if failed || peer_ended {
                 return true;
             }
         }
@@ -43,7 +43,7 @@ pub(super) fn linger<S: Transport>(
                 Ok(n) if n > 0 => {}
                 // It may have ended its writing side alone, and still read.
                 Ok(_) => peer_ended = true,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return output.is_empty(),
             },
             Ok(_) => {}

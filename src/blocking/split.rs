@@ -171,7 +171,7 @@ impl<S: Transport> WebSocketWriter<S> {
         self.control(|link, output| link.ping(payload, output))
     }
 
-    /// Sends a Close; the reader goes on until the peer's.
+    /// Sends a Close; the reader goes on until the peer's. This half sends nothing any more.
     ///
     /// # Errors
     ///

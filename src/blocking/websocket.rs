@@ -18,6 +18,9 @@ use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
 use crate::prepared::Prepared;
 
 /// An open WebSocket over a blocking stream. [`connect`](super::connect) and [`accept`](super::accept()) make one.
+///
+/// To drop one that is open drops its stream and what was queued, without a Close: the peer meets the end of a TCP
+/// connection, 1006 (or a reset, when it had sent what nobody read). [`close`](Self::close) says goodbye.
 #[derive(Debug)]
 pub struct WebSocket<S, D: Delivery = Messages> {
     pub(super) reading: Reading<Writer<S>, D>,
@@ -129,7 +132,8 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
         self.reading.half.ping(payload)
     }
 
-    /// Sends a Close; [`next`](Self::next) goes on until the peer's.
+    /// Sends a Close; [`next`](Self::next) goes on until the peer's. Sending is over with it, also for answers to what
+    /// still comes: they fail with [`SendError::Closing`].
     ///
     /// # Errors
     ///

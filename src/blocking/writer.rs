@@ -1,14 +1,17 @@
 //! The sending side, which owns the socket.
 
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
 use super::buffers;
+use super::clock;
 use super::half;
 use super::transport::Transport;
 use crate::close::Close;
 use crate::error::{Error, SendError};
+use crate::inbound::Inside;
 use crate::link::Link;
 use crate::message::{Chunk, Message};
 use crate::prepared::Prepared;
@@ -92,6 +95,9 @@ impl<S: Transport> Writer<S> {
     /// Begins the closing handshake: queues a Close, and writes what the socket takes at once.
     /// [`next`](super::WebSocket::next) writes the rest, and goes on until the peer's Close.
     ///
+    /// Nothing follows a Close: whatever is sent after it fails with [`SendError::Closing`], and so ends a loop that goes
+    /// on answering what `next` hands out.
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
@@ -136,6 +142,36 @@ impl<S: Transport> Writer<S> {
         // The time of a Ping and the deadline of a Close count from now, not from the reader's next look at the clock.
         self.arm(None);
         Ok(())
+    }
+
+    /// Sets the deadlines. The time until the next one, of those that can be judged without `inside` where it is missing.
+    pub(super) fn arm(&mut self, inside: Option<Inside>) -> Option<Duration> {
+        let unsent = !self.output.is_empty();
+        let mut now = None;
+        if self.link.wants_time(inside, unsent) {
+            self.link.arm(*now.insert(clock::now()), inside, unsent);
+        }
+        let deadline = match inside {
+            Some(_) => self.link.poll_timeout(),
+            None => self.link.poll_write_timeout(),
+        }?;
+        Some(deadline.saturating_sub(now.unwrap_or_else(clock::now)))
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when a deadline ended the connection.
+    pub(super) fn expire(&mut self, inside: Option<Inside>) -> Result<(), Error> {
+        let timeout = match inside {
+            Some(_) => self.link.handle_timeout(clock::now(), &mut self.output),
+            None => self.link.handle_write_timeout(clock::now(), &mut self.output),
+        };
+        match timeout {
+            Some(timeout) => Err(half::timed_out(timeout)),
+            None => Ok(()),
+        }
     }
 
     /// Writes what the transport takes at once. Whether the queue is empty now.
