@@ -61,6 +61,8 @@ pub struct Inbound<D = Messages> {
     text: bool,
     /// Whether the message in progress is encoded by an extension.
     encoded: bool,
+    /// Whether a piece of the message in progress has been handed out.
+    handed_out: bool,
     /// Bytes of the message in progress: those that its frames have announced or, where it is encoded, those that
     /// came out.
     length: u64,
@@ -158,6 +160,7 @@ impl<D: Delivery> Inbound<D> {
             state: State::Idle,
             text: false,
             encoded: false,
+            handed_out: false,
             length: 0,
             fragments: 0,
             empty_fragments: 0,
@@ -257,6 +260,12 @@ impl<D: Delivery> Inbound<D> {
     #[cfg(feature = "blocking")]
     pub(crate) fn note_late(&mut self, late: bool) {
         self.activity.late = late;
+    }
+
+    /// Whether the caller has had a piece of a message that has not ended.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn is_handed_out_in_part(&self) -> bool {
+        self.handed_out
     }
 
     pub(crate) fn inside(&self) -> Inside {
@@ -610,13 +619,14 @@ impl<D: Delivery> Inbound<D> {
     }
 
     /// What to hand out after a piece: the message once it is whole, or the piece if there is anything in it.
-    fn found(&self, place: Place) -> Step {
+    fn found(&mut self, place: Place) -> Step {
         let end = matches!(self.state, State::Idle);
         let len = match place {
             Place::Input(span) => span.len,
             Place::Character { len } | Place::Buffer { len } => len,
         };
         if end || (!D::WHOLE && len > 0) {
+            self.handed_out = !end;
             Step::Found(Found::Data { text: self.text, end, place })
         } else {
             Step::Again

@@ -46,6 +46,7 @@ mod buffers;
 mod clock;
 mod half;
 mod linger;
+mod message_reader;
 mod open;
 mod reading;
 mod split;
@@ -53,6 +54,7 @@ mod transport;
 mod websocket;
 mod writer;
 
+pub use message_reader::MessageReader;
 pub use open::{Incoming, accept, accept_with, connect_on, receive_request};
 #[cfg(unix)]
 pub use open::{connect, connect_with};

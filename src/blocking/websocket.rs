@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::buffers::Input;
+use super::message_reader::MessageReader;
 use super::reading::Reading;
 use super::split::{self, WebSocketReader, WebSocketWriter};
 use super::transport::{Duplicate, Interest, Transport};
@@ -14,7 +15,7 @@ use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
 use crate::link::{End, TransportState};
-use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
+use crate::message::{Chunk, Chunks, Delivery, Message, Messages, OwnedMessage};
 use crate::prepared::Prepared;
 
 /// An open WebSocket over a blocking stream. [`connect`](super::connect) and [`accept`](super::accept()) make one.
@@ -226,5 +227,37 @@ impl<S: Transport> WebSocket<S, Messages> {
     /// As [`next`](Self::next).
     pub fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
         self.reading.recv()
+    }
+}
+
+impl<S: Transport> WebSocket<S, Chunks> {
+    /// The next message, to be read as a stream of bytes; `None` once both sides have sent their Close. It waits for the
+    /// first piece. What is left unread of the message before is skipped.
+    ///
+    /// ```no_run
+    /// use bowsprit::blocking::connect_with;
+    /// use bowsprit::handshake::client::Request;
+    /// use bowsprit::{Chunks, Config};
+    ///
+    /// let request = Request::try_from("ws://127.0.0.1:9001/backup").map_err(bowsprit::HandshakeError::Uri)?;
+    /// let chunks = Chunks { max_message: 100 << 30, max_fragments: u32::MAX };
+    /// let (mut ws, _) = connect_with(&request, chunks, Config::default().into())?;
+    /// while let Some(mut message) = ws.read_message()? {
+    ///     std::io::copy(&mut message, &mut std::io::stdout())?;
+    /// }
+    /// # Ok::<(), bowsprit::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn read_message(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {
+        while self.reading.inbound.is_handed_out_in_part() {
+            if self.reading.find()?.is_none() {
+                return Ok(None);
+            }
+        }
+        let Some(piece) = self.reading.find()? else { return Ok(None) };
+        Ok(Some(MessageReader::new(&mut self.reading, piece)))
     }
 }

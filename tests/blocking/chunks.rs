@@ -1,13 +1,13 @@
 //! Messages in pieces: longer than anybody wants to hold.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::thread;
 
 use bowsprit::{Chunk, Chunks, Config, Error, Message, ProtocolError};
 use hex_literal::hex;
 
 use crate::script::Script;
-use crate::support::{client_with, join, pattern, server_with, tcp, unmasked, within};
+use crate::support::{client_with, join, kind, pattern, server_with, tcp, unmasked, within};
 
 const UNLIMITED: Chunks = Chunks { max_message: Config::UNLIMITED, max_fragments: u32::MAX };
 
@@ -109,4 +109,79 @@ fn a_message_is_sent_in_pieces() {
         assert!(read == expected);
         join(writes);
     });
+}
+
+#[test]
+fn a_message_is_read_as_a_stream() {
+    let mut ws = server_with(
+        Script::sends([
+            &hex!("018400000000 61c3a90a 8980000000"), // a Ping between
+            &hex!("00 008000000000 808100000000 62 8280000000"),
+            &hex!("00 8183000000"),
+            &hex!("00 616263 888000000000"),
+        ]),
+        UNLIMITED,
+        Config::default(),
+    );
+    let mut message = ws.read_message().unwrap().unwrap();
+    assert!(message.is_text());
+    let mut byte = [0];
+    assert_eq!((message.read(&mut byte).unwrap(), byte), (1, *b"a"));
+    assert_eq!(message.read(&mut []).unwrap(), 0);
+    let mut line = String::new();
+    message.read_line(&mut line).unwrap();
+    assert_eq!(line, "\u{e9}\n");
+    assert_eq!(message.read(&mut [0; 9]).unwrap(), 1);
+    assert_eq!((message.read(&mut byte).unwrap(), message.read(&mut byte).unwrap()), (0, 0));
+
+    let mut message = ws.read_message().unwrap().unwrap();
+    assert!(!message.is_text());
+    assert_eq!(message.read(&mut byte).unwrap(), 0);
+
+    let message = ws.read_message().unwrap().unwrap();
+    assert_eq!(std::io::read_to_string(message).unwrap(), "abc");
+    assert!(ws.read_message().unwrap().is_none());
+    assert!(ws.end().unwrap().clean);
+}
+
+#[test]
+fn what_is_left_unread_of_a_message_is_skipped() {
+    let mut script = Script::default();
+    for byte in hex!("028300000000 313233 008100000000 34 808100000000 35 018100000000 61 808100000000 62") {
+        // No pause loses a message, and none brings one back.
+        script.reads.extend([Err(ErrorKind::WouldBlock), Ok(vec![byte])]);
+    }
+    let mut ws = server_with(script, UNLIMITED, Config::default());
+    let mut texts = Vec::new();
+    loop {
+        match ws.read_message() {
+            Ok(Some(mut message)) => texts.push((message.is_text(), message.fill_buf().unwrap().to_vec())),
+            Ok(None) => panic!("there is no Close"),
+            Err(error) if kind(&error) == ErrorKind::WouldBlock => {}
+            Err(error) => break assert_eq!(kind(&error), ErrorKind::UnexpectedEof),
+        }
+    }
+    assert_eq!(texts, [(false, b"1".to_vec()), (true, b"a".to_vec())]);
+
+    // Also of one that `next` began.
+    let wire = hex!("028100000000 31 808100000000 32 818100000000 61");
+    let mut ws = server_with(Script::sends([&wire]), UNLIMITED, Config::default());
+    assert!(matches!(ws.next().unwrap(), Some((Chunk { data: Message::Binary(b"1"), end: false }, _))));
+    assert!(ws.read_message().unwrap().unwrap().is_text());
+    assert!(ws.read_message().is_err());
+}
+
+#[test]
+fn a_message_that_breaks_off_does_not_look_whole() {
+    let reads = |behind: &[u8]| {
+        let wire = [&hex!("018100000000 61")[..], behind].concat();
+        let mut ws = server_with(Script::sends([&wire]), UNLIMITED, Config::default());
+        let mut message = ws.read_message().unwrap().unwrap();
+        let error = message.read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(message.read(&mut [0]).is_err());
+        (error.kind(), ws.read_message().map(|message| message.is_some()).is_ok())
+    };
+    assert_eq!(reads(&hex!("888000000000")), (ErrorKind::UnexpectedEof, true)); // a Close
+    assert_eq!(reads(&[]), (ErrorKind::UnexpectedEof, false));
+    assert_eq!(reads(&hex!("808100000000 ff")), (ErrorKind::InvalidData, false));
 }
