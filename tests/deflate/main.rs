@@ -1,8 +1,10 @@
 //! permessage-deflate over the machines: the vectors of RFC 7692 and messages there and back.
 #![cfg(feature = "deflate")]
 
+mod decoder;
 mod receiving;
 mod support;
+mod windows;
 
 use std::sync::Arc;
 

@@ -88,3 +88,41 @@ pub(crate) fn hears(config: &Config, agreed: Agreed, frames: &[(u8, &[u8])]) -> 
     }
     first.expect("there is a first one")
 }
+
+/// The frames that an end of this role sent: first byte and unmasked payload.
+pub(crate) fn payloads(sender: Role, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = wire {
+        let (len, rest) = match second & 0x7f {
+            126 => (usize::from(u16::from_be_bytes(rest[..2].try_into().unwrap())), &rest[2..]),
+            127 => (usize::try_from(u64::from_be_bytes(rest[..8].try_into().unwrap())).unwrap(), &rest[8..]),
+            short => (usize::from(short), rest),
+        };
+        let (key, rest) = if sender == Role::Client { rest.split_at(4) } else { (&[0; 4][..], rest) };
+        let (payload, rest) = rest.split_at(len);
+        frames.push((*first, payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()));
+        wire = rest;
+    }
+    frames
+}
+
+/// Numbers that look random and are the same each time (xorshift64).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.to_be_bytes()[2]
+    }
+
+    /// Less than `end`, which is 65,536 at most.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::from(u16::from_be_bytes([self.byte(), self.byte()])) % end
+    }
+}
