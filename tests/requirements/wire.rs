@@ -8,6 +8,9 @@ use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bowsprit::extension::Agreement;
+#[cfg(feature = "deflate")]
+use bowsprit::extension::permessage_deflate::Agreed;
 use bowsprit::{
     Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Message, Messages, ProtocolError, Role,
     SendError, Timeout, TransportState,
@@ -148,12 +151,34 @@ pub(crate) fn row_both_with(log: &mut Log, id: &str, config: Config, wire: &[u8]
 
 #[track_caller]
 pub(crate) fn row_with(log: &mut Log, id: &str, role: Role, config: Config, wire: &[u8], expected: Expected) {
+    row_extended(log, id, role, config, &Agreement::default(), wire, expected);
+}
+
+/// The row `id`, with permessage-deflate: `frames` are stated unmasked.
+#[cfg(feature = "deflate")]
+#[track_caller]
+pub(crate) fn row_agreed(log: &mut Log, id: &str, role: Role, agreed: Agreed, frames: &[u8], expected: Expected) {
+    row_extended(log, id, role, Config::default(), &agreed.into(), &from_peer(role, frames), expected);
+}
+
+#[track_caller]
+pub(crate) fn row_extended(
+    log: &mut Log,
+    id: &str,
+    role: Role,
+    config: Config,
+    extensions: &Agreement,
+    wire: &[u8],
+    expected: Expected,
+) {
     let config = Arc::new(config);
     for pieces in cuts(wire) {
         let what = format!("{id} as {role:?}, {} bytes cut at {}", wire.len(), pieces[0].len());
-        Endpoint::of(connection(role, Messages, &config), role).follows(&what, &pieces, &expected);
+        let messages = connection(role, Messages, &config).with_extensions(extensions);
+        Endpoint::of(messages, role).follows(&what, &pieces, &expected);
         let chunks = Chunks { max_message: config.max_message, max_fragments: config.max_fragments };
-        Endpoint::of(connection(role, chunks, &config), role).follows(&format!("{what}, chunks"), &pieces, &expected);
+        let chunks = connection(role, chunks, &config).with_extensions(extensions);
+        Endpoint::of(chunks, role).follows(&format!("{what}, chunks"), &pieces, &expected);
     }
     log.proved(id, role);
 }
@@ -184,6 +209,11 @@ impl Endpoint {
 
     pub(crate) fn with(role: Role, config: Config) -> Self {
         Self::of(connection(role, Messages, &Arc::new(config)), role)
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn agreed(role: Role, config: Config, agreed: Agreed) -> Self {
+        Self::of(connection(role, Messages, &Arc::new(config)).with_extensions(&agreed.into()), role)
     }
 }
 
