@@ -661,9 +661,10 @@ mod owned {
     use bytes::Bytes;
 
     use super::{Inbound, Place, Span};
-    use crate::message::{OwnedMessage, Utf8Bytes};
+    use crate::message::{Messages, OwnedMessage, Utf8Bytes};
 
-    impl<D> Inbound<D> {
+    // Of whole messages alone: behind a piece, the buffer may hold a character that is not complete.
+    impl Inbound<Messages> {
         /// The data that `find` found, owned: the reassembly buffer itself where that wastes at most half of it.
         /// `take_input` makes a part of the input owned.
         pub(crate) fn take(

@@ -55,10 +55,6 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         D::item(self.inbound.data(text, place, self.input.bytes()), end)
     }
 
-    pub(super) fn take(&mut self, (text, _, place): Data) -> OwnedMessage {
-        self.inbound.take(text, place, |span| self.input.take(span))
-    }
-
     /// Writes what is queued as far as it goes, then reads, whether or not it all went: two peers that each wait for
     /// the other to read would wait for ever. False at the end of the connection.
     #[cold]
@@ -168,8 +164,8 @@ impl<H: Half, D: Delivery> Reading<H, D> {
 
 impl<H: Half> Reading<H, Messages> {
     pub(super) fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        let Some(data) = self.find()? else { return Ok(None) };
-        let message = self.take(data);
+        let Some((text, _, place)) = self.find()? else { return Ok(None) };
+        let message = self.inbound.take(text, place, |span| self.input.take(span));
         if self.input.unread().is_empty() {
             self.input.park();
         }

@@ -35,11 +35,12 @@ pub(super) type Wide = [u64; 2];
 /// The longest payload in bytes that [`short`] takes.
 pub(super) const SHORT: usize = 128;
 
-/// XORs the `len` bytes at `from` into those at `to`: at most [`SHORT`] of them.
+/// Writes to `to` the `len` masked bytes at `from`, all of them: at most [`SHORT`].
 ///
 /// # Safety
 ///
-/// `from` is valid for reads and `to` for writes of `len` bytes, and they are equal or do not overlap.
+/// `from` is valid for reads and `to` for writes of `len` bytes, and they are equal or do not overlap. `len` is at most
+/// [`SHORT`]: of more, the middle would stay unwritten.
 #[inline(always)]
 pub(super) unsafe fn short(from: *const u8, to: *mut u8, len: usize, mask: Mask) {
     // SAFETY: the caller's promise; each arm has the lengths that its function takes.
@@ -60,7 +61,7 @@ pub(super) unsafe fn short(from: *const u8, to: *mut u8, len: usize, mask: Mask)
 ///
 /// # Safety
 ///
-/// As [`short`].
+/// As [`short`], with 1 to 3 bytes.
 #[inline(always)]
 unsafe fn bytes(from: *const u8, to: *mut u8, len: usize, Mask(key): Mask) {
     let (middle, last) = (len / 2, len - 1);
@@ -77,7 +78,7 @@ unsafe fn bytes(from: *const u8, to: *mut u8, len: usize, Mask(key): Mask) {
 ///
 /// # Safety
 ///
-/// As [`short`].
+/// As [`short`], with a length of one to two blocks, and the processor has the instructions for `B`.
 #[inline(always)]
 pub(super) unsafe fn pair<B: Block>(from: *const u8, to: *mut u8, len: usize, mask: Mask) {
     let last = len - size_of::<B>();
@@ -94,7 +95,8 @@ pub(super) unsafe fn pair<B: Block>(from: *const u8, to: *mut u8, len: usize, ma
 ///
 /// # Safety
 ///
-/// As [`short`], and the processor has the instructions for `B`.
+/// `from` is valid for reads and `to` for writes of `len` bytes, and they are equal or do not overlap; `len` is at least
+/// a block, and the processor has the instructions for `B`.
 #[inline(always)]
 pub(super) unsafe fn long<B: Block>(from: *const u8, to: *mut u8, len: usize, mask: Mask) {
     let size = size_of::<B>();

@@ -94,7 +94,7 @@ pub(crate) fn append_plain(payload: &[u8], output: &mut BytesMut) {
     }
 }
 
-/// XORs the `len` bytes at `from` into those at `to`.
+/// Writes to `to` the `len` masked bytes at `from`, all of them.
 ///
 /// # Safety
 ///
@@ -115,7 +115,7 @@ unsafe fn xor(from: *const u8, to: *mut u8, len: usize, mask: Mask) {
 ///
 /// # Safety
 ///
-/// As [`xor`].
+/// As [`xor`], with more than [`block::SHORT`] bytes.
 #[inline(never)]
 unsafe fn long(from: *const u8, to: *mut u8, len: usize, mask: Mask) {
     // SAFETY: the caller's promise; each function stands behind the question for its target feature.
