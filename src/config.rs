@@ -26,10 +26,12 @@ pub struct Config {
     /// The longest frame in bytes. A longer one fails the connection with 1009. Default `None`: as the message, in either
     /// delivery; a compressed frame, which may be longer than what it holds, twice that and 64 bytes.
     pub max_frame: Option<u64>,
-    /// The most fragments in one message. Default 131,072. More fail the connection with 1008.
+    /// The most fragments in one message. Default 131,072. More fail the connection with 1008. A message in one frame has
+    /// none, and so passes under zero, which refuses every first fragment.
     /// [`Chunks`](crate::Chunks) delivery states its own.
     pub max_fragments: u32,
-    /// The most empty fragments in a row. Default 1,024. More fail the connection with 1008.
+    /// The most empty fragments in a row, the last of a message among them. Default 1,024. More fail the connection with
+    /// 1008; under zero, the first one does.
     pub max_empty_fragments: u32,
     /// Unsent output in bytes from which on no message is accepted. Default 1 MiB. A message is accepted
     /// whole while less is waiting; control frames have 264 bytes of their own above it.

@@ -226,8 +226,22 @@ pub trait Delivery: sealed::Delivery {
 pub struct Messages;
 
 /// Messages are handed out in pieces as they arrive, so that one longer than memory streams through.
-/// Nothing is held but up to three bytes of a character. The limits are stated here, not in
+/// Nothing is held but up to three bytes of a character (and the window of a compressed one). The limits are stated here, not in
 /// [`Config`](crate::Config), because a stream chooses its own.
+///
+/// ```
+/// use bowsprit::{Chunk, Chunks, Config, Connection, Event, Message};
+/// use bytes::BytesMut;
+///
+/// let chunks = Chunks { max_message: 10 << 30, max_fragments: u32::MAX };
+/// let mut connection = Connection::client(chunks, Config::default().into(), [7; 32]);
+/// let mut input = BytesMut::from(&b"\x81\x05caf"[..]); // two bytes of the message are still to come
+/// let mut output = BytesMut::new();
+/// let mut batch = connection.receive(&mut input, &mut output);
+/// let Some((Event::Chunk(Chunk { data, end }), _)) = batch.next()? else { panic!("a piece") };
+/// assert_eq!((data, end), (Message::Text("caf"), false));
+/// # Ok::<(), bowsprit::ProtocolError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chunks {
     /// The longest message in bytes.

@@ -101,6 +101,24 @@ pub fn accept_with<S: Transport, D: Delivery>(
 
 /// The first of two steps to accept: reads the request. The second is [`Incoming::accept`] or [`Incoming::respond`].
 ///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use bowsprit::blocking::receive_request;
+/// use bowsprit::handshake::server::Accept;
+/// use bowsprit::{Config, Messages};
+///
+/// let (stream, _) = std::net::TcpListener::bind("127.0.0.1:9001")?.accept()?;
+/// let incoming = receive_request(stream, Arc::new(Config::default()))?;
+/// if !incoming.request().is_upgrade() || incoming.request().path() != "/chat" {
+///     incoming.respond(404, &[], b"there is nothing here")?;
+/// } else {
+///     let mut ws = incoming.accept(&Accept::new(), Messages)?;
+///     ws.send("welcome")?;
+/// }
+/// # Ok::<(), bowsprit::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.

@@ -170,7 +170,22 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     }
 
     /// Two halves for two threads: one reads, the other writes, and neither waits for the other. Pings and Closes are
-    /// still answered.
+    /// still answered, by the half that reads.
+    ///
+    /// ```no_run
+    /// let ws = bowsprit::blocking::connect("ws://127.0.0.1:9001/")?;
+    /// let (mut reader, mut writer) = ws.split()?;
+    /// let sends = std::thread::spawn(move || {
+    ///     writer.send("one")?;
+    ///     writer.send("two")?;
+    ///     writer.start_close(None) // the reader finishes what this begins
+    /// });
+    /// while let Some(message) = reader.next()? {
+    ///     println!("{message:?}");
+    /// }
+    /// sends.join().expect("it does not panic")?;
+    /// # Ok::<(), bowsprit::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
