@@ -42,22 +42,25 @@
 //! one thread that reads and another that writes. `TcpStream` and `UnixStream` are both. Any other `Read + Write` goes
 //! into [`Plain`], which has neither.
 
+mod accept;
 mod buffers;
 mod clock;
+mod connect;
+mod exchange;
 mod half;
 mod linger;
 mod message_reader;
-mod open;
 mod reading;
 mod split;
 mod transport;
 mod websocket;
 mod writer;
 
-pub use message_reader::MessageReader;
-pub use open::{Incoming, accept, accept_with, connect_on, receive_request};
+pub use accept::{Incoming, accept, accept_with, receive_request};
+pub use connect::connect_on;
 #[cfg(unix)]
-pub use open::{connect, connect_with};
+pub use connect::{connect, connect_with};
+pub use message_reader::MessageReader;
 pub use split::{WebSocketReader, WebSocketWriter};
 pub use transport::{Duplicate, Interest, Plain, Ready, Transport};
 pub use websocket::{Parts, WebSocket};

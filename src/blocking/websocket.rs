@@ -18,7 +18,7 @@ use crate::link::{End, TransportState};
 use crate::message::{Chunk, Chunks, Delivery, Message, Messages, OwnedMessage};
 use crate::prepared::Prepared;
 
-/// An open WebSocket over a blocking stream. [`connect`](super::connect) and [`accept`](super::accept()) make one.
+/// An open WebSocket over a blocking stream. [`connect`](super::connect()) and [`accept`](super::accept()) make one.
 ///
 /// To drop one that is open drops its stream and what was queued, without a Close: the peer meets the end of a TCP
 /// connection, 1006 (or a reset, when it had sent what nobody read). [`close`](Self::close) says goodbye.
