@@ -4,10 +4,11 @@
 //! Each attack stands beside a `HOSTILE` comment with the number of its row. Heap is read from a counting allocator,
 //! work is counted in calls and bytes; nothing here depends on the time something takes.
 
-#![cfg(all(feature = "blocking", unix))]
+#![cfg(all(feature = "blocking", feature = "deflate", unix))]
 
 mod blocking;
 mod core;
+mod deflate;
 mod handshake;
 mod heap;
 mod stream;
@@ -16,10 +17,12 @@ mod wire;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-/// The rows that this crate answers. Missing are those on compression (9, 10, 12, 13), redirects (22), TLS (25) and
-/// futures (33), none of which exists here.
-const ROWS: [u8; 28] =
-    [1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 30, 31, 32, 34, 35];
+/// The rows that this crate answers. Missing are those on redirects (22), TLS (25) and futures (33), none of which
+/// exists here.
+const ROWS: [u8; 32] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 30, 31, 32, 34,
+    35,
+];
 
 struct Attack {
     row: u8,
@@ -72,6 +75,13 @@ attacks! {
     30 core::one_huge_message_and_then_silence
     31 core::idle_machines
     31 core::messages_that_cost_allocations
+
+    9 deflate::bombs
+    10 deflate::bad_window_bits
+    11 deflate::reserved_bits_where_one_is_agreed
+    12 deflate::bytes_behind_a_final_block
+    13 deflate::windows_that_lose_step
+    31 deflate::idle_compression
 
     1 handshake::a_head_that_comes_byte_by_byte
     16 handshake::fields_of_blanks_commas_and_quotes
