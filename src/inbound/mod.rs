@@ -16,14 +16,16 @@
 //!   a Close leads from any of them to Closed, a broken rule to Failed: both discard all further input.
 //! ```
 //!
+//! `mod` judges frames, `payload` takes what they carry, `found` lends it.
+//!
 //! A message that came in one frame is unmasked where it lies in the input, piece by piece as it arrives.
 //! Fragments are moved, unmasked, into a buffer of the machine's own, which grows with the bytes received.
 
+mod found;
+mod payload;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
-
-use bytes::{Buf, BytesMut};
 
 use crate::close::Close;
 use crate::config::Config;
@@ -31,9 +33,12 @@ use crate::error::ProtocolError;
 use crate::extension::coding::Decoder;
 use crate::frame::{Header, Lead, OpCode, Rsv};
 use crate::mask::Mask;
-use crate::message::{Chunk, Delivery, Event, Message, Messages};
+use crate::message::{Delivery, Event, Messages};
 use crate::role::Role;
-use crate::utf8::{self, InvalidUtf8, Validator};
+use crate::utf8::{self, Validator};
+
+pub use found::Cursor;
+pub(crate) use found::{Found, Place, Span};
 
 /// The receiving machine.
 ///
@@ -113,41 +118,6 @@ pub(crate) struct Inside {
     pub(crate) message_in_progress: bool,
 }
 
-/// What the machine found and where it lies: a value that borrows nothing, so that a loop can hold it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Found {
-    Data { text: bool, end: bool, place: Place },
-    Ping(Span),
-    Pong(Span),
-    Close(Span),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
-    Input(Span),
-    Buffer { len: usize },
-    Character { len: usize },
-}
-
-/// A part of the input.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
-    start: usize,
-    len: usize,
-}
-
-impl Span {
-    #[inline]
-    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.range()]
-    }
-
-    #[inline]
-    pub(crate) const fn range(self) -> Range<usize> {
-        self.start..self.start + self.len
-    }
-}
-
 impl<D: Delivery> Inbound<D> {
     /// A machine for the end of the connection that `role` names: a server takes masked frames only, a client
     /// unmasked ones only.
@@ -224,33 +194,6 @@ impl<D: Delivery> Inbound<D> {
             Ok(None) => self.find_any(input, at),
             found => found,
         }
-    }
-
-    /// Lends what `find` found in the same `input`.
-    #[inline]
-    pub(crate) fn lend<'a>(&'a self, found: Found, input: &'a [u8]) -> Event<'a> {
-        match found {
-            Found::Data { text, end, place } => {
-                let data = self.data(text, place, input);
-                if D::WHOLE { data.into() } else { Event::Chunk(Chunk { data, end }) }
-            }
-            Found::Ping(span) => Event::Ping(span.of(input)),
-            Found::Pong(span) => Event::Pong(span.of(input)),
-            // Decoded once already, so it is right.
-            Found::Close(span) => Event::Close(Close::decode(span.of(input)).unwrap_or(None)),
-        }
-    }
-
-    /// The data that `find` found in the same `input`.
-    #[inline]
-    pub(crate) fn data<'a>(&'a self, text: bool, place: Place, input: &'a [u8]) -> Message<'a> {
-        let bytes = match place {
-            Place::Input(span) => span.of(input),
-            Place::Buffer { len } => &self.buffer[..len],
-            Place::Character { len } => &self.character[..len],
-        };
-        // What is found as text has been validated up to here.
-        if text { Message::Text(utf8::validated(bytes)) } else { Message::Binary(bytes) }
     }
 
     pub(crate) fn note_received(&mut self, received: bool) {
@@ -480,173 +423,6 @@ impl<D: Delivery> Inbound<D> {
         Ok(Step::Found(found))
     }
 
-    /// A whole message in one frame: unmasks what has arrived of it where it lies.
-    ///
-    /// ```text
-    ///   at        start       seen           have             len
-    ///   |  header | unmasked  | unmasked now | not here yet   |
-    /// ```
-    fn in_place(
-        &mut self,
-        header: Header,
-        size: usize,
-        input: &mut [u8],
-        at: &mut usize,
-    ) -> Result<Step, ProtocolError> {
-        let text = header.opcode == OpCode::Text;
-        let start = *at + size;
-        let seen = if let State::InPlace { seen } = self.state { seen } else { 0 };
-        let have = usize::try_from(header.len).unwrap_or(usize::MAX).min(input.len() - start);
-        let new = &mut input[start + seen..start + have];
-        unmask(header.mask.map(|mask| mask.skip(seen as u64)), new);
-        if text {
-            self.utf8.push(new)?;
-        }
-        if (have as u64) < header.len {
-            self.activity.progress |= have > seen || !self.is_message_in_progress();
-            self.state = State::InPlace { seen: have };
-            return Ok(Step::NeedsInput);
-        }
-        *at = start + have;
-        self.end_message()?;
-        Ok(Step::Found(Found::Data { text, end: true, place: Place::Input(Span { start, len: have }) }))
-    }
-
-    /// Inside a frame whose header is consumed: takes what has arrived of its payload.
-    fn payload(
-        &mut self,
-        fin: bool,
-        mask: Option<Mask>,
-        remaining: u64,
-        input: &mut [u8],
-        at: &mut usize,
-    ) -> Result<Step, ProtocolError> {
-        let mut have = usize::try_from(remaining).unwrap_or(usize::MAX).min(input.len() - *at);
-        if have == 0 && remaining > 0 {
-            return Ok(Step::NeedsInput);
-        }
-        if self.encoded {
-            return self.encoded_payload(fin, mask, remaining, have, input, at);
-        }
-        let incomplete = self.utf8.incomplete().len();
-        if !D::WHOLE && incomplete > 0 {
-            // Only so much that the character in progress is completed.
-            have = have.min(utf8::width(self.utf8.incomplete()[0]) - incomplete);
-            self.character[..incomplete].copy_from_slice(self.utf8.incomplete());
-        }
-        let mut span = Span { start: *at, len: have };
-        let piece = &mut input[span.start..span.start + have];
-        *at += have;
-        self.activity.progress |= have > 0;
-        let place = if D::WHOLE {
-            append_unmasked(mask, piece, &mut self.buffer);
-            if self.text {
-                let new = self.buffer.len() - have;
-                self.utf8.push(&self.buffer[new..])?;
-            }
-            Place::Buffer { len: self.buffer.len() }
-        } else {
-            unmask(mask, piece);
-            if self.text {
-                self.utf8.push(piece)?;
-            }
-            if incomplete > 0 {
-                let whole = incomplete + have;
-                self.character[incomplete..whole].copy_from_slice(piece);
-                Place::Character { len: if self.utf8.incomplete().is_empty() { whole } else { 0 } }
-            } else {
-                span.len -= self.utf8.incomplete().len();
-                Place::Input(span)
-            }
-        };
-        self.payload_taken(fin, mask, remaining, have)?;
-        Ok(self.found(place))
-    }
-
-    /// Likewise where an extension has encoded it.
-    fn encoded_payload(
-        &mut self,
-        fin: bool,
-        mask: Option<Mask>,
-        remaining: u64,
-        have: usize,
-        input: &mut [u8],
-        at: &mut usize,
-    ) -> Result<Step, ProtocolError> {
-        // A piece that is handed out alone may not become large: DEFLATE makes 1,032 bytes of one.
-        let have = if D::WHOLE { have } else { have.min(512) };
-        let piece = &mut input[*at..*at + have];
-        *at += have;
-        unmask(mask, piece);
-        if !D::WHOLE {
-            self.buffer.clear();
-            self.buffer.extend_from_slice(self.utf8.incomplete());
-        }
-        let start = self.buffer.len();
-        let end = fin && remaining == have as u64;
-        let limit = self.room();
-        let decoded = self.decoder.push(piece, end, &mut self.buffer, limit);
-        let new = &self.buffer[start..];
-        self.length += new.len() as u64;
-        self.activity.progress |= have > 0;
-        if self.text {
-            self.utf8.push(new)?;
-        }
-        // After the text before it, so that the error does not depend on how the bytes were cut.
-        decoded?;
-        self.payload_taken(fin, mask, remaining, have)?;
-        Ok(self.found(Place::Buffer { len: self.buffer.len() - self.utf8.incomplete().len() }))
-    }
-
-    /// `have` bytes of the frame's payload have been consumed.
-    fn payload_taken(
-        &mut self,
-        fin: bool,
-        mask: Option<Mask>,
-        remaining: u64,
-        have: usize,
-    ) -> Result<(), ProtocolError> {
-        let remaining = remaining - have as u64;
-        if fin && remaining == 0 {
-            return self.end_message();
-        }
-        self.state = if remaining == 0 {
-            State::Between
-        } else {
-            State::Payload { fin, mask: mask.map(|mask| mask.skip(have as u64)), remaining }
-        };
-        Ok(())
-    }
-
-    /// What to hand out after a piece: the message once it is whole, or the piece if there is anything in it.
-    fn found(&mut self, place: Place) -> Step {
-        let end = matches!(self.state, State::Idle);
-        let len = match place {
-            Place::Input(span) => span.len,
-            Place::Character { len } | Place::Buffer { len } => len,
-        };
-        if end || (!D::WHOLE && len > 0) {
-            self.handed_out = !end;
-            Step::Found(Found::Data { text: self.text, end, place })
-        } else {
-            Step::Again
-        }
-    }
-
-    fn end_message(&mut self) -> Result<(), ProtocolError> {
-        // RFC 6455 section 8.1: the message as a whole is UTF-8, so no character may be cut off by its end.
-        if !self.utf8.incomplete().is_empty() {
-            return Err(ProtocolError::InvalidUtf8);
-        }
-        self.state = State::Idle;
-        self.encoded = false;
-        self.length = 0;
-        self.fragments = 0;
-        self.empty_fragments = 0;
-        self.activity.progress = false;
-        Ok(())
-    }
-
     #[cold]
     fn fail(&mut self, error: ProtocolError, input: &[u8], at: &mut usize) -> ProtocolError {
         self.state = State::Failed(error);
@@ -656,80 +432,15 @@ impl<D: Delivery> Inbound<D> {
     }
 }
 
-#[cfg(feature = "blocking")]
-mod owned {
-    use bytes::Bytes;
-
-    use super::{Inbound, Place, Span};
-    use crate::message::{Messages, OwnedMessage, Utf8Bytes};
-
-    // Of whole messages alone: behind a piece, the buffer may hold a character that is not complete.
-    impl Inbound<Messages> {
-        /// The data that `find` found, owned: the reassembly buffer itself where that wastes at most half of it.
-        /// `take_input` makes a part of the input owned.
-        pub(crate) fn take(
-            &mut self,
-            text: bool,
-            place: Place,
-            take_input: impl FnOnce(Span) -> Bytes,
-        ) -> OwnedMessage {
-            let bytes = match place {
-                Place::Input(span) => take_input(span),
-                Place::Buffer { .. } if self.buffer.len() >= self.buffer.capacity() / 2 => {
-                    core::mem::take(&mut self.buffer).into()
-                }
-                Place::Buffer { .. } => Bytes::copy_from_slice(&self.buffer),
-                Place::Character { len } => Bytes::copy_from_slice(&self.character[..len]),
-            };
-            if text { OwnedMessage::Text(Utf8Bytes::from_validated(bytes)) } else { OwnedMessage::Binary(bytes) }
-        }
-    }
-}
-
-/// Walks the input of an [`Inbound`]. The bytes behind it are dropped from the input once, when the cursor is.
-#[derive(Debug)]
-pub struct Cursor<'i> {
-    input: &'i mut BytesMut,
-    /// Everything before it has been consumed; at most `input.len()`.
-    at: usize,
-}
-
-impl<'i> Cursor<'i> {
-    /// At the start of `input`.
-    #[must_use]
-    pub fn new(input: &'i mut BytesMut) -> Self {
-        Self { input, at: 0 }
-    }
-}
-
-impl Drop for Cursor<'_> {
-    fn drop(&mut self) {
-        self.input.advance(self.at);
-    }
-}
-
 enum Step {
     Found(Found),
     Again,
     NeedsInput,
 }
 
-impl From<InvalidUtf8> for ProtocolError {
-    fn from(_: InvalidUtf8) -> Self {
-        Self::InvalidUtf8
-    }
-}
-
 fn unmask(mask: Option<Mask>, payload: &mut [u8]) {
     if let Some(mask) = mask {
         mask.apply(payload);
-    }
-}
-
-fn append_unmasked(mask: Option<Mask>, piece: &[u8], buffer: &mut Vec<u8>) {
-    match mask {
-        Some(mask) => mask.append_vec(piece, buffer),
-        None => buffer.extend_from_slice(piece),
     }
 }
 
@@ -740,6 +451,8 @@ fn short_len(len: u64) -> usize {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
     use crate::steps;
 
