@@ -2,8 +2,11 @@
 #![cfg(feature = "deflate")]
 
 mod decoder;
+mod engine;
+mod mixed;
 mod receiving;
 mod support;
+mod vectors;
 mod windows;
 
 use std::sync::Arc;
