@@ -34,7 +34,7 @@ pub struct Config {
     /// 1008; under zero, the first one does.
     pub max_empty_fragments: u32,
     /// Unsent output in bytes from which on no message is accepted. Default 1 MiB. A message is accepted
-    /// whole while less is waiting; control frames have 264 bytes of their own above it.
+    /// whole while less is waiting; control frames have 264 bytes of their own above it. Zero means one.
     pub max_unsent: usize,
     /// Messages longer than this many bytes are sent in several frames. Default `None`: one frame a message.
     /// Zero means one.

@@ -323,7 +323,7 @@ impl Outbound {
 
     #[inline]
     fn room(&mut self, output: &BytesMut) -> Result<(), SendError> {
-        if output.len() >= self.config.max_unsent {
+        if output.len() >= self.config.max_unsent.max(1) {
             return Err(SendError::Full);
         }
         self.ping_above = false;

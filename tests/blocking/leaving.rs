@@ -8,7 +8,7 @@ use bowsprit::{Chunk, Close, Config, Error, Message, Messages, Prepared};
 use hex_literal::hex;
 
 use crate::script::{Op, Script};
-use crate::support::{client, echo, kind, masked, pattern, server, server_with, unmasked};
+use crate::support::{client, echo, expect, kind, masked, pattern, server, server_with, tcp, unmasked, within};
 
 /// "a", "b" and "c" from a client, with a masking key of zero.
 const ABC: [u8; 21] = hex!("818100000000 61 818100000000 62 818100000000 63");
@@ -265,4 +265,16 @@ fn a_stream_that_buffers_is_flushed() {
     let written = ws.get_ref().0.script.written();
     assert_eq!(written[3..12], hex!("8101 61 8101 62 8101 63"));
     assert!(written[12..] == unmasked(&payload));
+}
+
+/// With no room ever, `feed` would wait for it without an end.
+#[test]
+fn an_empty_queue_takes_a_message_whatever_its_bound() {
+    within(|| {
+        let (mut peer, stream) = tcp();
+        let mut ws = server_with(stream, Messages, Config { max_unsent: 0, ..Config::default() });
+        ws.feed("a").unwrap();
+        ws.send("b").unwrap();
+        expect(&mut peer, &hex!("8101 61 8101 62"));
+    });
 }
