@@ -134,6 +134,7 @@ impl<D: Delivery> Side<D> {
     fn send(&mut self, step: &Step<'_>) {
         let before = self.output.len();
         let full = before >= self.connection.config().max_unsent;
+        let whole = self.connection.config().fragment_size.is_none();
         let output = &mut self.output;
         let ready = match () {
             () if self.closed => Err(SendError::Closing),
@@ -143,19 +144,19 @@ impl<D: Delivery> Side<D> {
         };
         let result = match step {
             Step::Message(payload) => {
-                let payload = payload.bytes();
+                let payload = payload.bytes(whole);
                 let result = self.connection.message(payload.message(), output);
                 assert_eq!(result, ready);
                 result.map(|()| self.sent.push(payload.told()))
             }
             Step::Prepared(payload) => {
-                let payload = payload.bytes();
+                let payload = payload.bytes(whole);
                 let result = self.connection.prepared(&Prepared::message(payload.message()), output);
                 assert_eq!(result, ready);
                 result.map(|()| self.sent.push(payload.told()))
             }
             Step::Begin(payload) => {
-                let payload = payload.bytes();
+                let payload = payload.bytes(whole);
                 let result = self.connection.begin(payload.message(), output);
                 assert_eq!(result.map(drop), ready);
                 if let Ok(Some(header)) = result {
@@ -166,7 +167,7 @@ impl<D: Delivery> Side<D> {
                 return;
             }
             Step::Chunk { data, end } => {
-                let data = data.bytes();
+                let data = data.bytes(whole);
                 let result = self.connection.chunk(Chunk { data: data.message(), end: *end }, output);
                 let begun = self.begun.as_ref();
                 let goes_on =
@@ -304,13 +305,14 @@ struct Data {
 }
 
 impl Payload<'_> {
-    fn bytes(&self) -> Data {
+    /// Only where messages go out whole they may be long: thousands of fragments take time and reach nothing new.
+    fn bytes(&self, whole: bool) -> Data {
         match *self {
             Self::Text(text) => Data { text: true, data: text.into() },
             Self::Binary(data) => Data { text: false, data: data.into() },
             Self::Long { text, len } => {
                 // 64 to 191, or 65,472 to 65,599
-                let len = usize::from(len % 128) + if len < 128 { 64 } else { 65_472 };
+                let len = usize::from(len % 128) + if len < 128 || !whole { 64 } else { 65_472 };
                 Data { text, data: (b'a'..=b'z').cycle().take(len).collect() }
             }
         }
