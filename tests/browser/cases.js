@@ -29,6 +29,7 @@ const cases = {
 
 async function echoes(...messages) {
   const socket = await open();
+  equal(socket.extensions.split(";")[0], "permessage-deflate");
   const received = collect(socket, messages.length);
   messages.forEach((message) => socket.send(message));
   await compare(await received, messages);

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -30,10 +31,10 @@ def main() -> None:
     passed = failed = 0
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)))
-        address = stack.enter_context(serving(echo_server, folder))
+        wire = stack.enter_context(Wire(stack.enter_context(serving(echo_server, folder))))
         browser = stack.enter_context(Browser(chromium, folder))
-        browser.open_page(f"http://{address}/")
-        for name, check in checks(browser):
+        browser.open_page(f"http://{wire.address}/")
+        for name, check in checks(browser, wire):
             try:
                 check()
             except (Trouble, TimeoutError) as trouble:
@@ -46,7 +47,7 @@ def main() -> None:
     sys.exit(failed > 0 or passed == 0)
 
 
-def checks(browser: "Browser"):
+def checks(browser: "Browser", wire: "Wire"):
     """Name and function of each check, in order."""
     yield "the page runs without an error", browser.no_exceptions
     browser.evaluate(f"(() => {{ {CASES}; globalThis.cases = cases; }})()")
@@ -55,6 +56,7 @@ def checks(browser: "Browser"):
     yield "a person connects, sends, reads and closes", partial(a_person_echoes, browser, "Hello")
     yield "a person does it once more", partial(a_person_echoes, browser, "κόσμε 🦀")
     yield "a person is closed by the server", partial(a_person_is_closed, browser)
+    yield "what both sent was compressed on the wire", wire.saw_compression
     yield "the page still ran without an error", browser.no_exceptions
 
 
@@ -99,6 +101,76 @@ def serving(echo_server: str, folder: Path):
     finally:
         server.kill()
         server.wait()
+
+
+class Wire:
+    """A relay in front of the server that reads along. The first frame of a compressed message has RSV1 set."""
+
+    def __init__(self, server: str):
+        host, _, port = server.partition(":")
+        self.server = host, int(port)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.compressed = {"the browser": 0, "the server": 0}
+        self.answers = set()  # Sec-WebSocket-Extensions, as the server has answered it
+
+    def __enter__(self) -> "Wire":
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.listener.close()
+
+    def accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                browser, _ = self.listener.accept()
+                server = socket.create_connection(self.server)
+                for ends in (browser, server, "the browser"), (server, browser, "the server"):
+                    threading.Thread(target=self.copy, args=ends, daemon=True).start()
+
+    def copy(self, source: socket.socket, target: socket.socket, sender: str) -> None:
+        with contextlib.suppress(OSError):  # an end that goes away
+            frames = self.count(sender)
+            next(frames)
+            while data := source.recv(1 << 16):
+                frames.send(data)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def count(self, sender: str):
+        """Takes what `sender` sends, piece by piece: a head, then frames (RFC 6455 section 5.2)."""
+        rest = bytearray()
+        while b"\r\n\r\n" not in rest:
+            rest += yield
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        extensions = re.search(rb"(?im)^sec-websocket-extensions: *(.*?)\r?$", head)
+        if sender == "the server" and head.startswith(b"HTTP/1.1 101"):
+            self.answers.add(extensions[1].decode() if extensions else None)
+        while b"\nupgrade: websocket" in head.lower():
+            while len(rest) < self.header(rest)[0]:
+                rest += yield
+            header, length = self.header(rest)
+            self.compressed[sender] += rest[0] & 0x40 != 0
+            while len(rest) < header + length:
+                rest += yield
+            del rest[: header + length]
+        while True:
+            yield
+
+    @staticmethod
+    def header(frame: bytes) -> tuple[int, int]:
+        """The lengths of header and payload, as far as they can be told."""
+        short = frame[1] & 0x7F if len(frame) > 1 else 0
+        key = 2 + {126: 2, 127: 8}.get(short, 0)
+        length = short if key == 2 else int.from_bytes(frame[2:key])
+        return key + (4 if len(frame) > 1 and frame[1] & 0x80 else 0), length
+
+    def saw_compression(self) -> None:
+        if self.answers != {"permessage-deflate"}:
+            raise Trouble(f"the server has answered with {self.answers}")
+        if min(self.compressed.values()) < 100:
+            raise Trouble(f"messages with RSV1: {self.compressed}")
 
 
 class Trouble(Exception):
