@@ -133,7 +133,8 @@ impl<D: Delivery> Side<D> {
     /// Takes a step, and checks that it is accepted or refused as it should.
     fn send(&mut self, step: &Step<'_>) {
         let before = self.output.len();
-        let full = before >= self.connection.config().max_unsent;
+        // A bound of zero means one.
+        let full = before >= self.connection.config().max_unsent.max(1);
         let whole = self.connection.config().fragment_size.is_none();
         let output = &mut self.output;
         let ready = match () {
