@@ -5,10 +5,9 @@ use core::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// What the sender cut off: an empty stored block without its first byte. Behind it, a whole one, which changes
-/// nothing where the data ended at the end of a block. Where it ended inside stored or compressed data, the two give
-/// output or an error. Inside the code lengths that a dynamic block begins with they are taken for more of them.
-const TAIL: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x00, 0x00, 0x00, 0xff, 0xff];
+/// What the sender cut off: an empty stored block without its first byte. Behind it, a final one: the stream ends there
+/// if, and only if, the data ended at the end of a block. Nothing else that the engine tells shows that.
+const TAIL: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
 
 /// The largest window: 2^15 bytes.
 const WINDOW: usize = 32 << 10;
@@ -42,7 +41,7 @@ impl Inflater {
     /// Appends what `piece` inflates to, at most `limit` bytes of it; also where it fails, what comes before.
     pub(crate) fn push(&mut self, piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
         self.begun |= !piece.is_empty();
-        self.inflate(piece, output, limit)
+        self.inflate(piece, output, limit).map(|_| ())
     }
 
     /// Ends the message: appends what is left of it.
@@ -50,17 +49,15 @@ impl Inflater {
         // A message without a byte is no DEFLATE; it is taken for an empty one, and its tail would be read as the
         // beginning of the next.
         if core::mem::take(&mut self.begun) {
+            if self.no_context_takeover {
+                self.history.clear();
+            }
+            // The end of the stream makes the engine new, with the history for its window.
             let before = output.len();
-            let result = self.inflate(&TAIL, output, limit);
-            if result.is_err() || output.len() != before {
+            let ended = self.inflate(&TAIL, output, limit);
+            if ended != Ok(true) || output.len() != before {
                 output.truncate(before);
                 return Err(InflateError::Corrupt);
-            }
-        }
-        if self.no_context_takeover {
-            self.history.clear();
-            if let Some(engine) = &mut self.engine {
-                engine.reset(false);
             }
         }
         Ok(())
@@ -76,7 +73,8 @@ impl Inflater {
         }
     }
 
-    fn inflate(&mut self, mut piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
+    /// Whether a stream ended with `piece`.
+    fn inflate(&mut self, mut piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<bool, InflateError> {
         let max_len = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(output.len());
         let Self { engine, history, .. } = self;
         let engine = engine.get_or_insert_with(|| {
@@ -108,7 +106,7 @@ impl Inflater {
             }
             // A full output may have left something inside.
             if piece.is_empty() && (output.len() < output.capacity() || status == Status::StreamEnd) {
-                return Ok(());
+                return Ok(status == Status::StreamEnd);
             }
         }
     }
