@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use bowsprit::extension::grammar;
-use bowsprit::handshake::{OriginPolicy, Uri, client, server};
+use bowsprit::handshake::{Fields, Origin, OriginPolicy, Uri, client, server};
 use bowsprit::{Config, HandshakeError};
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -252,4 +252,24 @@ fn a_body_ends_where_its_head_says_and_at_the_bound() {
     let (mut open, mut input) = response(open);
     assert!(open.receive_body(&mut input, 16));
     assert_eq!(input, b"\x81\x00"[..]);
+}
+
+#[test]
+fn a_request_tells_its_method_and_its_fields() {
+    for method in ["GET", "POST", "HEAD"] {
+        let mut input = BytesMut::from(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        let request = receive(&mut input).unwrap().unwrap();
+        assert_eq!((request.method(), request.fields().is_empty()), (method, false));
+    }
+    assert!(Fields::new().is_empty());
+}
+
+#[test]
+fn an_origin_has_a_legal_scheme() {
+    for origin in ["1http://h", "h_p://h", "-a://h", "://h", "+://h"] {
+        assert!(origin.parse::<Origin>().is_err(), "{origin}");
+    }
+    for origin in ["a+b-c.1://h", "HTTP://h"] {
+        assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+    }
 }
