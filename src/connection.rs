@@ -100,18 +100,11 @@ impl<D: Delivery> Connection<D> {
         at: &mut usize,
         output: &mut BytesMut,
     ) -> Result<Option<Found>, ProtocolError> {
-        match self.inbound.find(input, at) {
-            Ok(Some(found @ Found::Data { .. })) => Ok(Some(found)),
-            Ok(None) => Ok(None),
-            Ok(Some(found)) => {
-                found.tell(&mut self.link, input, output);
-                Ok(Some(found))
-            }
-            Err(error) => {
-                self.link.fail(error, output);
-                Err(error)
-            }
+        let found = self.inbound.find(input, at).transpose();
+        if let Some(told @ (Err(_) | Ok(Found::Ping(_) | Found::Pong(_) | Found::Close(_)))) = found {
+            self.link.follow(told, input, output);
         }
+        found.transpose()
     }
 
     /// Appends a text message to `output`.
@@ -469,19 +462,5 @@ impl Outbox<'_> {
     /// As [`Outbound::frame`].
     pub fn frame(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
         self.link.frame(header, payload, self.output)
-    }
-}
-
-impl Found {
-    /// Tells `link` of a control frame in `input`.
-    #[cold]
-    pub(crate) fn tell(self, link: &mut Link, input: &[u8], output: &mut BytesMut) {
-        match self {
-            Self::Data { .. } => {}
-            Self::Ping(span) => link.ping_received(span.of(input), output),
-            Self::Pong(span) => link.pong_received(span.of(input)),
-            // Decoded once already, so it is right.
-            Self::Close(span) => link.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
-        }
     }
 }

@@ -109,6 +109,10 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod adapter;
+#[cfg(feature = "tokio")]
+pub mod aio;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 pub mod close;

@@ -27,7 +27,7 @@ use crate::error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 use crate::extension::coding::Encoder;
 use crate::frame::{Header, HeaderBytes, OpCode};
-use crate::inbound::Inside;
+use crate::inbound::{Found, Inside};
 use crate::message::{Chunk, Message};
 use crate::outbound::Outbound;
 use crate::prepared::Prepared;
@@ -143,7 +143,20 @@ impl Link {
 
     // ---- what the peer did
 
-    pub(crate) fn ping_received(&mut self, payload: &[u8], output: &mut BytesMut) {
+    /// Does what follows from what was found in `input`.
+    #[cold]
+    pub(crate) fn follow(&mut self, found: Result<Found, ProtocolError>, input: &[u8], output: &mut BytesMut) {
+        match found {
+            Ok(Found::Data { .. }) => {}
+            Ok(Found::Ping(span)) => self.ping_received(span.of(input), output),
+            Ok(Found::Pong(span)) => self.pong_received(span.of(input)),
+            // Decoded once already, so it is right.
+            Ok(Found::Close(span)) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
+            Err(error) => self.fail(error, output),
+        }
+    }
+
+    fn ping_received(&mut self, payload: &[u8], output: &mut BytesMut) {
         if self.lost {
             // Nothing follows a frame that was cut off.
         } else if output.len() < PONG_ROOM && self.held.as_ref().is_none_or(|held| held.newest.is_none()) {
@@ -153,11 +166,11 @@ impl Link {
         }
     }
 
-    pub(crate) fn pong_received(&mut self, payload: &[u8]) {
+    fn pong_received(&mut self, payload: &[u8]) {
         self.timers.ponged(payload, self.outbound.config());
     }
 
-    pub(crate) fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
+    fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
         let code = close.map(|close| close.code);
         self.received = Some(code.unwrap_or(CloseCode::NO_STATUS));
         self.begin_end(Initiator::Remote, Cause::Close);
@@ -173,7 +186,7 @@ impl Link {
     }
 
     /// The peer broke a rule: RFC 6455 section 7.1.7, Fail the WebSocket Connection.
-    pub(crate) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
+    fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
         if self.transport == TransportState::Open {
             self.end_with(Cause::Protocol(error), error.close_code(), output);
         }
@@ -321,13 +334,13 @@ impl Link {
 
     /// As [`poll_timeout`](Self::poll_timeout), for who waits for room alone: the peer cannot be blamed meanwhile for
     /// what nobody reads.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn poll_write_timeout(&self) -> Option<Duration> {
         self.timers.next_sending()
     }
 
     /// As [`handle_timeout`](Self::handle_timeout), of the same deadlines.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn handle_write_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
         let timeout = self.timers.due_sending(now)?;
         self.expire(timeout, output);

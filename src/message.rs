@@ -124,7 +124,7 @@ pub struct Utf8Bytes(
 
 impl Utf8Bytes {
     /// Takes bytes that the machine has validated.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(utf8::check(&bytes).is_some());
         Self(bytes)

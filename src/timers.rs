@@ -85,7 +85,7 @@ enum Slot {
 impl Slot {
     const COUNT: usize = 6;
     /// Those that a sending side can judge which knows nothing of what has arrived.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     const SENDING: [Self; 2] = [Self::Close, Self::Write];
     const ALL: [Self; Self::COUNT] = [Self::Close, Self::Write, Self::Message, Self::Idle, Self::Ping, Self::Pong];
 
@@ -194,14 +194,14 @@ impl Timers {
     }
 
     /// The earliest deadline of the sending side.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn next_sending(&self) -> Option<Duration> {
         let table = self.table.as_deref()?;
         Slot::SENDING.into_iter().filter_map(|slot| table.deadlines[slot as usize]).min()
     }
 
     /// One deadline of the sending side that is over at `now`; it is lifted.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn due_sending(&mut self, now: Duration) -> Option<Timeout> {
         let table = self.table.as_deref_mut()?;
         let slot = Slot::SENDING

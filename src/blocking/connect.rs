@@ -12,15 +12,13 @@ use bytes::BytesMut;
 use super::clock;
 use super::exchange::{deadline, exchange};
 use super::transport::Transport;
-use super::websocket::{Parts, WebSocket};
+use super::websocket::WebSocket;
+use crate::adapter::{MAX_BODY, Parts};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
 use crate::handshake::client::{self, Response};
 use crate::message::{Delivery, Messages};
-
-/// The most of a refusal's body that is read, in bytes.
-const MAX_BODY: usize = 64 << 10;
 
 /// Opens a connection to a `ws://` address, with the defaults of [`Config`].
 ///

@@ -8,7 +8,6 @@ use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::error::{Error, SendError};
 use crate::inbound::Inside;
-use crate::timers::Timeout;
 
 /// Who may reach the sending side, and has a handle to the socket to wait on.
 pub(super) trait Half {
@@ -130,8 +129,4 @@ pub(super) fn is_late_to_read<H: Half>(half: &mut H, inside: Inside) -> bool {
 /// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
 pub(super) fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-pub(super) fn timed_out(timeout: Timeout) -> Error {
-    io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()
 }

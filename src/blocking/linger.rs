@@ -3,9 +3,9 @@
 use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
 
-use super::buffers::Input;
 use super::clock;
 use super::transport::{Interest, Transport};
+use crate::adapter::buffers::Input;
 
 /// Writes `output`, shuts the writing side down if told to, then reads and discards until the peer ends the stream, or
 /// until `deadline`. Closing at once would send a reset for input that nobody read, and with it destroy what is still

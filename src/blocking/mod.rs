@@ -43,7 +43,6 @@
 //! into [`Plain`], which has neither.
 
 mod accept;
-mod buffers;
 mod clock;
 mod connect;
 mod exchange;
@@ -56,6 +55,7 @@ mod transport;
 mod websocket;
 mod writer;
 
+pub use crate::adapter::Parts;
 pub use accept::{Incoming, accept, accept_with, receive_request};
 pub use connect::connect_on;
 #[cfg(unix)]
@@ -63,5 +63,5 @@ pub use connect::{connect, connect_with};
 pub use message_reader::MessageReader;
 pub use split::{WebSocketReader, WebSocketWriter};
 pub use transport::{Duplicate, Interest, Plain, Ready, Transport};
-pub use websocket::{Parts, WebSocket};
+pub use websocket::WebSocket;
 pub use writer::Writer;

@@ -2,14 +2,15 @@
 
 use std::io::{self, Read};
 
-use super::buffers::{self, Input};
 use super::half::{self, Half};
 use super::linger::linger;
 use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
+use crate::adapter;
+use crate::adapter::buffers::Input;
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
-use crate::link::{Cause, TransportState};
+use crate::link::TransportState;
 use crate::message::{Delivery, Messages, OwnedMessage};
 
 #[derive(Debug)]
@@ -28,25 +29,18 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     pub(super) fn find(&mut self) -> Result<Option<Data>, Error> {
         loop {
             let (input, at) = self.input.cursor();
-            match self.inbound.find(input, at) {
-                Ok(Some(Found::Data { text, end, place })) => return Ok(Some((text, end, place))),
-                Ok(Some(control)) => self.half.with(|writer| {
-                    buffers::take_output(&mut writer.output);
-                    control.tell(&mut writer.link, input, &mut writer.output);
-                }),
-                Ok(None) => {
-                    if !self.fill()? {
-                        return Ok(None);
+            let found = self.inbound.find(input, at).transpose();
+            match found {
+                Some(Ok(Found::Data { text, end, place })) => return Ok(Some((text, end, place))),
+                Some(told) => {
+                    self.half.with(|writer| writer.follow(told, input));
+                    if let Err(error) = told {
+                        self.finish();
+                        return Err(error.into());
                     }
                 }
-                Err(error) => {
-                    self.half.with(|writer| {
-                        buffers::take_output(&mut writer.output);
-                        writer.link.fail(error, &mut writer.output);
-                    });
-                    self.finish();
-                    return Err(error.into());
-                }
+                None if self.fill()? => {}
+                None => return Ok(None),
             }
         }
     }
@@ -80,25 +74,9 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         self.half.with(|writer| writer.link.transport()) == TransportState::Open
     }
 
-    /// False, or what went wrong: also when it was the other half, or an earlier call, that met it.
+    /// False, or what went wrong.
     fn ended(&mut self) -> Result<bool, Error> {
-        let end = self.half.with(|writer| writer.link.end());
-        match end.map(|end| (end.cause, end.received)) {
-            None | Some((Cause::Close, Some(_))) => Ok(false),
-            Some((Cause::Protocol(error), _)) => Err(error.into()),
-            Some((Cause::Timeout(timeout), _)) => Err(half::timed_out(timeout)),
-            Some((Cause::Close | Cause::Disconnected, _)) => Err(self.no_close()),
-        }
-    }
-
-    /// The stream has ended without a Close of each side, or took nothing any more before that.
-    fn no_close(&mut self) -> Error {
-        let failed = self.half.with(|writer| writer.failed);
-        let error = failed.map_or_else(
-            || io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close"),
-            io::Error::from,
-        );
-        error.into()
+        self.half.with(|writer| adapter::ended(writer.link.end(), writer.failed)).map(|()| false)
     }
 
     fn read(&mut self) -> Result<(), Error> {
@@ -121,7 +99,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             match self.half.socket().read(self.input.room()) {
                 Ok(0) => {
                     self.half.with(|writer| writer.link.disconnected(false));
-                    return Err(self.no_close());
+                    return Err(adapter::no_close(self.half.with(|writer| writer.failed)));
                 }
                 Ok(n) => {
                     self.input.filled(n);

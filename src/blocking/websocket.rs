@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::buffers::Input;
 use super::message_reader::MessageReader;
 use super::reading::Reading;
 use super::split::{self, WebSocketReader, WebSocketWriter};
 use super::transport::{Duplicate, Interest, Transport};
 use super::writer::Writer;
+use crate::adapter::Parts;
+use crate::adapter::buffers::Input;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
@@ -26,21 +27,6 @@ use crate::prepared::Prepared;
 pub struct WebSocket<S, D: Delivery = Messages> {
     pub(super) reading: Reading<Writer<S>, D>,
     pub(super) subprotocol: Option<Box<str>>,
-}
-
-/// What a [`WebSocket`] is made of.
-#[derive(Debug)]
-pub struct Parts<S, D = Messages> {
-    /// The stream, behind the opening handshake.
-    pub socket: S,
-    /// The machine.
-    pub connection: Connection<D>,
-    /// What was read and not consumed.
-    pub input: BytesMut,
-    /// What is to be written.
-    pub output: BytesMut,
-    /// The subprotocol that was agreed on.
-    pub subprotocol: Option<Box<str>>,
 }
 
 impl<S: Transport, D: Delivery> WebSocket<S, D> {

@@ -3,21 +3,18 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
-use super::buffers;
 use super::clock;
 use super::half;
 use super::transport::Transport;
+use crate::adapter::{self, UNCOPIED, buffers};
 use crate::close::Close;
-use crate::error::{Error, SendError};
-use crate::inbound::Inside;
+use crate::error::{Error, ProtocolError, SendError};
+use crate::inbound::{Found, Inside};
 use crate::link::Link;
 use crate::message::{Chunk, Message};
 use crate::prepared::Prepared;
-
-/// From this many bytes on, an unmasked payload goes out uncopied, in one vectored write behind what is queued.
-const UNCOPIED: usize = 4 << 10;
 
 /// The sending side of a [`WebSocket`](super::WebSocket), lent by [`next`](super::WebSocket::next) together with a
 /// message, so that the answer may borrow from it.
@@ -108,6 +105,12 @@ impl<S: Transport> Writer<S> {
         Ok(())
     }
 
+    /// Does what follows from what was found in `input`.
+    pub(super) fn follow(&mut self, found: Result<Found, ProtocolError>, input: &[u8]) {
+        buffers::take_output(&mut self.output);
+        self.link.follow(found, input, &mut self.output);
+    }
+
     pub(super) fn try_feed(&mut self, message: Message<'_>) -> Result<(), Error> {
         buffers::take_output(&mut self.output);
         if message.as_bytes().len() >= UNCOPIED
@@ -169,7 +172,7 @@ impl<S: Transport> Writer<S> {
             None => self.link.handle_write_timeout(clock::now(), &mut self.output),
         };
         match timeout {
-            Some(timeout) => Err(half::timed_out(timeout)),
+            Some(timeout) => Err(adapter::timed_out(timeout)),
             None => Ok(()),
         }
     }
@@ -229,17 +232,7 @@ impl<S: Transport> Writer<S> {
                 Err(error) => return Err(self.write_failed(error)),
             }
         };
-        let mut rest = written;
-        let queued = rest.min(self.output.len());
-        self.output.advance(queued);
-        rest -= queued;
-        for part in [header, payload] {
-            let sent = rest.min(part.len());
-            self.output.extend_from_slice(&part[sent..]);
-            rest -= sent;
-        }
-        // Only now, at the end of a frame, may a Pong come in.
-        self.link.wrote_directly(written, &mut self.output);
+        adapter::queue_rest(written, [header, payload], &mut self.link, &mut self.output);
         Ok(())
     }
 }

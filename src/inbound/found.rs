@@ -73,7 +73,7 @@ impl<D: Delivery> Inbound<D> {
     }
 }
 
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 mod owned {
     use bytes::Bytes;
 

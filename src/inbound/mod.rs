@@ -200,13 +200,13 @@ impl<D: Delivery> Inbound<D> {
         self.activity.received |= received;
     }
 
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn note_late(&mut self, late: bool) {
         self.activity.late = late;
     }
 
     /// Whether the caller has had a piece of a message that has not ended.
-    #[cfg(feature = "blocking")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn is_handed_out_in_part(&self) -> bool {
         self.handed_out
     }

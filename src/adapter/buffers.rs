@@ -1,9 +1,10 @@
 //! Buffers that belong to the thread, not to the connection.
 //!
 //! A connection takes a block to read into, and gives it back when it is left: its stream has nothing now, a message was
-//! taken out and nothing is behind it, or it ends. A thread that waits inside `next` keeps its one block. An output buffer
-//! is held while there is something to send.
+//! taken out and nothing is behind it, or it ends. A thread that waits inside a blocking `next` keeps its one block. An
+//! output buffer is held while there is something to send.
 
+use std::boxed::Box;
 use std::cell::RefCell;
 use std::vec::Vec;
 
@@ -21,7 +22,7 @@ const SMALL: usize = 4 << 10;
 const SPARE: usize = 4;
 
 std::thread_local! {
-    static BLOCKS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static BLOCKS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
     static OUTPUTS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -32,33 +33,33 @@ std::thread_local! {
 ///           0        start     end                              block.len()
 /// ```
 #[derive(Debug, Default)]
-pub(super) struct Input {
-    block: Vec<u8>,
+pub(crate) struct Input {
+    block: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl Input {
     /// Holds `bytes`, which arrived before.
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         Self { block: bytes.into(), start: 0, end: bytes.len() }
     }
 
     /// The bytes that were read up to now, and where the unread ones start.
-    pub(super) fn cursor(&mut self) -> (&mut [u8], &mut usize) {
+    pub(crate) fn cursor(&mut self) -> (&mut [u8], &mut usize) {
         (&mut self.block[..self.end], &mut self.start)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.block[..self.end]
     }
 
-    pub(super) fn unread(&self) -> &[u8] {
+    pub(crate) fn unread(&self) -> &[u8] {
         &self.block[self.start..self.end]
     }
 
     /// Room to read into. Whoever reads `n` bytes into it says so to [`filled`](Self::filled).
-    pub(super) fn room(&mut self) -> &mut [u8] {
+    pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.block.len() < BLOCK {
             let small = std::mem::replace(&mut self.block, take_block());
             let unread = self.end - self.start;
@@ -70,41 +71,43 @@ impl Input {
         }
         if self.end == self.block.len() {
             // One frame fills the block: it grows with the bytes received.
-            self.block.resize(2 * self.end, 0);
+            let mut grown = std::mem::take(&mut self.block).into_vec();
+            grown.resize(2 * self.end, 0);
+            self.block = grown.into();
         }
         &mut self.block[self.end..]
     }
 
-    pub(super) fn filled(&mut self, n: usize) {
+    pub(crate) fn filled(&mut self, n: usize) {
         self.end += n;
     }
 
     /// The bytes of `span`, which have been consumed. Where they fill at least half of a block that has grown, the
     /// block itself goes with them; else they are copied. A kept message so holds at most twice its length.
-    pub(super) fn take(&mut self, span: Span) -> Bytes {
+    pub(crate) fn take(&mut self, span: Span) -> Bytes {
         let bytes = span.of(self.bytes());
-        if self.block.capacity() <= BLOCK || bytes.len() < self.block.capacity() / 2 {
+        if self.block.len() <= BLOCK || bytes.len() < self.block.len() / 2 {
             return Bytes::copy_from_slice(bytes);
         }
-        let rest = Vec::from(self.unread());
+        let rest = Box::from(self.unread());
         let block = Bytes::from(std::mem::replace(&mut self.block, rest));
         (self.start, self.end) = (0, self.block.len());
         block.slice(span.range())
     }
 
     /// Forgets what was read.
-    pub(super) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.start = self.end;
         self.park();
     }
 
     /// Gives the block back, unless the rest in it is large.
-    pub(super) fn park(&mut self) {
+    pub(crate) fn park(&mut self) {
         let unread = self.end - self.start;
         if unread > SMALL || self.block.len() < BLOCK {
             return;
         }
-        let rest = Vec::from(self.unread());
+        let rest = Box::from(self.unread());
         let block = std::mem::replace(&mut self.block, rest);
         (self.start, self.end) = (0, unread);
         // A block that has grown is freed.
@@ -120,12 +123,12 @@ impl Drop for Input {
     }
 }
 
-fn take_block() -> Vec<u8> {
-    take(&BLOCKS).unwrap_or_else(|| std::vec![0; BLOCK])
+fn take_block() -> Box<[u8]> {
+    take(&BLOCKS).unwrap_or_else(|| std::vec![0; BLOCK].into())
 }
 
 /// Makes sure that `output` has a buffer.
-pub(super) fn take_output(output: &mut BytesMut) {
+pub(crate) fn take_output(output: &mut BytesMut) {
     if output.capacity() == 0
         && let Some(buffer) = take(&OUTPUTS)
     {
@@ -134,7 +137,7 @@ pub(super) fn take_output(output: &mut BytesMut) {
 }
 
 /// Gives the buffer of an empty `output` back.
-pub(super) fn park_output(output: &mut BytesMut) {
+pub(crate) fn park_output(output: &mut BytesMut) {
     if output.is_empty() {
         let mut buffer = std::mem::take(output);
         // Written bytes left a gap in front, which hides how large it is. One that has grown is freed.

@@ -1,0 +1,60 @@
+//! What the adapters share: the buffers of a thread, what a connection is made of, how it ends.
+//!
+//! No socket, no clock, and no rule of the protocol.
+
+pub(crate) mod buffers;
+mod parts;
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+
+pub use parts::Parts;
+
+use crate::error::Error;
+use crate::link::{Cause, End, Link};
+use crate::timers::Timeout;
+
+/// From this many bytes on, an unmasked payload goes out uncopied, in one vectored write behind what is queued.
+pub(crate) const UNCOPIED: usize = 4 << 10;
+
+/// The most of a refusal's body that is read, in bytes.
+pub(crate) const MAX_BODY: usize = 64 << 10;
+
+/// What `next` makes of an `end` when nothing is left to read: nothing, or what went wrong, also when it was the other
+/// half or an earlier call that met it. `failed` is how the first write failed that did.
+pub(crate) fn ended(end: Option<End>, failed: Option<io::ErrorKind>) -> Result<(), Error> {
+    match end.map(|end| (end.cause, end.received)) {
+        None | Some((Cause::Close, Some(_))) => Ok(()),
+        Some((Cause::Protocol(error), _)) => Err(error.into()),
+        Some((Cause::Timeout(timeout), _)) => Err(timed_out(timeout)),
+        Some((Cause::Close | Cause::Disconnected, _)) => Err(no_close(failed)),
+    }
+}
+
+/// The stream has ended without a Close of each side, or took nothing any more before that.
+pub(crate) fn no_close(failed: Option<io::ErrorKind>) -> Error {
+    let error = failed.map_or_else(
+        || io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close"),
+        io::Error::from,
+    );
+    error.into()
+}
+
+pub(crate) fn timed_out(timeout: Timeout) -> Error {
+    io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()
+}
+
+/// The transport took the first `written` bytes of `output`, and of `parts` behind it: queues the rest.
+pub(crate) fn queue_rest(written: usize, parts: [&[u8]; 2], link: &mut Link, output: &mut BytesMut) {
+    let queued = written.min(output.len());
+    output.advance(queued);
+    let mut rest = written - queued;
+    for part in parts {
+        let sent = rest.min(part.len());
+        output.extend_from_slice(&part[sent..]);
+        rest -= sent;
+    }
+    // Only now, at the end of a frame, may a Pong come in.
+    link.wrote_directly(written, output);
+}
