@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bowsprit::extension::grammar::{Extension, is_token, parse};
+use bowsprit::extension::grammar::{Element, is_token, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(parse([&*joined]).as_ref(), Ok(&extensions));
 });
 
-fn write(extension: &Extension<'_>, quote: &str) -> String {
+fn write(extension: &Element<'_>, quote: &str) -> String {
     let mut written = extension.name.to_owned();
     for param in &extension.params {
         written += &format!("; {}", param.name);

@@ -18,7 +18,7 @@ use crate::steps;
 ///
 /// Names are compared as they stand, upper and lower case apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Extension<'a> {
+pub struct Element<'a> {
     /// The name, a token.
     pub name: &'a str,
     /// The parameters; a name may occur twice, which is for the extension to judge.
@@ -61,7 +61,7 @@ impl core::error::Error for MalformedExtensions {}
 /// # Errors
 ///
 /// [`MalformedExtensions`] when a line breaks the grammar, or when there are lines but no extension.
-pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Extension<'a>>, MalformedExtensions> {
+pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Element<'a>>, MalformedExtensions> {
     let mut lines = lines.into_iter().peekable();
     let present = lines.peek().is_some();
     let mut extensions = Vec::new();
@@ -80,7 +80,7 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// `None`: malformed.
-    fn list(&mut self, extensions: &mut Vec<Extension<'a>>) -> Option<()> {
+    fn list(&mut self, extensions: &mut Vec<Element<'a>>) -> Option<()> {
         loop {
             // RFC 9110 section 5.6.1.2: a recipient tolerates empty elements.
             while self.eat(b',') {}
@@ -94,7 +94,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn extension(&mut self) -> Option<Extension<'a>> {
+    fn extension(&mut self) -> Option<Element<'a>> {
         let name = self.token()?;
         let mut params = Vec::new();
         while self.eat(b';') {
@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
             let value = if self.eat(b'=') { Some(self.value()?) } else { None };
             params.push(Param { name, value });
         }
-        Some(Extension { name, params })
+        Some(Element { name, params })
     }
 
     fn value(&mut self) -> Option<Cow<'a, str>> {

@@ -13,6 +13,6 @@ mod negotiation;
 #[cfg(feature = "deflate")]
 pub mod permessage_deflate;
 
-pub use grammar::{Extension, MalformedExtensions, Param};
+pub use grammar::{Element, MalformedExtensions, Param};
 pub use negotiation::Agreement;
 pub(crate) use negotiation::{agree, answer, offer};

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::grammar::Extension;
+use super::grammar::Element;
 #[cfg(feature = "deflate")]
 use super::permessage_deflate::{self, Agreed};
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub(crate) fn offer(config: &Config) -> Option<String> {
 
 /// What a server answers to that, and what is agreed on then. An empty answer is no field.
 #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is nothing to accept"))]
-pub(crate) fn answer(config: &Config, offered: &[Extension<'_>]) -> (Option<String>, Agreement) {
+pub(crate) fn answer(config: &Config, offered: &[Element<'_>]) -> (Option<String>, Agreement) {
     #[cfg(feature = "deflate")]
     if let Some(deflate) = &config.compression
         && let Some((answer, agreed)) = permessage_deflate::accept(deflate, offered)
@@ -54,7 +54,7 @@ pub(crate) fn answer(config: &Config, offered: &[Extension<'_>]) -> (Option<Stri
 
 /// What a server's answer agrees to; `None` when it names what was not offered.
 #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing was offered"))]
-pub(crate) fn agree(config: &Config, answered: &[Extension<'_>]) -> Option<Agreement> {
+pub(crate) fn agree(config: &Config, answered: &[Element<'_>]) -> Option<Agreement> {
     if answered.is_empty() {
         return Some(Agreement::default());
     }

@@ -15,7 +15,7 @@ use super::origin::OriginPolicy;
 use super::uri::Authority;
 use super::{key, reply};
 use crate::config::Config;
-use crate::extension::grammar::{self, Extension, is_token};
+use crate::extension::grammar::{self, Element, is_token};
 use crate::extension::{self, Agreement};
 
 /// A handshake that waits for its request.
@@ -173,7 +173,7 @@ impl Request {
 
     /// The extensions that the client offers, the preferred one first.
     #[must_use]
-    pub fn extensions(&self) -> Vec<Extension<'_>> {
+    pub fn extensions(&self) -> Vec<Element<'_>> {
         // Plain HTTP may hold anything there; a handshake has been checked.
         grammar::parse(self.fields.lines("Sec-WebSocket-Extensions")).unwrap_or_default()
     }

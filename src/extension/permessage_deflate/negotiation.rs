@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt::Write as _;
 
 use super::Deflate;
-use crate::extension::grammar::Extension;
+use crate::extension::grammar::Element;
 use crate::role::Role;
 
 /// The name of the extension in `Sec-WebSocket-Extensions`.
@@ -58,7 +58,7 @@ impl Parameters {
             MAX_BITS => Bits::Absent,
             bits => Bits::Value(bits),
         };
-        Element {
+        Wire {
             server_no_context_takeover: self.server_no_context_takeover,
             client_no_context_takeover: self.client_no_context_takeover,
             server_max_window_bits,
@@ -104,10 +104,10 @@ pub(crate) fn offers(config: &Deflate) -> String {
 
 /// A server's answer to the first offer that it can agree to, and what is agreed. `None`: all are declined
 /// (RFC 7692 section 5.1: that is no error).
-pub(crate) fn accept(config: &Deflate, offered: &[Extension<'_>]) -> Option<(String, Agreed)> {
+pub(crate) fn accept(config: &Deflate, offered: &[Element<'_>]) -> Option<(String, Agreed)> {
     offered.iter().filter(|element| element.name == NAME).find_map(|element| {
         // RFC 7692 section 7: a parameter that is unknown, repeated or has no legal value declines the offer.
-        let offer = Element::decode(element)?;
+        let offer = Wire::decode(element)?;
         let own = &config.parameters;
         let server_bits = match offer.server_max_window_bits {
             Bits::Absent => MAX_BITS,
@@ -129,7 +129,7 @@ pub(crate) fn accept(config: &Deflate, offered: &[Extension<'_>]) -> Option<(Str
                 .map_or(MAX_BITS, |hint| hint.min(own.client_max_window_bits.map_or(MAX_BITS, legal_bits))),
         };
         let mut answer = String::from(NAME);
-        Element {
+        Wire {
             server_no_context_takeover: agreed.server_no_context_takeover,
             client_no_context_takeover: agreed.client_no_context_takeover,
             server_max_window_bits: match (offer.server_max_window_bits, agreed.server_max_window_bits) {
@@ -148,19 +148,19 @@ pub(crate) fn accept(config: &Deflate, offered: &[Extension<'_>]) -> Option<(Str
 
 /// What a server's answer agrees to; `None` when it is not legal for any of the offers (RFC 7692 section 5.1: the
 /// client fails the connection).
-pub(crate) fn agree(config: &Deflate, answered: &[Extension<'_>]) -> Option<Agreed> {
+pub(crate) fn agree(config: &Deflate, answered: &[Element<'_>]) -> Option<Agreed> {
     let [element] = answered else { return None };
     if element.name != NAME {
         return None;
     }
-    let answer = Element::decode(element)?;
+    let answer = Wire::decode(element)?;
     let offers = core::iter::once(&config.parameters).chain(&config.fallbacks);
     offers.into_iter().find_map(|offer| answer.agrees_to(offer))
 }
 
 /// The parameters of one element, as they stand.
 #[derive(Clone, Copy, Debug)]
-struct Element {
+struct Wire {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Bits,
@@ -175,9 +175,9 @@ enum Bits {
     Value(u8),
 }
 
-impl Element {
+impl Wire {
     /// `None` for a parameter that is undefined, has an illegal value, or stands there twice (RFC 7692 section 7).
-    fn decode(element: &Extension<'_>) -> Option<Self> {
+    fn decode(element: &Element<'_>) -> Option<Self> {
         let mut decoded = Self {
             server_no_context_takeover: false,
             client_no_context_takeover: false,

@@ -1,6 +1,6 @@
 //! Group F: the grammar of subprotocols, extensions and versions (RFC 6455 sections 4.3 and 9.1).
 
-use bowsprit::extension::grammar::{Extension, MalformedExtensions, Param, parse};
+use bowsprit::extension::grammar::{Element, MalformedExtensions, Param, parse};
 use bowsprit::{Config, Connection, HandshakeError, Message, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 
@@ -74,7 +74,7 @@ pub(crate) fn rows(log: &mut Log) {
     log.proved("WS-9.1-07", Role::Client);
 
     // REQ: WS-9.1-08
-    let names = |extensions: Vec<Extension<'_>>| extensions.iter().map(|one| one.name.to_owned()).collect::<Vec<_>>();
+    let names = |extensions: Vec<Element<'_>>| extensions.iter().map(|one| one.name.to_owned()).collect::<Vec<_>>();
     let offer = request(with(REQUEST, "Sec-WebSocket-Extensions: foo, bar, foo\r\nSec-WebSocket-Extensions: a"));
     assert_eq!(names(offer.extensions()), ["foo", "bar", "foo", "a"]);
     assert_eq!(names(extensions(&["foo, bar", "a"])), ["foo", "bar", "a"]);
@@ -118,14 +118,14 @@ fn proved_both(log: &mut Log, id: &str) {
     ROLES.into_iter().for_each(|role| log.proved(id, role));
 }
 
-fn extension<'a>(name: &'a str, params: &[(&'a str, Option<&'a str>)]) -> Extension<'a> {
+fn extension<'a>(name: &'a str, params: &[(&'a str, Option<&'a str>)]) -> Element<'a> {
     let params = params.iter().map(|&(name, value)| Param { name, value: value.map(Into::into) });
-    Extension { name, params: params.collect() }
+    Element { name, params: params.collect() }
 }
 
 /// What both roles read in these lines: a server in a whole request, too.
 #[track_caller]
-fn extensions<'a>(lines: &[&'a str]) -> Vec<Extension<'a>> {
+fn extensions<'a>(lines: &[&'a str]) -> Vec<Element<'a>> {
     let parsed = parse(lines.iter().map(|line| line.as_bytes())).expect("it follows the grammar");
     let mut head = REQUEST.trim_end().to_owned() + "\r\n";
     lines.iter().for_each(|line| head += &format!("Sec-WebSocket-Extensions: {line}\r\n"));
