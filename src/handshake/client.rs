@@ -103,7 +103,8 @@ impl Request {
         Ok(self)
     }
 
-    fn encode(&self, key: &[u8], extensions: Option<&str>, output: &mut BytesMut) {
+    /// The whole list of header fields of this attempt.
+    fn head(&self, key: &[u8], extensions: Option<&str>) -> Fields {
         let mut fields = Fields::new();
         fields.append("Host", self.uri.host_field().as_bytes());
         fields.append("Upgrade", b"websocket");
@@ -119,12 +120,8 @@ impl Request {
         if let Some(extensions) = extensions {
             fields.append("Sec-WebSocket-Extensions", extensions.as_bytes());
         }
-        output.put_slice(b"GET ");
-        output.put_slice(self.uri.resource_name().as_bytes());
-        output.put_slice(b" HTTP/1.1\r\n");
-        fields.encode(output);
-        self.fields.encode(output);
-        output.put_slice(b"\r\n");
+        fields.extend(&self.fields);
+        fields
     }
 }
 
@@ -170,9 +167,7 @@ impl TryFrom<&str> for Request {
 #[derive(Debug)]
 pub struct Handshake {
     reader: HeadReader,
-    accept: [u8; 28],
-    subprotocols: Vec<String>,
-    requires_subprotocol: bool,
+    expected: Expected,
 }
 
 impl Handshake {
@@ -188,14 +183,13 @@ impl Handshake {
         now: Duration,
         output: &mut BytesMut,
     ) -> Self {
-        let key = key::encode(nonce);
-        request.encode(&key, extension::offer(&config).as_deref(), output);
-        Self {
-            reader: HeadReader::new(config, now),
-            accept: key::accept(&key),
-            subprotocols: request.subprotocols.clone(),
-            requires_subprotocol: request.requires_subprotocol,
-        }
+        let (fields, expected) = Expected::of(request, nonce, Arc::clone(&config));
+        output.put_slice(b"GET ");
+        output.put_slice(request.uri.resource_name().as_bytes());
+        output.put_slice(b" HTTP/1.1\r\n");
+        fields.encode(output);
+        output.put_slice(b"\r\n");
+        Self { reader: HeadReader::new(config, now), expected }
     }
 
     /// Takes the response out of `input` and checks it; what stands behind it stays there: frames, or the body of a
@@ -210,11 +204,9 @@ impl Handshake {
     /// rule that the response breaks. Close the transport; nothing is sent (section 7.1.7).
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Response>, HandshakeError> {
         while let Some(head) = self.reader.response(input)? {
-            match head.status {
-                101 => return self.check(head).map(Some),
-                // RFC 9110 section 15.2: a client parses interim responses, and may ignore them.
-                100..=199 => {}
-                _ => return Err(HandshakeError::Refused(Box::new(Response::new(head, None, Agreement::default())))),
+            // RFC 9110 section 15.2: a client parses interim responses, and may ignore them.
+            if !matches!(head.status, 100 | 102..=199) {
+                return self.expected.check(head).map(Some);
             }
         }
         Ok(None)
@@ -234,9 +226,33 @@ impl Handshake {
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), HandshakeError> {
         self.reader.handle_timeout(now)
     }
+}
 
-    /// RFC 6455 section 4.1, the last list.
-    fn check(&self, head: ResponseHead) -> Result<Response, HandshakeError> {
+/// What a request makes of its response: the checks, whatever carries the two.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    accept: [u8; 28],
+    subprotocols: Vec<String>,
+    requires_subprotocol: bool,
+    config: Arc<Config>,
+}
+
+impl Expected {
+    /// The header fields of the request, and what has to answer them.
+    pub(crate) fn of(request: &Request, nonce: [u8; 16], config: Arc<Config>) -> (Fields, Self) {
+        let key = key::encode(nonce);
+        let fields = request.head(&key, extension::offer(&config).as_deref());
+        let accept = key::accept(&key);
+        let subprotocols = request.subprotocols.clone();
+        (fields, Self { accept, subprotocols, requires_subprotocol: request.requires_subprotocol, config })
+    }
+
+    /// RFC 6455 section 4.1, the last list, for a response that is not an interim one.
+    pub(crate) fn check(&self, head: ResponseHead) -> Result<Response, HandshakeError> {
+        // Item 1
+        if head.status != 101 {
+            return Err(HandshakeError::Refused(Box::new(Response::new(head, None, Agreement::default()))));
+        }
         let fields = &head.fields;
         if head.is_old {
             return Err(HandshakeError::HttpVersion);
@@ -256,7 +272,7 @@ impl Handshake {
         // Item 5: only what was offered, and as it was offered.
         let answered = grammar::parse(fields.lines("Sec-WebSocket-Extensions"));
         let answered = answered.map_err(|_| HandshakeError::Extensions)?;
-        let extensions = extension::agree(self.reader.config(), &answered).ok_or(HandshakeError::Extensions)?;
+        let extensions = extension::agree(&self.config, &answered).ok_or(HandshakeError::Extensions)?;
         let subprotocol = self.subprotocol(fields)?;
         Ok(Response::new(head, subprotocol, extensions))
     }

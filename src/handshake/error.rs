@@ -122,7 +122,14 @@ impl HandshakeError {
     /// assert!(output.starts_with(b"HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nAllow: GET\r\n"));
     /// ```
     pub fn respond(&self, output: &mut BytesMut) {
-        let Some(status) = self.status() else { return };
+        if let Some((status, fields, body)) = self.reply() {
+            reply::encode(status, &fields, body.as_bytes(), reply::Body::Sent, output);
+        }
+    }
+
+    /// The answer: status, header fields and body.
+    pub(crate) fn reply(&self) -> Option<(u16, Fields, String)> {
+        let status = self.status()?;
         let mut fields = Fields::new();
         match self {
             Self::Method => fields.append("Allow", b"GET"),
@@ -134,7 +141,7 @@ impl HandshakeError {
         if !body.is_empty() {
             fields.append("Content-Type", b"text/plain");
         }
-        reply::encode(status, &fields, body.as_bytes(), reply::Body::Sent, output);
+        Some((status, reply::complete(status, &fields), body))
     }
 }
 

@@ -66,6 +66,13 @@ impl Fields {
         self.ends.push((self.names.len(), self.values.len()));
     }
 
+    /// Appends all of them.
+    pub(super) fn extend(&mut self, fields: &Self) {
+        for (name, value) in fields.iter() {
+            self.append(name, value);
+        }
+    }
+
     /// All fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut start = (0, 0);

@@ -108,21 +108,21 @@ impl HeadReader {
 
 /// The first line of a request, and its fields.
 #[derive(Debug)]
-pub(super) struct RequestHead {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct RequestHead {
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// Whether it is HTTP/1.0.
-    pub(super) is_old: bool,
-    pub(super) fields: Fields,
+    pub(crate) is_old: bool,
+    pub(crate) fields: Fields,
 }
 
 /// The first line of a response, and its fields.
 #[derive(Debug)]
-pub(super) struct ResponseHead {
-    pub(super) status: u16,
+pub(crate) struct ResponseHead {
+    pub(crate) status: u16,
     /// Whether it is HTTP/1.0.
-    pub(super) is_old: bool,
-    pub(super) fields: Fields,
+    pub(crate) is_old: bool,
+    pub(crate) fields: Fields,
 }
 
 /// Parses a whole head that has so many lines: at least as many as fields.

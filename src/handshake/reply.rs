@@ -14,7 +14,7 @@ pub(super) enum Body {
     LeftOut,
 }
 
-/// Checks the caller's fields for a response with this status.
+/// The fields of a response with this status: the caller's, checked, and those that go with it.
 pub(super) fn check_fields(status: u16, headers: &[(&str, &str)]) -> Result<Fields, HandshakeError> {
     let mut fields = Fields::new();
     for &(name, value) in headers {
@@ -28,7 +28,7 @@ pub(super) fn check_fields(status: u16, headers: &[(&str, &str)]) -> Result<Fiel
     };
     match needed {
         Some(name) if !fields.contains(name) => Err(HandshakeError::MissingField(name)),
-        _ => Ok(fields),
+        _ => Ok(complete(status, &fields)),
     }
 }
 
@@ -37,16 +37,9 @@ pub(super) fn push(fields: &mut Fields, name: &str, value: &str) -> Result<(), H
     if is_reserved(name) { Err(HandshakeError::ReservedField(name.into())) } else { fields.push(name, value) }
 }
 
-/// Appends a response that ends the connection.
+/// Appends a response with these fields, which say that it ends the connection.
 pub(super) fn encode(status: u16, fields: &Fields, body: &[u8], send: Body, output: &mut BytesMut) {
     output.put_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
-    if status == 426 {
-        // RFC 9110 section 15.5.22: 426 MUST come with Upgrade, and that with its connection option (section 7.8).
-        // RFC 6455 section 4.4: the versions that are supported.
-        output.put_slice(b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    } else {
-        output.put_slice(b"Connection: close\r\n");
-    }
     fields.encode(output);
     if has_body(status) {
         output.put_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
@@ -55,6 +48,22 @@ pub(super) fn encode(status: u16, fields: &Fields, body: &[u8], send: Body, outp
     if send == Body::Sent {
         output.put_slice(body);
     }
+}
+
+/// These fields with those that such a response has, but for the length of its body.
+pub(super) fn complete(status: u16, fields: &Fields) -> Fields {
+    let mut all = Fields::new();
+    if status == 426 {
+        // RFC 9110 section 15.5.22: 426 MUST come with Upgrade, and that with its connection option (section 7.8).
+        all.append("Connection", b"Upgrade, close");
+        all.append("Upgrade", b"websocket");
+        // RFC 6455 section 4.4: the versions that are supported.
+        all.append("Sec-WebSocket-Version", b"13");
+    } else {
+        all.append("Connection", b"close");
+    }
+    all.extend(fields);
+    all
 }
 
 /// RFC 9112 section 6.3: responses that end with their head.

@@ -95,7 +95,8 @@ pub struct Request {
 }
 
 impl Request {
-    fn new(head: RequestHead, config: Arc<Config>) -> Result<Self, HandshakeError> {
+    /// The checks of the request, whatever carried it.
+    pub(crate) fn new(head: RequestHead, config: Arc<Config>) -> Result<Self, HandshakeError> {
         let RequestHead { method, target, is_old, fields } = head;
         // RFC 6455 section 4.2.1, item 3; a list, in any case (RFC 9110 section 7.8).
         let is_upgrade = fields.has_token("Upgrade", "websocket");
@@ -186,6 +187,15 @@ impl Request {
     /// [`HandshakeError::NoUpgrade`] for plain HTTP, [`HandshakeError::Origin`] when the policy refuses,
     /// [`HandshakeError::InvalidSubprotocol`] for one that the client has not offered.
     pub fn accept(&self, choices: &Accept, output: &mut BytesMut) -> Result<Accepted, HandshakeError> {
+        let (fields, accepted) = self.agree(choices)?;
+        output.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        fields.encode(output);
+        output.put_slice(b"\r\n");
+        Ok(accepted)
+    }
+
+    /// The header fields of the 101, and what they agree on.
+    pub(crate) fn agree(&self, choices: &Accept) -> Result<(Fields, Accepted), HandshakeError> {
         if !self.is_upgrade {
             return Err(HandshakeError::NoUpgrade);
         }
@@ -209,11 +219,8 @@ impl Request {
         if let Some(answer) = answer {
             fields.append("Sec-WebSocket-Extensions", answer.as_bytes());
         }
-        output.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        fields.encode(output);
-        choices.fields.encode(output);
-        output.put_slice(b"\r\n");
-        Ok(Accepted { subprotocol: choices.subprotocol.clone(), extensions })
+        fields.extend(&choices.fields);
+        Ok((fields, Accepted { subprotocol: choices.subprotocol.clone(), extensions }))
     }
 
     /// Answers with another status: appends a response to `output` that says `Connection: close` and how long its
