@@ -211,6 +211,15 @@ impl<D: Delivery> Connection<D> {
         self.link.begin(message, output)
     }
 
+    /// Likewise a message that no extension encodes, as [`Outbound::begin_plain`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::begin_plain`].
+    pub fn begin_plain(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+        self.link.begin_plain(message, output)
+    }
+
     /// The whole frame of a prepared message, which the caller sends itself behind `output`, as
     /// [`Outbound::begin_prepared`]. What the transport does not take of it is appended to `output` before anything
     /// else.

@@ -260,6 +260,14 @@ impl Link {
         self.outbound.begin(message, output)
     }
 
+    pub(crate) fn begin_plain(
+        &mut self,
+        message: Message<'_>,
+        output: &BytesMut,
+    ) -> Result<Option<HeaderBytes>, SendError> {
+        self.outbound.begin_plain(message, output)
+    }
+
     pub(crate) fn begin_prepared<'p>(
         &mut self,
         prepared: &'p Prepared,

@@ -266,10 +266,22 @@ impl Outbound {
     ///
     /// As [`text`](Self::text).
     pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+        match self.begin_plain(message, output)? {
+            Some(_) if self.encoder.wants(message.as_bytes().len()) => Ok(None),
+            header => Ok(header),
+        }
+    }
+
+    /// Likewise for a message that no extension encodes; where it gives `None`, only [`plain`](Self::plain) will do.
+    ///
+    /// # Errors
+    ///
+    /// As [`text`](Self::text).
+    pub fn begin_plain(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
         self.ready(output)?;
         let len = message.as_bytes().len();
         let split = self.config.fragment_size.is_some_and(|size| len > size);
-        if self.keys.is_some() || split || self.encoder.wants(len) {
+        if self.keys.is_some() || split {
             return Ok(None);
         }
         Ok(Some(Header::new(message.opcode(), len as u64).encode()))

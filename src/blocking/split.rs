@@ -13,6 +13,8 @@ use super::half::{self, Half as _, Shared};
 use super::reading::Reading;
 use super::transport::{Duplicate, Transport};
 use super::websocket::WebSocket;
+#[cfg(feature = "deflate")]
+use super::writer::Writer;
 use crate::close::Close;
 use crate::error::{Error, SendError};
 use crate::link::{End, Link};
@@ -49,6 +51,13 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
     pub fn next(&mut self) -> Result<Option<D::Item<'_>>, Error> {
         let Some(data) = self.reading.find()? else { return Ok(None) };
         Ok(Some(self.reading.lend(data)))
+    }
+
+    /// Gives back the memory of compression on the receiving side, 48 KiB, made again for the next compressed message.
+    /// Nothing happens in the middle of a message.
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.reading.inbound.release();
     }
 
     /// The connection again.
@@ -134,6 +143,26 @@ impl<S: Transport> WebSocketWriter<S> {
         half::with_room(&mut self.half, |writer| writer.try_feed(message))
     }
 
+    /// Sends a message that no extension encodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::send_plain`](super::Writer::send_plain).
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.feed_plain(message)?;
+        self.flush()
+    }
+
+    /// Queues a message that no extension encodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::feed_plain`](super::Writer::feed_plain).
+    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        half::with_room(&mut self.half, |writer| writer.try_feed_plain(message))
+    }
+
     /// Queues a piece of a message.
     ///
     /// # Errors
@@ -178,6 +207,13 @@ impl<S: Transport> WebSocketWriter<S> {
     /// As [`Writer::start_close`](super::Writer::start_close).
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
         self.control(|link, output| link.close(close, output))
+    }
+
+    /// Gives back the memory of compression on the sending side, as
+    /// [`Writer::release_compression`](super::Writer::release_compression).
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.half.with(Writer::release_compression);
     }
 
     fn control(&mut self, append: impl FnOnce(&mut Link, &mut BytesMut) -> Result<(), SendError>) -> Result<(), Error> {

@@ -83,6 +83,24 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
         self.reading.half.feed(message)
     }
 
+    /// Sends a message that no extension encodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::send_plain`].
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.reading.half.send_plain(message)
+    }
+
+    /// Queues a message that no extension encodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::feed_plain`].
+    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.reading.half.feed_plain(message)
+    }
+
     /// Queues a piece of a message.
     ///
     /// # Errors
@@ -153,6 +171,15 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
                 let _ = writer.socket.wait(interest, timeout);
             }
         }
+    }
+
+    /// Gives back the memory of compression, for a connection that will be idle: some 300 KiB of the sending side, 48 KiB
+    /// of the receiving side, made again for the next compressed message. Nothing happens to a side with a message in
+    /// progress.
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.reading.inbound.release();
+        self.reading.half.release_compression();
     }
 
     /// Two halves for two threads: one reads, the other writes, and neither waits for the other. Pings and Closes are

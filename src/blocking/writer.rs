@@ -51,6 +51,27 @@ impl<S: Transport> Writer<S> {
         half::with_room(self, |writer| writer.try_feed(message))
     }
 
+    /// Sends a message that no extension encodes: because it is compressed already, or because it holds a secret beside
+    /// what an attacker chooses (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.feed_plain(message)?;
+        self.flush()
+    }
+
+    /// Queues such a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        half::with_room(self, |writer| writer.try_feed_plain(message))
+    }
+
     /// Queues a piece of a message; the piece with `end` set ends it.
     ///
     /// # Errors
@@ -111,6 +132,13 @@ impl<S: Transport> Writer<S> {
         self.link.follow(found, input, &mut self.output);
     }
 
+    /// Gives back the memory of compression on the sending side, some 300 KiB, made again for the next compressed message.
+    /// Nothing happens in the middle of a message that goes out in chunks.
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.link.release();
+    }
+
     pub(super) fn try_feed(&mut self, message: Message<'_>) -> Result<(), Error> {
         buffers::take_output(&mut self.output);
         if message.as_bytes().len() >= UNCOPIED
@@ -119,6 +147,16 @@ impl<S: Transport> Writer<S> {
             return self.write_uncopied(&header, message.as_bytes());
         }
         Ok(self.link.message(message, &mut self.output)?)
+    }
+
+    pub(super) fn try_feed_plain(&mut self, message: Message<'_>) -> Result<(), Error> {
+        buffers::take_output(&mut self.output);
+        if message.as_bytes().len() >= UNCOPIED
+            && let Some(header) = self.link.begin_plain(message, &self.output)?
+        {
+            return self.write_uncopied(&header, message.as_bytes());
+        }
+        Ok(self.link.plain(message, &mut self.output)?)
     }
 
     pub(super) fn try_feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {

@@ -6,6 +6,8 @@
 
 mod chunks;
 mod client;
+#[cfg(feature = "deflate")]
+mod compression;
 mod deadlines;
 mod ending;
 mod leaving;

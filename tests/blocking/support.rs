@@ -59,7 +59,7 @@ pub(crate) fn client_with<S: Transport, D: Delivery>(socket: S, delivery: D, con
     from_connection(socket, Connection::client(delivery, Arc::new(config), [7; 32]))
 }
 
-fn from_connection<S: Transport, D: Delivery>(socket: S, connection: Connection<D>) -> WebSocket<S, D> {
+pub(crate) fn from_connection<S: Transport, D: Delivery>(socket: S, connection: Connection<D>) -> WebSocket<S, D> {
     let (input, output) = (BytesMut::new(), BytesMut::new());
     WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol: None })
 }
