@@ -1,0 +1,192 @@
+//! The opening handshake of a server over a stream.
+
+use std::boxed::Box;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::clock;
+use super::exchange::{before, deadline, exchange, write};
+use super::websocket::WebSocket;
+use crate::adapter::Parts;
+use crate::adapter::buffers::Input;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::error::{Error, HandshakeError};
+use crate::handshake::server::{self, Accept};
+use crate::message::{Delivery, Messages};
+
+/// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
+///
+/// Small messages want `TCP_NODELAY`, which is the stream's owner's to set. Dropped before it is done, the stream is
+/// dropped with it.
+///
+/// # Errors
+///
+/// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
+/// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
+    accept_with(stream, &Accept::new(), Messages, Arc::default()).await
+}
+
+/// Accepts a connection with these choices, without a look at the request.
+///
+/// # Errors
+///
+/// As [`accept`].
+pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
+    stream: S,
+    choices: &Accept,
+    delivery: D,
+    config: Arc<Config>,
+) -> Result<WebSocket<S, D>, Error> {
+    receive_request(stream, config).await?.accept(choices, delivery).await
+}
+
+/// The first of two steps to accept: reads the request. The second is [`Incoming::accept`] or [`Incoming::respond`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use bowsprit::aio::receive_request;
+/// use bowsprit::handshake::server::Accept;
+/// use bowsprit::{Config, Messages};
+///
+/// # async fn example() -> Result<(), bowsprit::Error> {
+/// let (stream, _) = tokio::net::TcpListener::bind("127.0.0.1:9001").await?.accept().await?;
+/// let incoming = receive_request(stream, Arc::new(Config::default())).await?;
+/// if !incoming.request().is_upgrade() || incoming.request().path() != "/chat" {
+///     incoming.respond(404, &[], b"there is nothing here").await?;
+/// } else {
+///     let mut ws = incoming.accept(&Accept::new(), Messages).await?;
+///     ws.send("welcome").await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
+pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    config: Arc<Config>,
+) -> Result<Incoming<S>, Error> {
+    let now = clock::now();
+    let mut handshake = server::Handshake::new(config.clone(), now);
+    let mut input = BytesMut::new();
+    let deadline = deadline(&config, now);
+    let received =
+        exchange(&mut stream, &mut input, &mut BytesMut::new(), deadline, |input| handshake.receive(input)).await;
+    match received {
+        Ok(request) => Ok(Incoming { stream, request, input, config }),
+        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config).await),
+        Err(error) => Err(error),
+    }
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub struct Incoming<S> {
+    stream: S,
+    request: server::Request,
+    /// What arrived behind the head: frames, if the request is accepted.
+    input: BytesMut,
+    config: Arc<Config>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
+    /// What the client asks for.
+    #[must_use]
+    pub fn request(&self) -> &server::Request {
+        &self.request
+    }
+
+    /// The stream it came from.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// Agrees: the connection is open.
+    ///
+    /// # Errors
+    ///
+    /// As [`server::Request::accept`]; the client has been answered with the error's status.
+    pub async fn accept<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+        let mut output = BytesMut::new();
+        let accepted = match self.request.accept(choices, &mut output) {
+            Ok(accepted) => accepted,
+            Err(error) => return Err(refuse(self.stream, error, &self.config).await),
+        };
+        write(&mut self.stream, &mut output, deadline(&self.config, clock::now())).await?;
+        let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
+        let subprotocol = accepted.subprotocol().map(Box::from);
+        Ok(WebSocket::from_parts(Parts { socket: self.stream, connection, input: self.input, output, subprotocol }))
+    }
+
+    /// Answers with another status, and ends the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
+    /// the answer could not be written.
+    pub async fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
+        let mut output = BytesMut::new();
+        self.request.respond(status, headers, body, &mut output)?;
+        if finish(self.stream, output, &self.config).await {
+            Ok(())
+        } else {
+            Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
+        }
+    }
+}
+
+/// Tells the client why not.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, error: HandshakeError, config: &Config) -> Error {
+    let mut output = BytesMut::new();
+    error.respond(&mut output);
+    finish(stream, output, config).await;
+    error.into()
+}
+
+/// Writes `output`, shuts the writing side down, and reads and discards until the client ends the stream or the close
+/// deadline is over: to drop a stream with unread input destroys what is on its way. Whether all was written.
+async fn finish<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mut output: BytesMut, config: &Config) -> bool {
+    let deadline = config.close_timeout.map(|timeout| clock::now().saturating_add(timeout));
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut write = pin!(async {
+        writer.write_all_buf(&mut output).await?;
+        writer.shutdown().await
+    });
+    // Both at once: the client may have to be read before it reads.
+    let (mut written, mut drained) = (None, false);
+    let both = poll_fn(|context| {
+        if written.is_none()
+            && let Poll::Ready(result) = write.as_mut().poll(context)
+        {
+            written = Some(result.is_ok());
+        }
+        drained = drained || poll_drain(Pin::new(&mut reader), context).is_ready();
+        if written == Some(false) || written.is_some() && drained { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let _ = before(deadline, both).await;
+    written == Some(true)
+}
+
+/// Reads and discards until the stream ends or fails.
+fn poll_drain(mut reader: Pin<&mut impl AsyncRead>, context: &mut Context<'_>) -> Poll<()> {
+    let mut input = Input::default();
+    loop {
+        let mut room = ReadBuf::new(input.room());
+        let read = ready!(reader.as_mut().poll_read(context, &mut room));
+        if read.is_err() || room.filled().is_empty() {
+            return Poll::Ready(());
+        }
+    }
+}

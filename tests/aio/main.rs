@@ -1,0 +1,3 @@
+//! The tokio adapter.
+
+mod echo;
