@@ -45,6 +45,8 @@
 //! | [`connection`] | both machines and the rules |
 #![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
+#![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
+#![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`; needs its feature |")]
 //!
 //! # A whole connection
 //!
@@ -101,6 +103,7 @@
 //! |---|---|
 //! | `blocking` (default) | the adapter; brings `std` |
 //! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
+//! | `http` | the opening handshake in types of the crate `http`; brings `std` |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |
 
 #![no_std]
@@ -131,6 +134,8 @@ pub mod prepared;
 pub mod role;
 mod steps;
 pub mod timers;
+#[cfg(feature = "http")]
+pub mod upgrade;
 pub mod utf8;
 
 #[cfg(feature = "std")]

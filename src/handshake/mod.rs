@@ -30,5 +30,7 @@ mod uri;
 
 pub use error::HandshakeError;
 pub use fields::Fields;
+#[cfg(feature = "http")]
+pub(crate) use head::{RequestHead, ResponseHead};
 pub use origin::{Origin, OriginPolicy};
 pub use uri::{Uri, UriError};
