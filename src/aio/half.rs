@@ -17,6 +17,11 @@ pub trait Half {
         context: &mut Context<'_>,
         work: impl FnOnce(&mut Writer<Self::Socket>, &mut Context<'_>) -> R,
     ) -> R;
+
+    /// Tells the other half that the connection is not what it was: it may wait for what does not come any more, or
+    /// know nothing of a deadline.
+    #[doc(hidden)]
+    fn wake_other(&self) {}
 }
 
 impl<S> Half for Writer<S> {
@@ -68,6 +73,13 @@ impl<S> Half for Shared<S> {
         self.wakers.register(self.side, context.waker());
         self.look(|writer| work(writer, &mut Context::from_waker(&self.both)))
     }
+
+    fn wake_other(&self) {
+        self.wakers.wake_side(match self.side {
+            Side::Reading => Side::Writing,
+            Side::Writing => Side::Reading,
+        });
+    }
 }
 
 /// The tasks that wait for the socket, one of each half.
@@ -82,6 +94,14 @@ impl Wakers {
             empty => *empty = Some(waker.clone()),
         }
     }
+
+    fn wake_side(&self, side: Side) {
+        // Taken out, so that no lock is held while foreign code runs. It registers again with its next poll.
+        let waker = self.0[side as usize].lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 impl Wake for Wakers {
@@ -90,12 +110,7 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        for slot in &self.0 {
-            // Taken out, so that no lock is held while foreign code runs. It registers again with its next poll.
-            let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        self.wake_side(Side::Reading);
+        self.wake_side(Side::Writing);
     }
 }

@@ -50,13 +50,20 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                 Some(Ok(Found::Data { text, end, place })) => return Poll::Ready(Ok(Some((text, end, place)))),
                 Some(told) => {
                     self.half.with(context, |writer, _| writer.follow(told, input));
+                    self.half.wake_other();
                     if let Err(error) = told {
                         ready!(self.poll_end(context));
+                        self.half.wake_other();
                         return Poll::Ready(Err(error.into()));
                     }
                 }
-                None if ready!(self.poll_fill(context))? => {}
-                None => return Poll::Ready(Ok(None)),
+                None => {
+                    let filled = ready!(self.poll_fill(context));
+                    if !matches!(filled, Ok(true)) {
+                        self.half.wake_other();
+                        return Poll::Ready(filled.map(|_| None));
+                    }
+                }
             }
         }
     }
@@ -117,7 +124,9 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
             let waited = self.half.with(context, |writer, context| writer.poll_deadline(context, Some(inside)));
             self.inbound.clear_activity();
             // An error is a deadline that ended the connection: what `link` makes of it is looked at above.
-            let _ = ready!(waited);
+            if waited.is_pending() && read.is_some() {
+                return Poll::Pending;
+            }
         }
     }
 

@@ -72,7 +72,8 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Future for Sending<'_, '_,
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { half, what, then } = &mut *self;
-        half.with(context, |writer, context| {
+        let closes = matches!(what, Some(What::Close(_)));
+        let sent = half.with(context, |writer, context| {
             if let Some(queued) = *what {
                 ready!(writer.poll_queue(context, queued))?;
                 *what = None;
@@ -82,6 +83,10 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Future for Sending<'_, '_,
                 Then::Try => Poll::Ready(writer.try_flush(context).map(drop)),
                 Then::Flush => writer.poll_flush(context),
             }
-        })
+        });
+        if closes || matches!(sent, Poll::Ready(Err(_))) {
+            half.wake_other();
+        }
+        sent
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::clock;
 use super::sending::{Sending, What};
@@ -326,11 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             self.link.arm(clock::now(), inside, unsent);
         }
         loop {
-            let deadline = match inside {
-                Some(_) => self.link.poll_timeout(),
-                None => self.link.poll_write_timeout(),
-            };
-            let Some(at) = deadline.and_then(clock::instant) else {
+            let Some(at) = deadline(&self.link, inside) else {
                 if inside.is_some() {
                     self.timer = None;
                 }
@@ -338,12 +334,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             };
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
             // One that fires too early costs less than to move it each time.
-            if at < timer.deadline() || timer.is_elapsed() {
+            if at < timer.deadline() {
                 timer.as_mut().reset(at);
             }
-            ready!(timer.as_mut().poll(context));
+            if !timer.is_elapsed() {
+                ready!(timer.as_mut().poll(context));
+            }
             if self.handle_timeout(inside)? {
                 return Poll::Ready(Ok(()));
+            }
+            if let Some((timer, at)) = self.timer.as_mut().zip(deadline(&self.link, inside)) {
+                timer.as_mut().reset(at);
             }
         }
     }
@@ -386,26 +387,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 self.link.disconnected(false);
                 break;
             }
-            if !self.peer_ended {
-                match self.poll_read(context, &mut Input::default()) {
-                    // It may have ended its writing side alone, and still read.
-                    Poll::Ready(Ok(0)) => {
-                        self.peer_ended = true;
-                        continue;
-                    }
-                    Poll::Ready(Ok(_)) if !self.is_overdue() => continue,
-                    Poll::Ready(Ok(_)) | Poll::Pending => {}
-                    Poll::Ready(Err(_)) => {
-                        self.link.disconnected(!self.output.is_empty());
-                        break;
-                    }
+            let read = if self.peer_ended { Poll::Pending } else { self.poll_read(context, &mut Input::default()) };
+            match read {
+                // It may have ended its writing side alone, and still read.
+                Poll::Ready(Ok(0)) => self.peer_ended = true,
+                // However much comes, the deadline is looked at.
+                Poll::Ready(Ok(_)) if self.is_overdue() => drop(self.poll_deadline(context, Some(inside))),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => {
+                    self.link.disconnected(!self.output.is_empty());
+                    break;
                 }
+                // An error is a deadline that ended the transport, or the connection: the loop looks.
+                Poll::Pending => drop(ready!(self.poll_deadline(context, Some(inside)))),
             }
-            // An error is a deadline that ended the transport, or the connection: the loop looks.
-            let _ = ready!(self.poll_deadline(context, Some(inside)));
         }
         self.output = BytesMut::new();
         self.timer = None;
         Poll::Ready(())
     }
+}
+
+/// The first deadline: of all where the caller knows what is `inside`, else of those of the sending side.
+fn deadline(link: &Link, inside: Option<Inside>) -> Option<Instant> {
+    let deadline = match inside {
+        Some(_) => link.poll_timeout(),
+        None => link.poll_write_timeout(),
+    };
+    deadline.and_then(clock::instant)
 }
