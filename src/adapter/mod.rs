@@ -6,11 +6,13 @@ pub(crate) mod buffers;
 mod parts;
 
 use std::io;
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Buf, BytesMut};
 
 pub use parts::Parts;
 
+use crate::config::Config;
 use crate::error::Error;
 use crate::link::{Cause, End, Link};
 use crate::timers::Timeout;
@@ -20,6 +22,12 @@ pub(crate) const UNCOPIED: usize = 4 << 10;
 
 /// The most of a refusal's body that is read, in bytes.
 pub(crate) const MAX_BODY: usize = 64 << 10;
+
+/// The defaults, one for all connections that were given nothing else.
+pub(crate) fn default_config() -> Arc<Config> {
+    static DEFAULT: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);
+    DEFAULT.clone()
+}
 
 /// What `next` makes of an `end` when nothing is left to read: nothing, or what went wrong, also when it was the other
 /// half or an earlier call that met it. `failed` is how the first write failed that did.

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::clock;
 use super::exchange::{before, deadline, exchange, write};
 use super::websocket::WebSocket;
-use crate::adapter::Parts;
 use crate::adapter::buffers::Input;
+use crate::adapter::{Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -31,7 +31,7 @@ use crate::message::{Delivery, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
-    accept_with(stream, &Accept::new(), Messages, Arc::default()).await
+    accept_with(stream, &Accept::new(), Messages, default_config()).await
 }
 
 /// Accepts a connection with these choices, without a look at the request.

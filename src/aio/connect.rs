@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::clock;
 use super::exchange::{before, deadline, exchange};
 use super::websocket::WebSocket;
-use crate::adapter::{MAX_BODY, Parts};
+use crate::adapter::{MAX_BODY, Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -76,7 +76,7 @@ impl Connector {
     /// With the defaults of [`Config`], whole messages, and Nagle's algorithm turned off (`TCP_NODELAY`).
     #[must_use]
     pub fn new(request: Request) -> Self {
-        Self { request, delivery: Messages, config: Arc::default(), tcp: Box::new(|socket| socket.set_nodelay(true)) }
+        Self { request, delivery: Messages, config: default_config(), tcp: Box::new(|socket| socket.set_nodelay(true)) }
     }
 }
 

@@ -11,7 +11,7 @@ use super::exchange::{deadline, exchange, write};
 use super::linger::linger;
 use super::transport::Transport;
 use super::websocket::WebSocket;
-use crate::adapter::Parts;
+use crate::adapter::{Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -25,7 +25,7 @@ use crate::message::{Delivery, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
-    accept_with(stream, &Accept::new(), Messages, Arc::default())
+    accept_with(stream, &Accept::new(), Messages, default_config())
 }
 
 /// Accepts a connection with these choices, without a look at the request.

@@ -13,7 +13,7 @@ use super::clock;
 use super::exchange::{deadline, exchange};
 use super::transport::Transport;
 use super::websocket::WebSocket;
-use crate::adapter::{MAX_BODY, Parts};
+use crate::adapter::{MAX_BODY, Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -36,7 +36,7 @@ use crate::message::{Delivery, Messages};
 #[cfg(unix)]
 pub fn connect(uri: &str) -> Result<WebSocket<std::net::TcpStream>, Error> {
     let request = client::Request::new(uri.parse().map_err(HandshakeError::Uri)?);
-    Ok(connect_with(&request, Messages, Arc::default())?.0)
+    Ok(connect_with(&request, Messages, default_config())?.0)
 }
 
 /// Opens a connection with this request, and returns it with the server's answer.
