@@ -1,4 +1,6 @@
 //! The opening handshake of a server over a stream.
+//!
+//! What it holds meanwhile is in a box: it would stay in the task for as long as the connection lives.
 
 use std::boxed::Box;
 use std::future::poll_fn;
@@ -31,7 +33,7 @@ use crate::message::{Delivery, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
-    accept_with(stream, &Accept::new(), Messages, default_config()).await
+    Box::pin(async { receive(stream, default_config()).await?.open(&Accept::new(), Messages).await }).await
 }
 
 /// Accepts a connection with these choices, without a look at the request.
@@ -45,7 +47,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
     delivery: D,
     config: Arc<Config>,
 ) -> Result<WebSocket<S, D>, Error> {
-    receive_request(stream, config).await?.accept(choices, delivery).await
+    Box::pin(async { receive(stream, config).await?.open(choices, delivery).await }).await
 }
 
 /// The first of two steps to accept: reads the request. The second is [`Incoming::accept`] or [`Incoming::respond`].
@@ -74,9 +76,13 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 ///
 /// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
 pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
+    stream: S,
     config: Arc<Config>,
 ) -> Result<Incoming<S>, Error> {
+    Box::pin(receive(stream, config)).await
+}
+
+async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
     let now = clock::now();
     let mut handshake = server::Handshake::new(config.clone(), now);
     let mut input = BytesMut::new();
@@ -118,7 +124,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     /// # Errors
     ///
     /// As [`server::Request::accept`]; the client has been answered with the error's status.
-    pub async fn accept<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    pub async fn accept<D: Delivery>(self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+        Box::pin(self.open(choices, delivery)).await
+    }
+
+    async fn open<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
         let mut output = BytesMut::new();
         let accepted = match self.request.accept(choices, &mut output) {
             Ok(accepted) => accepted,
@@ -139,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     pub async fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         let mut output = BytesMut::new();
         self.request.respond(status, headers, body, &mut output)?;
-        if finish(self.stream, output, &self.config).await {
+        if Box::pin(finish(self.stream, output, &self.config)).await {
             Ok(())
         } else {
             Err(io::Error::from(io::ErrorKind::BrokenPipe).into())

@@ -1,4 +1,5 @@
-//! The opening handshake of a client over a stream.
+//! The opening handshake of a client over a stream. What it holds meanwhile is in a box: it would stay in the task for as
+//! long as the connection lives.
 
 use std::boxed::Box;
 use std::io;
@@ -123,8 +124,8 @@ impl<D: Delivery + Clone> Connector<D> {
             return Err(HandshakeError::TlsUnavailable.into());
         }
         let start = clock::now();
-        let stream = self.dial(uri.host(), uri.port(), deadline(&self.config, start)).await?;
-        self.open(stream, start).await
+        let stream = Box::pin(self.dial(uri.host(), uri.port(), deadline(&self.config, start))).await?;
+        Box::pin(self.open(stream, start)).await
     }
 
     /// Opens a connection over a stream that leads to the server already.
@@ -136,7 +137,7 @@ impl<D: Delivery + Clone> Connector<D> {
         &self,
         stream: S,
     ) -> Result<(WebSocket<S, D>, Response), Error> {
-        self.open(stream, clock::now()).await
+        Box::pin(self.open(stream, clock::now())).await
     }
 
     async fn open<S: AsyncRead + AsyncWrite + Unpin>(
