@@ -45,9 +45,9 @@ async fn serve(address: &str, config: Arc<Config>) -> io::Result<()> {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let answered = answer(stream, config.clone());
+                let config = config.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = answered.await {
+                    if let Err(error) = answer(stream, config).await {
                         eprintln!("{peer}: {error}");
                     }
                 });
