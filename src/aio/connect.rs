@@ -77,7 +77,7 @@ impl Connector {
     /// With the defaults of [`Config`], whole messages, and Nagle's algorithm turned off (`TCP_NODELAY`).
     #[must_use]
     pub fn new(request: Request) -> Self {
-        Self { request, delivery: Messages, config: default_config(), tcp: Box::new(|socket| socket.set_nodelay(true)) }
+        Self { request, delivery: Messages, config: default_config(), tcp: Box::new(|_| Ok(())) }
     }
 }
 
@@ -96,8 +96,8 @@ impl<D: Delivery + Clone> Connector<D> {
         self
     }
 
-    /// Sets options of a TCP socket before it is connected, an address to connect from among them. In place of the
-    /// default, which turns off Nagle's algorithm.
+    /// Sets options of a TCP socket before it is connected, an address to connect from among them. Nagle's algorithm is
+    /// off already.
     #[must_use]
     pub fn tcp(mut self, options: impl Fn(&TcpSocket) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.tcp = Box::new(options);
@@ -189,6 +189,7 @@ impl<D: Delivery + Clone> Connector<D> {
 
     async fn dial_address(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_nodelay(true)?;
         (self.tcp)(&socket)?;
         socket.connect(address).await
     }
