@@ -329,9 +329,10 @@ impl<D: Delivery> Connection<D> {
         self.link.release();
     }
 
-    /// Gives back the memory that an idle connection does not need, as [`Inbound::shrink`].
+    /// Gives back the memory that an idle connection does not need, as [`Inbound::shrink`] and [`Outbound::shrink`].
     pub fn shrink(&mut self) {
         self.inbound.shrink();
+        self.link.shrink();
     }
 }
 

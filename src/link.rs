@@ -256,6 +256,10 @@ impl Link {
         self.outbound.release();
     }
 
+    pub(crate) fn shrink(&mut self) {
+        self.outbound.shrink();
+    }
+
     pub(crate) fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
         self.outbound.begin(message, output)
     }

@@ -302,6 +302,11 @@ impl Outbound {
         Ok(if self.keys.is_none() { Some(prepared.encoded(&mut self.encoder).frame()) } else { None })
     }
 
+    /// Gives back the memory that an idle machine does not need, as [`Inbound::shrink`](crate::Inbound::shrink).
+    pub fn shrink(&mut self) {
+        self.encoder.shrink();
+    }
+
     /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
     /// the duty to answer only when the peer's Close has been received).
     pub(crate) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {

@@ -121,7 +121,10 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                 }
                 None => {}
             }
-            let waited = self.half.with(context, |writer, context| writer.poll_deadline(context, Some(inside)));
+            let waited = self.half.with(context, |writer, context| {
+                writer.link.shrink();
+                writer.poll_deadline(context, Some(inside))
+            });
             self.inbound.clear_activity();
             // An error is a deadline that ended the connection: what `link` makes of it is looked at above.
             if waited.is_pending() && read.is_some() {

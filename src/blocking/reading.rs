@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use super::half::{self, Half};
 use super::linger::linger;
 use super::transport::{Interest, Ready, Transport};
-use super::writer::Writer;
 use crate::adapter;
 use crate::adapter::buffers::Input;
 use crate::error::Error;
@@ -82,7 +81,10 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     fn read(&mut self) -> Result<(), Error> {
         loop {
             // Where the transport takes nothing any more, what the peer sent before comes first.
-            let flushed = self.half.with(Writer::try_flush).unwrap_or(true);
+            let flushed = self.half.with(|writer| {
+                writer.link.shrink();
+                writer.try_flush().unwrap_or(true)
+            });
             let inside = self.inbound.inside();
             // The time that the caller took is not the peer's: what has arrived is read once before a deadline is judged.
             let late = !inside.activity.late && half::is_late_to_read(&mut self.half, inside);

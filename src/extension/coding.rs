@@ -178,10 +178,17 @@ impl Encoder {
         match self {
             Self::None => {}
             #[cfg(feature = "deflate")]
-            Self::Deflate(compression) => {
-                compression.deflater.release();
-                compression.scratch = Vec::new();
-            }
+            Self::Deflate(compression) => compression.deflater.release(),
+        }
+        self.shrink();
+    }
+
+    /// Gives back the buffer.
+    pub(crate) fn shrink(&mut self) {
+        match self {
+            Self::None => {}
+            #[cfg(feature = "deflate")]
+            Self::Deflate(compression) => compression.scratch = Vec::new(),
         }
     }
 }
