@@ -73,7 +73,8 @@ impl<D: Delivery> Connection<D> {
             let role = self.role();
             let encoder = Encoder::deflate(&agreed, role, self.config());
             self.link.encode_with(encoder);
-            self.inbound.decode_with(Decoder::deflate(&agreed, role.peer()));
+            let decoder = Decoder::deflate(&agreed, role.peer(), self.config());
+            self.inbound.decode_with(decoder);
         }
         self
     }

@@ -3,6 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::extension::coding::Encoder;
+#[cfg(feature = "deflate")]
+use crate::extension::permessage_deflate::{Deflate, Deflater};
 use crate::frame::Header;
 #[cfg(feature = "deflate")]
 use crate::frame::Rsv;
@@ -70,7 +72,8 @@ impl Prepared {
     #[must_use]
     pub fn deflated(mut self, level: u8) -> Self {
         let mut payload = alloc::vec::Vec::new();
-        crate::extension::permessage_deflate::Deflater::new(level, (true, 15)).push(self.payload(), true, &mut payload);
+        let wishes = Deflate { level, ..Deflate::default() };
+        Deflater::new(&wishes, (true, 15)).push(self.payload(), true, &mut payload);
         self.deflated = Some(Encoded::new(Header { rsv: Rsv::RSV1, ..self.plain.header }, &payload));
         self
     }

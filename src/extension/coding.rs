@@ -30,8 +30,9 @@ pub(crate) enum Decoder {
 impl Decoder {
     /// For the messages of `sender`.
     #[cfg(feature = "deflate")]
-    pub(crate) fn deflate(agreed: &Agreed, sender: Role) -> Self {
-        Self::Deflate(Box::new(Inflater::new(agreed.of(sender).0)))
+    pub(crate) fn deflate(agreed: &Agreed, sender: Role, config: &Config) -> Self {
+        let pool = config.compression.as_ref().and_then(|wishes| wishes.pool.clone());
+        Self::Deflate(Box::new(Inflater::new(agreed.of(sender).0, pool)))
     }
 
     /// The reserved bits that the first frame of a message may have.
@@ -116,7 +117,7 @@ impl Encoder {
     pub(crate) fn deflate(agreed: &Agreed, sender: Role, config: &Config) -> Self {
         let wishes = config.compression.clone().unwrap_or_default();
         Self::Deflate(Box::new(Compression {
-            deflater: Deflater::new(wishes.level, agreed.of(sender)),
+            deflater: Deflater::new(&wishes, agreed.of(sender)),
             threshold: wishes.threshold,
             disappointments: 0,
             pause: 0,

@@ -4,6 +4,7 @@
 mod decoder;
 mod engine;
 mod mixed;
+mod pool;
 mod receiving;
 mod support;
 mod vectors;

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bowsprit::extension::permessage_deflate::Agreed;
+use bowsprit::extension::permessage_deflate::{Agreed, Pool};
 use bowsprit::handshake::{client, server};
 use bowsprit::{
     Chunks, Config, Connection, Deflate, Delivery, Event, HandshakeError, Message, Messages, ProtocolError, Role,
@@ -347,10 +347,15 @@ pub(crate) fn windows_that_lose_step() {
 pub(crate) fn idle_compression() {
     let message = br#"{"id":17,"name":"bowsprit","tags":["a","b"],"values":[1,2,3]}"#.repeat(17);
     let smallest = Agreed { server_max_window_bits: 9, client_max_window_bits: 9, ..ALONE };
-    for (name, agreed, level, sends) in
-        [("default", AGREED, 6, 384 << 10), ("no takeover", ALONE, 6, 384 << 10), ("smallest", smallest, 1, 256 << 10)]
-    {
-        let config = Config { compression: Some(Deflate { level, ..Deflate::default() }), ..Config::default() };
+    let pool = Pool::new(1 << 20);
+    for (name, agreed, level, pool, sends, receives) in [
+        ("default", AGREED, 6, None, 384 << 10, 84 << 10),
+        ("no takeover", ALONE, 6, None, 384 << 10, 84 << 10),
+        ("smallest", smallest, 1, None, 256 << 10, 84 << 10),
+        ("no takeover, pool", ALONE, 6, Some(pool), 1 << 10, 1 << 10),
+    ] {
+        let deflate = Deflate { level, pool, ..Deflate::default() };
+        let config = Config { compression: Some(deflate), ..Config::default() };
         let make = || -> Connection { end(Role::Server, Messages, config.clone(), agreed).connection };
         let held = |connection: Connection| heap::held_by(connection);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
@@ -364,6 +369,7 @@ pub(crate) fn idle_compression() {
         let idle = held(make());
         let mut sender = make();
         sender.binary(&message, &mut output).expect("open");
+        sender.shrink();
         let mut receiver = make();
         receive(&mut receiver, &mut input, &mut output);
         receiver.shrink();
@@ -383,8 +389,57 @@ pub(crate) fn idle_compression() {
         println!("{name}: idle {idle}, sent {sender}, received {receiver}, both {both}, released {released} bytes");
         assert!(idle <= 1 << 10, "{idle}");
         assert!(sender <= sends, "{sender}");
-        assert!(receiver <= 84 << 10, "{receiver}");
+        assert!(receiver <= receives, "{receiver}");
         let kept = if agreed.client_no_context_takeover { 0 } else { 2 * message.len() };
         assert!(released <= (1 << 10) + kept, "{released}");
+    }
+}
+
+// HOSTILE: 31
+pub(crate) fn idle_connections_that_share_engines() {
+    const CONNECTIONS: usize = 1_000;
+    let message = br#"{"id":17,"name":"bowsprit","tags":["a","b"],"values":[1,2,3]}"#.repeat(17);
+    let smallest = Agreed { server_max_window_bits: 9, client_max_window_bits: 9, ..ALONE };
+    for (name, agreed, level) in [("no takeover", ALONE, 6), ("smallest", smallest, 1)] {
+        for budget in [0, 1 << 20, 16 << 20] {
+            let pool = Pool::new(budget);
+            let deflate = Deflate { level, pool: Some(pool.clone()), ..Deflate::default() };
+            let config = Config { compression: Some(deflate), ..Config::default() };
+            for role in ROLES {
+                let payload = compressed(&mut Compress::new(Compression::best(), false), &message);
+                let (mut input, mut output) = (BytesMut::with_capacity(4 << 10), BytesMut::with_capacity(4 << 10));
+                let mut connections: Vec<Connection> =
+                    (0..CONNECTIONS).map(|_| end(role, Messages, config.clone(), agreed).connection).collect();
+                let ((), heap) = heap::of(|| {
+                    for connection in &mut connections {
+                        connection.binary(&message, &mut output).expect("open");
+                        output.clear();
+                        input.extend_from_slice(&frame(role, 0xc2, &payload));
+                        let mut batch = connection.receive(&mut input, &mut output);
+                        while batch.next().expect("it is right").is_some() {}
+                        drop(batch);
+                        connection.shrink();
+                    }
+                });
+                let growth = usize::try_from(heap.growth).unwrap_or(0);
+                println!(
+                    "{name}, {role:?}, budget {budget}: {CONNECTIONS} connections grew by {growth} bytes, at most by {}; \
+                     the pool keeps {}",
+                    heap.peak,
+                    pool.kept()
+                );
+                // Nothing but what the pool keeps, whose own list is small.
+                assert!(growth <= pool.kept() + (1 << 10), "{growth}");
+                assert!(pool.kept() <= budget);
+                // One message at a time: one engine of each kind, whether it is kept or not.
+                assert!(heap.peak <= 512 << 10, "{}", heap.peak);
+                drop(connections);
+            }
+            let kept = pool.kept();
+            drop(config);
+            // And that is what it says.
+            let held = heap::held_by(pool);
+            assert!(held <= kept + (1 << 10) && kept <= held + held / 20, "{held} bytes, said to be {kept}");
+        }
     }
 }

@@ -5,6 +5,9 @@ use core::fmt;
 
 use flate2::{Compress, Compression, FlushCompress};
 
+use super::Deflate;
+use super::pool::{Engine, Pool};
+
 /// What ends a flush, and what the receiver adds again at the end of a message.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
@@ -17,19 +20,29 @@ pub(crate) struct Deflater {
     window_bits: u8,
     /// Each message starts from an empty window.
     no_context_takeover: bool,
+    /// Has the engine between two messages, where they start from an empty window.
+    pool: Option<Pool>,
 }
 
 impl Deflater {
-    pub(crate) fn new(level: u8, (no_context_takeover, window_bits): (bool, u8)) -> Self {
-        // The matcher looks back at most its window minus 262 bytes: with 9 bits that is 250, which a window of
-        // 8 bits holds too. The engine knows no 8.
-        Self { engine: None, level: level.min(9), window_bits: window_bits.max(9), no_context_takeover }
+    pub(crate) fn new(wishes: &Deflate, (no_context_takeover, window_bits): (bool, u8)) -> Self {
+        Self {
+            engine: None,
+            level: wishes.level.min(9),
+            // The matcher looks back at most its window minus 262 bytes: with 9 bits that is 250, which a window of
+            // 8 bits holds too. The engine knows no 8.
+            window_bits: window_bits.max(9),
+            no_context_takeover,
+            pool: wishes.pool.clone().filter(|_| no_context_takeover),
+        }
     }
 
     /// Appends a piece of a message, compressed; with `end` it is the last one.
     pub(crate) fn push(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
         let engine = self.engine.get_or_insert_with(|| {
-            Compress::new_with_window_bits(Compression::new(self.level.into()), false, self.window_bits)
+            let kept = self.pool.as_ref().and_then(|pool| pool.compressor(self.level, self.window_bits));
+            let make = || Compress::new_with_window_bits(Compression::new(self.level.into()), false, self.window_bits);
+            kept.unwrap_or_else(make)
         });
         let start = output.len();
         let mut rest = piece;
@@ -57,7 +70,17 @@ impl Deflater {
             }
             if self.no_context_takeover {
                 engine.reset();
+                self.give_back();
             }
+        }
+    }
+
+    /// A fresh engine.
+    fn give_back(&mut self) {
+        if let Some(pool) = &self.pool
+            && let Some(engine) = self.engine.take()
+        {
+            pool.keep(Engine::Compressor { engine, level: self.level, window_bits: self.window_bits });
         }
     }
 

@@ -5,6 +5,8 @@ use core::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::pool::{Engine, Pool};
+
 /// What the sender cut off: an empty stored block without its first byte. Behind it, a final one: the stream ends there
 /// if, and only if, the data ended at the end of a block. Nothing else that the engine tells shows that.
 const TAIL: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
@@ -27,6 +29,8 @@ pub(crate) struct Inflater {
     engine: Option<Decompress>,
     /// Each message starts from an empty window.
     no_context_takeover: bool,
+    /// Has engine and history between two messages, where they start from an empty window.
+    pool: Option<Pool>,
     /// The last bytes that came out, for what outlives the engine's own window: a final block, a release.
     history: History,
     /// Whether the message in progress has brought a byte.
@@ -34,8 +38,9 @@ pub(crate) struct Inflater {
 }
 
 impl Inflater {
-    pub(crate) const fn new(no_context_takeover: bool) -> Self {
-        Self { engine: None, no_context_takeover, history: History::new(), begun: false }
+    pub(crate) fn new(no_context_takeover: bool, pool: Option<Pool>) -> Self {
+        let pool = pool.filter(|_| no_context_takeover);
+        Self { engine: None, no_context_takeover, pool, history: History::new(), begun: false }
     }
 
     /// Appends what `piece` inflates to, at most `limit` bytes of it; also where it fails, what comes before.
@@ -59,8 +64,18 @@ impl Inflater {
                 output.truncate(before);
                 return Err(InflateError::Corrupt);
             }
+            self.give_back();
         }
         Ok(())
+    }
+
+    /// An engine with an empty window.
+    fn give_back(&mut self) {
+        if let Some(pool) = &self.pool
+            && let Some(engine) = self.engine.take()
+        {
+            pool.keep(Engine::Decompressor(engine, core::mem::replace(&mut self.history, History::new())));
+        }
     }
 
     /// Gives the engine's memory back, between two messages; the window is kept.
@@ -76,8 +91,12 @@ impl Inflater {
     /// Whether a stream ended with `piece`.
     fn inflate(&mut self, mut piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<bool, InflateError> {
         let max_len = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(output.len());
-        let Self { engine, history, .. } = self;
+        let Self { engine, history, pool, .. } = self;
         let engine = engine.get_or_insert_with(|| {
+            if let Some((engine, kept)) = pool.as_ref().and_then(Pool::decompressor) {
+                *history = kept;
+                return engine;
+            }
             let mut engine = Decompress::new(false);
             history.refill(&mut engine);
             engine
@@ -126,7 +145,7 @@ fn grow(output: &mut Vec<u8>, more: usize, max_len: usize) {
 ///   bytes:  | newest | oldest ...      |     once it is full
 ///                    at            WINDOW
 /// ```
-struct History {
+pub(super) struct History {
     bytes: Vec<u8>,
     at: usize,
 }
@@ -167,6 +186,11 @@ impl History {
     fn clear(&mut self) {
         self.bytes.clear();
         self.at = 0;
+    }
+
+    /// Its heap in bytes.
+    pub(super) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `negotiation` | offers, responses, what was agreed |
 //! | `deflater` | messages to DEFLATE |
 //! | `inflater` | DEFLATE to messages, as the bytes arrive |
+//! | `pool` | engines that connections share |
 //!
 //! Both engines are made when the first compressed message passes, and can be given back at any time: an empty window
 //! is always legal to send from, and the window of what was received is kept apart.
@@ -12,11 +13,13 @@
 mod deflater;
 mod inflater;
 mod negotiation;
+mod pool;
 
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{InflateError, Inflater};
 pub use negotiation::{Agreed, Parameters};
 pub(crate) use negotiation::{accept, agree, offers};
+pub use pool::Pool;
 
 use alloc::vec::Vec;
 
@@ -38,10 +41,13 @@ pub struct Deflate {
     pub parameters: Parameters,
     /// What a client offers besides, in order of preference, for servers that decline the first offer.
     pub fallbacks: Vec<Parameters>,
+    /// Where the directions without context takeover have their engines from. Default `None`: each connection has its
+    /// own.
+    pub pool: Option<Pool>,
 }
 
 impl Default for Deflate {
     fn default() -> Self {
-        Self { level: 6, threshold: 64, parameters: Parameters::default(), fallbacks: Vec::new() }
+        Self { level: 6, threshold: 64, parameters: Parameters::default(), fallbacks: Vec::new(), pool: None }
     }
 }
