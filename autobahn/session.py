@@ -1,6 +1,6 @@
 """One run: starts the suite and the program under test, waits, judges. Called by `run`.
 
-usage: session.py ROLE ADAPTER CASES PROGRAM
+usage: session.py ROLE ADAPTER CASES PROGRAM [OPTION]...
 """
 
 import fnmatch
@@ -34,7 +34,7 @@ SETS = {
 
 
 def main() -> None:
-    role, adapter, wanted, program = sys.argv[1:]
+    role, adapter, wanted, *program = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("autobahn: terminated"))  # so that `finally` is run
     cases = select(wanted)
     work = WORK / f"{role}-{adapter}"
@@ -56,11 +56,11 @@ def main() -> None:
     sys.exit(failed > 0)
 
 
-def test_server(program: str, cases: list[str], work: Path, outdir: Path, limit: int) -> list[str]:
+def test_server(program: list[str], cases: list[str], work: Path, outdir: Path, limit: int) -> list[str]:
     """The suite is the client; ends by itself when it is through."""
     address = f"127.0.0.1:{free_port()}"
     servers = [{"agent": AGENT, "url": f"ws://{address}"}]
-    with Process("echo server", [program, address], work) as server:
+    with Process("echo server", [*program, address], work) as server:
         try:
             server.wait_until(server.has_printed_a_line, "printed no line when it was ready")
             with wstest("fuzzingclient", {"servers": servers}, cases, work, outdir) as suite:
@@ -71,14 +71,14 @@ def test_server(program: str, cases: list[str], work: Path, outdir: Path, limit:
     return []
 
 
-def test_client(program: str, cases: list[str], work: Path, outdir: Path, limit: int) -> list[str]:
+def test_client(program: list[str], cases: list[str], work: Path, outdir: Path, limit: int) -> list[str]:
     """The suite is the server and never ends by itself; the client asks for the report as its last act."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     with wstest("fuzzingserver", {"url": f"ws://{address}"}, cases, work, outdir) as suite:
         try:
             suite.wait_until(lambda: listens(port), f"does not listen on {address}")
-            with Process("client", [program, address], work) as client:
+            with Process("client", [*program, address], work) as client:
                 client.wait(limit)
             suite.must_run()
         except Trouble as trouble:
