@@ -1,8 +1,9 @@
 """Lets this implementation and others talk to each other, in both roles, and reads along.
 
 Each session: pings both ways, messages of 0 bytes to 1 MiB sent and echoed, every other one in fragments, then a Close
-from one end or the other. The sessions go through every combination of the parameters of permessage-deflate, those of
-the client's offer first, then those of the server's limits.
+from one end or the other. First over both adapters, with and without compression; then through every combination of the
+parameters of permessage-deflate, those of the client's offer first, then those of the server's limits. These are not an
+adapter's matter: the adapters take turns.
 
 usage: drive.py OURS      (called by `run`, in the folder where npm has installed `ws`)
 """
@@ -15,6 +16,7 @@ import random
 import signal
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,7 @@ ANY: Parameters = {"client_max_window_bits": None}  # what a client offers that 
 class Session:
     peer: str
     ours: str  # "client" or "server"
+    adapter: str
     offer: Parameters | None  # the client's; None: no compression
     limit: Parameters | None  # the server's; None: no compression
     corpus: str
@@ -43,7 +46,7 @@ class Session:
     closes: str  # "client" or "server"
 
     def __str__(self) -> str:
-        left, right = ("ours", self.peer) if self.ours == "client" else (self.peer, "ours")
+        left, right = (self.adapter, self.peer) if self.ours == "client" else (self.peer, self.adapter)
         return (f"{left} offers {spell(self.offer)} to {right} with {spell(self.limit)}: {self.corpus}, "
                 f"level {self.level}, {self.closes} closes")
 
@@ -56,18 +59,21 @@ def spell(parameters: Parameters | None) -> str:
 
 def sessions():
     """All of them, a peer at a time."""
+    count = itertools.count()
     for peer, ours in itertools.product(("ws", "websockets", "aiohttp"), ("client", "server")):
-        both = [(None, None), ({}, None), (None, {})]
-        for offer, limit in both + [(offer, {}) for offer in every(ANY)] + [(ANY, limit) for limit in every({})]:
+        for adapter, closes in itertools.product(ADAPTERS, ("client", "server")):
+            for offer, limit in (None, None), ({}, None), (None, {}):
+                yield Session(peer, ours, adapter, offer, limit, "all", 6, closes)
+            for level in 1, 6, 9:
+                yield Session(peer, ours, adapter, ANY, {}, "all", level, closes)
+        for offer, limit in [(offer, {}) for offer in every(ANY)] + [(ANY, limit) for limit in every({})]:
             if possible(peer, "server" if ours == "client" else "client", offer, limit):
-                at = next(COUNT)
-                corpus = "all" if offer is None or limit is None else ("text", "binary")[at % 2]
-                yield Session(peer, ours, offer, limit, corpus, (6, 1, 9)[at % 3], ("client", "server")[at // 2 % 2])
-        for level, closes in ((1, "client"), (6, "server"), (9, "client")):
-            yield Session(peer, ours, ANY, {}, "all", level, closes)
+                at = next(count)
+                corpus, closes = ("text", "binary")[at % 2], ("client", "server")[at // 2 % 2]
+                yield Session(peer, ours, ADAPTERS[at // 4 % 2], offer, limit, corpus, (6, 1, 9)[at % 3], closes)
 
 
-COUNT = itertools.count()
+ADAPTERS = "blocking", "tokio"
 
 
 def every(open: Parameters):
@@ -126,7 +132,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
         make_corpora(Path(folder))
         for (peer, role), group in itertools.groupby(sessions(), lambda session: (session.peer, session.ours)):
-            good = bad = compressed = 0
+            good, bad = Counter(), 0
             failing = True
             async with contextlib.AsyncExitStack() as running:
                 for session in group:
@@ -137,16 +143,16 @@ async def main() -> None:
                         await running.enter_async_context(ws)
                     try:
                         async with asyncio.timeout(SESSION_SECONDS):
-                            compressed += await run(session, ours, peers[peer], Path(folder))
-                        good += 1
+                            compressed = await run(session, ours, peers[peer], Path(folder))
+                        good += Counter([session.adapter] + ["compressed"] * compressed)
                     except Exception as error:
                         print(f"FAILED: {session}\n    {type(error).__name__}: {error}", flush=True)
                         failing = True
                         bad += 1
                         if bad == 10:
                             break  # each may take its whole time
-            print(f"ours as {role}, {peer}: {good} passed, {bad} failed; compressed: {compressed}", flush=True)
-            passed, failed = passed + good, failed + bad
+            print(f"ours as {role}, {peer}: {dict(good)}, {bad} failed", flush=True)
+            passed, failed = passed + sum(good[adapter] for adapter in ADAPTERS), failed + bad
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0 or passed == 0)
 
@@ -155,7 +161,7 @@ async def run(session: Session, ours: Program, peer, folder: Path) -> bool:
     """Raises what is wrong. Whether the session was compressed."""
     client, server = (ours, peer) if session.ours == "client" else (peer, ours)
     corpus = folder / session.corpus
-    more = [f"level={session.level}", *(["asked"] if session.closes == "server" else [])]
+    more = [session.adapter, f"level={session.level}", *(["asked"] if session.closes == "server" else [])]
     async with server.serve(words(session.limit) + more) as serving, Relay(serving.port) as relay:
         client_end = await client.connect(corpus, f"ws://127.0.0.1:{relay.port}/", words(session.offer) + more)
         server_end = await serving.ended()

@@ -1,26 +1,26 @@
 //! The end under test. Reads commands from standard input, a line each, and answers on standard output:
 //!
 //! ```text
-//! serve CORPUS [PARAMETER]...        port N          one connection is echoed, then: end CODE REASON
-//! connect CORPUS URL [PARAMETER]...                  sends the files of CORPUS, then: end CODE REASON
+//! serve CORPUS [WORD]...            port N          one connection is echoed, then: end CODE REASON
+//! connect CORPUS URL [WORD]...                      sends the files of CORPUS, then: end CODE REASON
 //! ```
 //!
-//! PARAMETER: `deflate`, `level=N`, and the four of permessage-deflate as RFC 7692 section 7.1 spells them. `asked`
-//! says that the server is the one that closes. What went wrong is told as `failed TEXT`.
+//! CODE and REASON are of the peer's Close. WORD: `tokio`, for that adapter instead of the blocking one; `asked`, for a
+//! server that is the one to close; `deflate`, `level=N`, and the four parameters of permessage-deflate as RFC 7692
+//! section 7.1 spells them. What went wrong is told as `failed TEXT`.
+
+mod aio;
+mod blocking;
 
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::blocking::{WebSocket, accept_with, connect_with};
 use bowsprit::extension::permessage_deflate::Parameters;
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
-use bowsprit::{Chunk, Close, CloseCode, Config, Deflate, Message, Messages};
+use bowsprit::{Chunk, Close, CloseCode, Config, Deflate, End, Message};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -30,14 +30,16 @@ const CLIENT_CLOSES: Close<'_> = Close { code: CloseCode(4001), reason: "the cli
 const SERVER_CLOSES: Close<'_> = Close { code: CloseCode(4002), reason: "the server is through: κόσμε" };
 
 fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for line in io::stdin().lines() {
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
-        let ended = match words[..] {
-            ["serve", _, ref parameters @ ..] => serve(config(parameters)?),
-            ["connect", corpus, url, ref parameters @ ..] => {
-                connect(Path::new(corpus), url, parameters.contains(&"asked"), config(parameters)?)
-            }
+        let session = Session::new(&words)?;
+        let ended = match (&words[..], session.tokio) {
+            (["serve", ..], false) => blocking::serve(&session),
+            (["serve", ..], true) => runtime.block_on(aio::serve(&session)),
+            (["connect", corpus, url, ..], false) => blocking::connect(&session, Path::new(corpus), url),
+            (["connect", corpus, url, ..], true) => runtime.block_on(aio::connect(&session, Path::new(corpus), url)),
             _ => return Err(format!("what is {line:?}?").into()),
         };
         match ended {
@@ -48,85 +50,73 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn config(words: &[&str]) -> Result<Config> {
-    let mut deflate = Deflate::default();
-    deflate.parameters.client_max_window_bits = None;
-    let Parameters { server_no_context_takeover, client_no_context_takeover, .. } = &mut deflate.parameters;
-    *server_no_context_takeover = words.contains(&"server_no_context_takeover");
-    *client_no_context_takeover = words.contains(&"client_no_context_takeover");
-    for word in words {
-        match word.split_once('=').unwrap_or((word, "15")) {
-            ("server_max_window_bits", bits) => deflate.parameters.server_max_window_bits = bits.parse()?,
-            ("client_max_window_bits", bits) => deflate.parameters.client_max_window_bits = Some(bits.parse()?),
-            ("level", level) => deflate.level = level.parse()?,
-            _ => {}
-        }
-    }
-    let compression = words.contains(&"deflate").then_some(deflate);
-    Ok(Config { compression, idle_timeout: Some(Duration::from_secs(20)), ..Config::default() })
+/// What is said of one connection.
+struct Session {
+    tokio: bool,
+    asked: bool,
+    config: Arc<Config>,
 }
 
-/// Echoes one connection. The code and the reason of the client's Close.
-fn serve(config: Config) -> Result<(CloseCode, String)> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    println!("port {}", listener.local_addr()?.port());
-    let (stream, _) = listener.accept()?;
-    let mut ws = accept_with(stream, &Accept::new(), Messages, Arc::new(config))?;
-    ws.ping(b"from the server")?;
-    let mut fragment = false;
-    while let Some((message, out)) = ws.next()? {
-        if message == Message::Text(PLEASE_CLOSE) {
-            return closed(ws, SERVER_CLOSES);
-        }
-        if fragment {
-            for chunk in thirds(message) {
-                out.feed_chunk(chunk)?;
+impl Session {
+    fn new(words: &[&str]) -> Result<Self> {
+        let mut deflate = Deflate::default();
+        deflate.parameters.client_max_window_bits = None;
+        let Parameters { server_no_context_takeover, client_no_context_takeover, .. } = &mut deflate.parameters;
+        *server_no_context_takeover = words.contains(&"server_no_context_takeover");
+        *client_no_context_takeover = words.contains(&"client_no_context_takeover");
+        for word in words {
+            match word.split_once('=').unwrap_or((word, "15")) {
+                ("server_max_window_bits", bits) => deflate.parameters.server_max_window_bits = bits.parse()?,
+                ("client_max_window_bits", bits) => deflate.parameters.client_max_window_bits = Some(bits.parse()?),
+                ("level", level) => deflate.level = level.parse()?,
+                _ => {}
             }
-        } else {
-            out.feed(message)?;
         }
-        fragment = !fragment;
+        let compression = words.contains(&"deflate").then_some(deflate);
+        let config = Config { compression, idle_timeout: Some(Duration::from_secs(20)), ..Config::default() };
+        Ok(Self { tokio: words.contains(&"tokio"), asked: words.contains(&"asked"), config: Arc::new(config) })
     }
-    let end = ws.end().ok_or("no end")?;
-    Ok((end.code(), ws.close_reason().to_owned()))
 }
 
-/// Sends the files one by one and wants each back. The code and the reason of the server's Close.
-fn connect(corpus: &Path, url: &str, asked: bool, config: Config) -> Result<(CloseCode, String)> {
-    let (mut ws, _) = connect_with(&Request::new(url.parse()?), Messages, Arc::new(config))?;
-    ws.ping(b"from the client")?;
-    let mut names: Vec<_> = fs::read_dir(corpus)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
-    names.sort();
-    for (at, name) in names.iter().enumerate() {
-        let bytes = fs::read(name)?;
-        let message = match name.extension() {
-            Some(extension) if extension == "txt" => Message::Text(str::from_utf8(&bytes)?),
-            _ => Message::Binary(&bytes),
-        };
-        if at % 2 == 0 {
-            ws.send(message)?;
-        } else {
-            thirds(message).into_iter().try_for_each(|chunk| ws.feed_chunk(chunk))?;
-        }
-        let (echo, _) = ws.next()?.ok_or("closed early")?;
-        if echo != message {
-            return Err(format!("{name:?}: {} other bytes came back", echo.as_bytes().len()).into());
-        }
-    }
-    if !asked {
-        return closed(ws, CLIENT_CLOSES);
-    }
-    ws.send(PLEASE_CLOSE)?;
-    if ws.next()?.is_some() {
-        return Err("a message, and no Close".into());
-    }
-    let end = ws.end().ok_or("no end")?;
-    Ok((end.code(), ws.close_reason().to_owned()))
+/// The code and the reason of the peer's Close.
+type Ended = (CloseCode, String);
+
+/// After the peer has closed.
+fn ended(end: Option<End>, reason: &str) -> Result<Ended> {
+    Ok((end.ok_or("no end")?.code(), reason.to_owned()))
 }
 
-fn closed(ws: WebSocket<TcpStream>, close: Close<'_>) -> Result<(CloseCode, String)> {
-    let end = ws.close(Some(close))?;
+/// After this end has closed. An echo holds no reason that counts.
+fn closed(end: End) -> Result<Ended> {
     if end.clean { Ok((end.code(), String::new())) } else { Err(format!("not clean: {end:?}").into()) }
+}
+
+struct File {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl File {
+    fn message(&self) -> Result<Message<'_>> {
+        Ok(match self.path.extension() {
+            Some(extension) if extension == "txt" => Message::Text(str::from_utf8(&self.bytes)?),
+            _ => Message::Binary(&self.bytes),
+        })
+    }
+}
+
+/// The files of `folder`, in order.
+fn corpus(folder: &Path) -> Result<Vec<File>> {
+    let mut paths: Vec<_> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    paths.sort();
+    paths.into_iter().map(|path| Ok(File { bytes: fs::read(&path)?, path })).collect()
+}
+
+fn compare(sent: &File, echo: Message<'_>) -> Result<()> {
+    if echo == sent.message()? {
+        return Ok(());
+    }
+    Err(format!("{:?}: {} other bytes came back", sent.path, echo.as_bytes().len()).into())
 }
 
 /// Three pieces, the last one empty where the message is.

@@ -1,0 +1,63 @@
+//! Both ends over the blocking adapter.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use bowsprit::blocking::{accept_with, connect_with};
+use bowsprit::handshake::client::Request;
+use bowsprit::handshake::server::Accept;
+use bowsprit::{Message, Messages};
+
+use crate::{
+    CLIENT_CLOSES, Ended, PLEASE_CLOSE, Result, SERVER_CLOSES, Session, closed, compare, corpus, ended, thirds,
+};
+
+/// Echoes one connection.
+pub(crate) fn serve(session: &Session) -> Result<Ended> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("port {}", listener.local_addr()?.port());
+    let (stream, _) = listener.accept()?;
+    let mut ws = accept_with(stream, &Accept::new(), Messages, session.config.clone())?;
+    ws.ping(b"from the server")?;
+    let mut fragment = false;
+    while let Some((message, out)) = ws.next()? {
+        if message == Message::Text(PLEASE_CLOSE) {
+            return closed(ws.close(Some(SERVER_CLOSES))?);
+        }
+        if fragment {
+            for chunk in thirds(message) {
+                out.feed_chunk(chunk)?;
+            }
+        } else {
+            out.feed(message)?;
+        }
+        fragment = !fragment;
+    }
+    ended(ws.end(), ws.close_reason())
+}
+
+/// Sends the files one by one and wants each back.
+pub(crate) fn connect(session: &Session, folder: &Path, url: &str) -> Result<Ended> {
+    let (mut ws, _) = connect_with(&Request::new(url.parse()?), Messages, session.config.clone())?;
+    ws.ping(b"from the client")?;
+    for (at, file) in corpus(folder)?.iter().enumerate() {
+        let message = file.message()?;
+        if at % 2 == 0 {
+            ws.send(message)?;
+        } else {
+            for chunk in thirds(message) {
+                ws.feed_chunk(chunk)?;
+            }
+        }
+        let (echo, _) = ws.next()?.ok_or("closed early")?;
+        compare(file, echo)?;
+    }
+    if !session.asked {
+        return closed(ws.close(Some(CLIENT_CLOSES))?);
+    }
+    ws.send(PLEASE_CLOSE)?;
+    match ws.next()? {
+        Some(_) => Err("a message, and no Close".into()),
+        None => ended(ws.end(), ws.close_reason()),
+    }
+}
