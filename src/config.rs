@@ -1,6 +1,10 @@
 //! Every bound of a connection, in one place.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
+
+use crate::extension::Extension;
 
 /// The bounds and deadlines of a connection, shared by all connections of a listener in one `Arc`.
 ///
@@ -56,6 +60,9 @@ pub struct Config {
     /// Whether to offer or accept permessage-deflate (RFC 7692), and how. Default `None`: messages travel as they are.
     #[cfg(feature = "deflate")]
     pub compression: Option<crate::extension::permessage_deflate::Deflate>,
+    /// Extensions of one's own, to offer or to accept. Default: none. A client offers them behind permessage-deflate, in
+    /// this order; who wants to offer something else this time starts its handshake with another `Config`.
+    pub extensions: Vec<Arc<dyn Extension>>,
 }
 
 impl Config {
@@ -83,6 +90,7 @@ impl Default for Config {
             pong_timeout: Some(Duration::from_secs(20)),
             #[cfg(feature = "deflate")]
             compression: None,
+            extensions: Vec::new(),
         }
     }
 }

@@ -9,8 +9,7 @@ use crate::close::Close;
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
 use crate::extension::Agreement;
-#[cfg(feature = "deflate")]
-use crate::extension::coding::{Decoder, Encoder};
+use crate::extension::coding;
 use crate::frame::{Header, HeaderBytes};
 use crate::inbound::{Found, Inbound};
 use crate::link::{End, Link, TransportState};
@@ -66,16 +65,10 @@ impl<D: Delivery> Connection<D> {
 
     /// Uses the extensions that the opening handshake agreed on. Call it before the first message.
     #[must_use]
-    #[cfg_attr(not(feature = "deflate"), expect(unused_mut, unused_variables, reason = "there is no extension"))]
     pub fn with_extensions(mut self, agreement: &Agreement) -> Self {
-        #[cfg(feature = "deflate")]
-        if let Some(agreed) = agreement.deflate() {
-            let role = self.role();
-            let encoder = Encoder::deflate(&agreed, role, self.config());
-            self.link.encode_with(encoder);
-            let decoder = Decoder::deflate(&agreed, role.peer(), self.config());
-            self.inbound.decode_with(decoder);
-        }
+        let (encoder, decoder) = coding::coders(agreement, self.role(), self.config());
+        self.link.encode_with(encoder);
+        self.inbound.decode_with(decoder);
         self
     }
 

@@ -50,6 +50,8 @@ pub enum ProtocolError {
     InvalidUtf8,
     /// A compressed message that is no DEFLATE, or is cut off (RFC 7692 section 7.2.2).
     InvalidDeflate,
+    /// A payload that an [extension of one's own](crate::extension::Extension) cannot decode.
+    InvalidExtensionData,
     /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) allows (section 10.4).
     FrameTooLong,
     /// A message longer than [`Config::max_message`](crate::Config::max_message) (section 10.4).
@@ -76,7 +78,7 @@ impl ProtocolError {
             | Self::ExpectedContinuation
             | Self::InvalidClosePayload
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
-            Self::InvalidUtf8 | Self::InvalidDeflate => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidExtensionData => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLong | Self::MessageTooLong => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
         }
@@ -100,6 +102,7 @@ impl fmt::Display for ProtocolError {
             Self::InvalidCloseCode(code) => write!(f, "the peer sent the close code {code}, which may not be sent"),
             Self::InvalidUtf8 => f.write_str("the peer sent text that is not UTF-8"),
             Self::InvalidDeflate => f.write_str("the peer sent a compressed message that cannot be decompressed"),
+            Self::InvalidExtensionData => f.write_str("the peer sent a payload that the extension cannot decode"),
             Self::FrameTooLong => f.write_str("the peer sent a frame longer than the limit"),
             Self::MessageTooLong => f.write_str("the peer sent a message longer than the limit"),
             Self::TooManyFragments => f.write_str("the peer sent a message in too many fragments"),

@@ -108,6 +108,14 @@ impl core::ops::BitOr for Rsv {
     }
 }
 
+impl core::ops::BitAnd for Rsv {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
 /// A frame header.
 ///
 /// ```
@@ -287,6 +295,7 @@ mod tests {
         assert_eq!((two.bits(), (Rsv::RSV1 | Rsv::RSV1).bits()), (0x50, 0x40));
         assert!(Rsv::RSV3.is_within(two) && Rsv::NONE.is_within(Rsv::NONE));
         assert!(!Rsv::RSV2.is_within(two) && !two.is_within(Rsv::RSV1));
+        assert_eq!((two & Rsv::RSV3, two & Rsv::RSV2), (Rsv::RSV3, Rsv::NONE));
     }
 
     #[test]

@@ -24,7 +24,6 @@ use bytes::{Buf, BytesMut};
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
-#[cfg(feature = "deflate")]
 use crate::extension::coding::Encoder;
 use crate::frame::{Header, HeaderBytes, OpCode};
 use crate::inbound::{Found, Inside};
@@ -246,7 +245,6 @@ impl Link {
         self.outbound.plain(message, output)
     }
 
-    #[cfg(feature = "deflate")]
     pub(crate) fn encode_with(&mut self, encoder: Encoder) {
         self.outbound.encode_with(encoder);
     }

@@ -50,6 +50,19 @@ pub struct Outbound {
     encoder: Encoder,
 }
 
+/// A piece of a message, for a chain of extensions.
+#[derive(Clone, Copy, Debug)]
+struct Piece<'a> {
+    /// Of its first frame.
+    opcode: OpCode,
+    bytes: &'a [u8],
+    end: bool,
+    /// Whether the caller asks for no encoding.
+    plain: bool,
+    /// The longest frame that the caller wants.
+    size: Option<usize>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Idle,
@@ -75,7 +88,7 @@ impl Outbound {
             state: State::Idle,
             ping_above: false,
             utf8: Validator::new(),
-            encoder: Encoder::None,
+            encoder: Encoder::default(),
         }
     }
 
@@ -139,7 +152,13 @@ impl Outbound {
     /// As [`text`](Self::text).
     pub fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
-        self.put_message(Header::new(message.opcode(), 0), message.as_bytes(), output);
+        let (opcode, bytes) = (message.opcode(), message.as_bytes());
+        if self.encoder.chain().is_some() {
+            let size = self.config.fragment_size;
+            self.put_chained(Piece { opcode, bytes, end: true, plain: true, size }, output);
+        } else {
+            self.put_message(Header::new(opcode, 0), bytes, output);
+        }
         Ok(())
     }
 
@@ -165,7 +184,9 @@ impl Outbound {
         self.room(output)?;
         self.state = if chunk.end { State::Idle } else { State::Message { text, encoded } };
         let header = Header { fin: chunk.end, ..Header::new(opcode, 0) };
-        if encoded {
+        if self.encoder.chain().is_some() {
+            self.put_chained(Piece { opcode, bytes, end: chunk.end, plain: false, size: None }, output);
+        } else if encoded {
             let rsv = if opcode == OpCode::Continuation { Rsv::NONE } else { self.encoder.rsv() };
             let piece = self.encoder.encode(bytes, chunk.end);
             self.put(Header { rsv, ..header }, &piece, output);
@@ -183,6 +204,11 @@ impl Outbound {
     /// As [`text`](Self::text).
     pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
+        if self.encoder.chain().is_some() {
+            let (opcode, bytes) = (prepared.opcode(), prepared.payload());
+            self.put_chained(Piece { opcode, bytes, end: true, plain: false, size: None }, output);
+            return Ok(());
+        }
         let encoded = prepared.encoded(&mut self.encoder);
         match self.keys {
             None => mask::append_plain(encoded.frame(), output),
@@ -288,7 +314,8 @@ impl Outbound {
     }
 
     /// The whole frame of a prepared message, which the caller sends itself, uncopied, right behind `output`; `None`
-    /// where its payload has to be masked, so that only [`prepared`](Self::prepared) will do.
+    /// where its payload has to be masked, or an extension of one's own encodes it, so that only
+    /// [`prepared`](Self::prepared) will do.
     ///
     /// # Errors
     ///
@@ -299,7 +326,10 @@ impl Outbound {
         output: &BytesMut,
     ) -> Result<Option<&'p [u8]>, SendError> {
         self.ready(output)?;
-        Ok(if self.keys.is_none() { Some(prepared.encoded(&mut self.encoder).frame()) } else { None })
+        if self.keys.is_some() || self.encoder.chain().is_some() {
+            return Ok(None);
+        }
+        Ok(Some(prepared.encoded(&mut self.encoder).frame()))
     }
 
     /// Gives back the memory that an idle machine does not need, as [`Inbound::shrink`](crate::Inbound::shrink).
@@ -362,7 +392,6 @@ impl Outbound {
         Ok(())
     }
 
-    #[cfg(feature = "deflate")]
     pub(crate) fn encode_with(&mut self, encoder: Encoder) {
         self.encoder = encoder;
     }
@@ -377,6 +406,10 @@ impl Outbound {
 
     #[inline(never)]
     fn put_encoded(&mut self, message: Message<'_>, output: &mut BytesMut) {
+        if self.encoder.chain().is_some() {
+            let (opcode, bytes, size) = (message.opcode(), message.as_bytes(), self.config.fragment_size);
+            return self.put_chained(Piece { opcode, bytes, end: true, plain: false, size }, output);
+        }
         let encoded = self.encoder.encode(message.as_bytes(), true);
         let header = Header { rsv: self.encoder.rsv(), ..Header::new(message.opcode(), 0) };
         self.put_message(header, &encoded, output);
@@ -419,8 +452,40 @@ impl Outbound {
             self.utf8 = utf8;
         }
         self.state = if header.fin { State::Idle } else { State::Message { text, encoded: false } };
-        self.put(header, payload, output);
+        if self.encoder.chain().is_some() {
+            let Header { opcode, fin: end, .. } = header;
+            self.put_chained(Piece { opcode, bytes: payload, end, plain: true, size: None }, output);
+        } else {
+            self.put(header, payload, output);
+        }
         Ok(())
+    }
+
+    /// Appends a piece of a message that a chain of extensions encodes, in as many frames as it takes.
+    #[inline(never)]
+    fn put_chained(&mut self, piece: Piece<'_>, output: &mut BytesMut) {
+        let mut encoder = core::mem::take(&mut self.encoder);
+        if let Some(chain) = encoder.chain() {
+            let Piece { mut opcode, bytes, end, plain, size } = piece;
+            let mut first = match opcode {
+                OpCode::Continuation => Rsv::NONE,
+                _ => chain.begin(opcode, end.then_some(bytes.len()), plain),
+            };
+            let size = chain.max_frame(size);
+            let encoded = chain.encode(bytes, end);
+            let mut rest = &*encoded;
+            loop {
+                let (payload, behind) = rest.split_at(rest.len().min(size));
+                let fin = end && behind.is_empty();
+                let (own, payload) = chain.frame(opcode, fin, payload);
+                self.put(Header { fin, rsv: first | own, ..Header::new(opcode, 0) }, &payload, output);
+                if behind.is_empty() {
+                    break;
+                }
+                (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, behind);
+            }
+        }
+        self.encoder = encoder;
     }
 
     /// Appends one frame: length and mask are filled in here.

@@ -5,9 +5,9 @@ use bytes::{Bytes, BytesMut};
 use crate::extension::coding::Encoder;
 #[cfg(feature = "deflate")]
 use crate::extension::permessage_deflate::{Deflate, Deflater};
-use crate::frame::Header;
 #[cfg(feature = "deflate")]
 use crate::frame::Rsv;
+use crate::frame::{Header, OpCode};
 use crate::message::Message;
 
 /// A message encoded once, to be sent to many: for a server its frame as it goes out, for a client its payload,
@@ -82,6 +82,10 @@ impl Prepared {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         self.plain.payload()
+    }
+
+    pub(crate) const fn opcode(&self) -> OpCode {
+        self.plain.header.opcode
     }
 
     /// The form for a connection with this encoder, which is told of it.

@@ -1,82 +1,164 @@
-//! What an extension does to messages, as the machines see it: nothing, or permessage-deflate.
+//! What extensions do to messages, as the machines see it: nothing, permessage-deflate, or a chain.
 //!
-//! Enum arms, so that a connection without an extension pays one comparison.
+//! Enum arms, so that a connection without an extension pays one comparison. Behind one pointer, so that it holds no more
+//! than that.
 
-#![cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is no extension to hand them to"))]
-
-#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::chain::{DecoderChain, EncoderChain, Ends};
+use super::negotiation::{Agreement, One};
+use crate::config::Config;
 use crate::error::ProtocolError;
-use crate::frame::Rsv;
+use crate::frame::{Header, Rsv};
+use crate::role::Role;
 
 #[cfg(feature = "deflate")]
-use crate::config::Config;
+use super::custom::{Decode, Encode, Incoming, Outgoing, Unit};
 #[cfg(feature = "deflate")]
-use crate::extension::permessage_deflate::{Agreed, Deflater, InflateError, Inflater};
-#[cfg(feature = "deflate")]
-use crate::role::Role;
+use super::permessage_deflate::{Agreed, Deflater, InflateError, Inflater};
 
 /// The receiving side.
 #[derive(Debug, Default)]
-pub(crate) enum Decoder {
-    #[default]
-    None,
+pub(crate) struct Decoder(Option<Box<Decoding>>);
+
+#[derive(Debug)]
+enum Decoding {
     #[cfg(feature = "deflate")]
-    Deflate(Box<Inflater>),
+    Deflate(Inflater),
+    Chain(DecoderChain),
+}
+
+/// The sending side.
+#[derive(Debug, Default)]
+pub(crate) struct Encoder(Option<Box<Encoding>>);
+
+#[derive(Debug)]
+enum Encoding {
+    #[cfg(feature = "deflate")]
+    Deflate(Compression),
+    Chain(EncoderChain),
+}
+
+/// Both sides of a connection, for the end that `role` names.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "extensions of one's own know the rest"))]
+pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Encoder, Decoder) {
+    let agreed = agreement.agreed();
+    match agreed {
+        [] => return (Encoder(None), Decoder(None)),
+        #[cfg(feature = "deflate")]
+        [One::Deflate(agreed)] => {
+            let encoding = Encoding::Deflate(Compression::new(agreed, role, config));
+            let decoding = Decoding::Deflate(inflater(agreed, role, config));
+            return (Encoder(Some(Box::new(encoding))), Decoder(Some(Box::new(decoding))));
+        }
+        _ => {}
+    }
+    let (mut encoders, mut decoders) = (EncoderChain::default(), DecoderChain::default());
+    for one in agreed {
+        match one {
+            #[cfg(feature = "deflate")]
+            One::Deflate(agreed) => {
+                encoders.push(Unit::Message, Rsv::RSV1, Box::new(Compression::new(agreed, role, config)));
+                decoders.push_front(Unit::Message, Rsv::RSV1, Box::new(inflater(agreed, role, config)));
+            }
+            One::Custom { terms, .. } => {
+                encoders.limit_frames(terms.longest_frame());
+                if let Some((unit, (encode, decode))) = terms.coders() {
+                    encoders.push(unit, terms.claimed(), encode);
+                    decoders.push_front(unit, terms.claimed(), decode);
+                }
+            }
+        }
+    }
+    (Encoder(Some(Box::new(Encoding::Chain(encoders)))), Decoder(Some(Box::new(Decoding::Chain(decoders)))))
 }
 
 impl Decoder {
-    /// For the messages of `sender`.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn deflate(agreed: &Agreed, sender: Role, config: &Config) -> Self {
-        let pool = config.compression.as_ref().and_then(|wishes| wishes.pool.clone());
-        Self::Deflate(Box::new(Inflater::new(agreed.of(sender).0, pool)))
-    }
-
-    /// The reserved bits that the first frame of a message may have.
-    pub(crate) const fn rsv(&self) -> Rsv {
-        match self {
-            Self::None => Rsv::NONE,
+    /// The reserved bits that a data frame may have, `first` of its message or not.
+    pub(crate) fn rsv(&self, first: bool) -> Rsv {
+        match self.0.as_deref() {
+            None => Rsv::NONE,
+            // RFC 7692 section 6: on the first frame of a message alone.
             #[cfg(feature = "deflate")]
-            Self::Deflate(_) => Rsv::RSV1,
+            Some(Decoding::Deflate(_)) => {
+                if first {
+                    Rsv::RSV1
+                } else {
+                    Rsv::NONE
+                }
+            }
+            Some(Decoding::Chain(chain)) => chain.rsv(first),
         }
     }
 
-    /// Appends what a piece of a message decodes to, at most `limit` bytes; with `end` it is the last piece.
+    /// Whether every message goes through it, whatever bits it has.
+    #[inline]
+    pub(crate) fn is_chain(&self) -> bool {
+        matches!(self.0.as_deref(), Some(Decoding::Chain(_)))
+    }
+
+    /// A data frame begins, and with it perhaps a message of at most `limit` bytes.
+    pub(crate) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
+        match self.0.as_deref_mut() {
+            Some(Decoding::Chain(chain)) => chain.begin(header, limit),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends what a piece of a frame decodes to, at most `limit` bytes; also where it fails, what comes before.
     pub(crate) fn push(
         &mut self,
         piece: &[u8],
-        end: bool,
+        ends: Ends,
         output: &mut Vec<u8>,
         limit: u64,
     ) -> Result<(), ProtocolError> {
-        match self {
-            Self::None => {
+        match self.0.as_deref_mut() {
+            None => {
                 output.extend_from_slice(piece);
                 Ok(())
             }
             #[cfg(feature = "deflate")]
-            Self::Deflate(inflater) => {
-                let start = output.len();
-                inflater.push(piece, output, limit)?;
-                if end {
-                    inflater.finish(output, limit - (output.len() - start) as u64)?;
-                }
-                Ok(())
-            }
+            Some(Decoding::Deflate(inflater)) => inflater.decode(piece, ends.message, limit, output),
+            Some(Decoding::Chain(chain)) => chain.decode(piece, ends, output, limit),
         }
     }
 
     /// Gives back what can be made again.
     #[cfg(feature = "deflate")]
     pub(crate) fn release(&mut self) {
-        match self {
-            Self::None => {}
-            #[cfg(feature = "deflate")]
-            Self::Deflate(inflater) => inflater.release(),
+        match self.0.as_deref_mut() {
+            None => {}
+            Some(Decoding::Deflate(inflater)) => inflater.release(),
+            Some(Decoding::Chain(chain)) => chain.release(),
         }
+    }
+}
+
+#[cfg(feature = "deflate")]
+fn inflater(agreed: &Agreed, role: Role, config: &Config) -> Inflater {
+    let pool = config.compression.as_ref().and_then(|wishes| wishes.pool.clone());
+    Inflater::new(agreed.of(role.peer()).0, pool)
+}
+
+#[cfg(feature = "deflate")]
+impl Decode for Inflater {
+    fn begin(&mut self, unit: Incoming) -> Result<bool, ProtocolError> {
+        Ok(unit.rsv == Rsv::RSV1)
+    }
+
+    fn decode(&mut self, piece: &[u8], end: bool, limit: u64, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        let start = output.len();
+        self.push(piece, output, limit)?;
+        if end {
+            self.finish(output, limit - (output.len() - start) as u64)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.release();
     }
 }
 
@@ -90,19 +172,10 @@ impl From<InflateError> for ProtocolError {
     }
 }
 
-/// The sending side.
-#[derive(Debug, Default)]
-pub(crate) enum Encoder {
-    #[default]
-    None,
-    #[cfg(feature = "deflate")]
-    Deflate(Box<Compression>),
-}
-
 /// permessage-deflate on the sending side: which messages, and the buffer they pass through.
 #[cfg(feature = "deflate")]
 #[derive(Debug)]
-pub(crate) struct Compression {
+struct Compression {
     deflater: Deflater,
     threshold: usize,
     /// Messages in a row that hardly shrank.
@@ -113,34 +186,34 @@ pub(crate) struct Compression {
 }
 
 impl Encoder {
-    #[cfg(feature = "deflate")]
-    pub(crate) fn deflate(agreed: &Agreed, sender: Role, config: &Config) -> Self {
-        let wishes = config.compression.clone().unwrap_or_default();
-        Self::Deflate(Box::new(Compression {
-            deflater: Deflater::new(&wishes, agreed.of(sender)),
-            threshold: wishes.threshold,
-            disappointments: 0,
-            pause: 0,
-            scratch: Vec::new(),
-        }))
-    }
-
     /// Whether the next message, of `len` bytes, is to be encoded.
     #[inline]
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "a chain takes all"))]
     pub(crate) fn wants(&mut self, len: usize) -> bool {
-        match self {
-            Self::None => false,
+        match self.0.as_deref_mut() {
+            None => false,
             #[cfg(feature = "deflate")]
-            Self::Deflate(compression) => len >= compression.threshold && !compression.pauses(),
+            Some(Encoding::Deflate(compression)) => compression.wants(len),
+            Some(Encoding::Chain(_)) => true,
+        }
+    }
+
+    /// The chain that every message goes through, where there is one.
+    #[inline]
+    pub(crate) fn chain(&mut self) -> Option<&mut EncoderChain> {
+        match self.0.as_deref_mut() {
+            Some(Encoding::Chain(chain)) => Some(chain),
+            _ => None,
         }
     }
 
     /// The reserved bits of the first frame of an encoded message.
-    pub(crate) const fn rsv(&self) -> Rsv {
-        match self {
-            Self::None => Rsv::NONE,
+    pub(crate) fn rsv(&self) -> Rsv {
+        match self.0.as_deref() {
             #[cfg(feature = "deflate")]
-            Self::Deflate(_) => Rsv::RSV1,
+            Some(Encoding::Deflate(_)) => Rsv::RSV1,
+            // It tells them message by message.
+            None | Some(Encoding::Chain(_)) => Rsv::NONE,
         }
     }
 
@@ -148,48 +221,52 @@ impl Encoder {
     /// not refer to those before it then: the peer's window has moved on.
     #[cfg(feature = "deflate")]
     pub(crate) fn passes_deflated(&mut self) -> bool {
-        match self {
-            Self::None => false,
-            Self::Deflate(compression) => compression.deflater.passes_deflated(),
+        match self.0.as_deref_mut() {
+            Some(Encoding::Deflate(compression)) => compression.deflater.passes_deflated(),
+            None | Some(Encoding::Chain(_)) => false,
         }
     }
 
     /// A piece of a message, encoded; with `end` it is the last one. Give the buffer back with
     /// [`reuse`](Self::reuse).
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is nobody to hand it to"))]
     pub(crate) fn encode(&mut self, piece: &[u8], end: bool) -> Vec<u8> {
-        match self {
-            Self::None => piece.into(),
+        match self.0.as_deref_mut() {
             #[cfg(feature = "deflate")]
-            Self::Deflate(compression) => compression.encode(piece, end),
+            Some(Encoding::Deflate(compression)) => {
+                let mut encoded = core::mem::take(&mut compression.scratch);
+                compression.encode(piece, end, &mut encoded);
+                encoded
+            }
+            None | Some(Encoding::Chain(_)) => piece.into(),
         }
     }
 
     pub(crate) fn reuse(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
-        match self {
-            Self::None => {}
+        match self.0.as_deref_mut() {
             #[cfg(feature = "deflate")]
-            Self::Deflate(compression) => compression.scratch = buffer,
+            Some(Encoding::Deflate(compression)) => compression.scratch = buffer,
+            None | Some(Encoding::Chain(_)) => {}
         }
     }
 
     /// Gives back what can be made again.
     #[cfg(feature = "deflate")]
     pub(crate) fn release(&mut self) {
-        match self {
-            Self::None => {}
-            #[cfg(feature = "deflate")]
-            Self::Deflate(compression) => compression.deflater.release(),
+        match self.0.as_deref_mut() {
+            None => {}
+            Some(Encoding::Deflate(compression)) => compression.release(),
+            Some(Encoding::Chain(chain)) => chain.release(),
         }
-        self.shrink();
     }
 
     /// Gives back the buffer.
     pub(crate) fn shrink(&mut self) {
-        match self {
-            Self::None => {}
+        match self.0.as_deref_mut() {
             #[cfg(feature = "deflate")]
-            Self::Deflate(compression) => compression.scratch = Vec::new(),
+            Some(Encoding::Deflate(compression)) => compression.scratch = Vec::new(),
+            None | Some(Encoding::Chain(_)) => {}
         }
     }
 }
@@ -201,21 +278,48 @@ impl Compression {
     /// After so many, and all that follow, 63 messages are passed over.
     const MAX_DISAPPOINTMENTS: u32 = 6;
 
+    fn new(agreed: &Agreed, sender: Role, config: &Config) -> Self {
+        let wishes = config.compression.clone().unwrap_or_default();
+        Self {
+            deflater: Deflater::new(&wishes, agreed.of(sender)),
+            threshold: wishes.threshold,
+            disappointments: 0,
+            pause: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    fn wants(&mut self, len: usize) -> bool {
+        len >= self.threshold && !self.pauses()
+    }
+
     fn pauses(&mut self) -> bool {
         let pauses = self.pause > 0;
         self.pause = self.pause.saturating_sub(1);
         pauses
     }
+}
 
-    fn encode(&mut self, piece: &[u8], end: bool) -> Vec<u8> {
-        let mut encoded = core::mem::take(&mut self.scratch);
-        self.deflater.push(piece, end, &mut encoded);
+#[cfg(feature = "deflate")]
+impl Encode for Compression {
+    fn begin(&mut self, unit: Outgoing) -> Option<Rsv> {
+        // How long the message becomes, nobody knows yet.
+        (!unit.plain && self.wants(unit.len.unwrap_or(usize::MAX))).then_some(Rsv::RSV1)
+    }
+
+    fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
+        let start = output.len();
+        self.deflater.push(piece, end, output);
         // Compressing costs a hundred times what masking does: pause where it gains less than a sixteenth.
         if piece.len() >= Self::TELLING {
-            let gained = encoded.len() <= piece.len() - piece.len() / 16;
+            let gained = output.len() - start <= piece.len() - piece.len() / 16;
             self.disappointments = if gained { 0 } else { (self.disappointments + 1).min(Self::MAX_DISAPPOINTMENTS) };
             self.pause = (1 << self.disappointments) - 1;
         }
-        encoded
+    }
+
+    fn release(&mut self) {
+        self.deflater.release();
+        self.scratch = Vec::new();
     }
 }

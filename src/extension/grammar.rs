@@ -9,6 +9,7 @@
 //! Spaces and tabs may stand around `;`, `=` and `,` (the RFC 2616 grammar implies it). One pass. What the names and values mean is the business of each extension.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -23,6 +24,28 @@ pub struct Element<'a> {
     pub name: &'a str,
     /// The parameters; a name may occur twice, which is for the extension to judge.
     pub params: Vec<Param<'a>>,
+}
+
+impl Element<'_> {
+    /// The value of the first parameter with this name, if it has one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|param| param.name == name)?.value.as_deref()
+    }
+
+    /// As it stands in the list; `None` where a name or a value is no token.
+    pub(crate) fn write(&self) -> Option<String> {
+        let mut written = String::from(token(self.name)?);
+        for Param { name, value } in &self.params {
+            written.push_str("; ");
+            written.push_str(token(name)?);
+            if let Some(value) = value {
+                written.push('=');
+                written.push_str(token(value)?);
+            }
+        }
+        Some(written)
+    }
 }
 
 /// A parameter of an extension.
@@ -171,6 +194,10 @@ impl<'a> Cursor<'a> {
 #[must_use]
 pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_tchar(byte))
+}
+
+fn token(text: &str) -> Option<&str> {
+    is_token(text.as_bytes()).then_some(text)
 }
 
 const fn is_tchar(byte: u8) -> bool {

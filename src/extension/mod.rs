@@ -3,16 +3,22 @@
 //! | Module | |
 //! |---|---|
 //! | [`grammar`] | `Sec-WebSocket-Extensions`, whatever it names |
+//! | `custom` | extensions of one's own: [`Extension`], [`Terms`], [`Encode`], [`Decode`] |
 //! | `negotiation` | what is offered, answered and agreed on |
 //! | `permessage_deflate` | compressed messages (RFC 7692), with the feature `deflate` |
-//! | `coding` | what the agreed extension does to messages, as the machines see it |
+//! | `chain` | several at once, or extensions of one's own: one after the other |
+//! | `coding` | what the agreed extensions do to messages, as the machines see it |
 
+mod chain;
 pub(crate) mod coding;
+mod custom;
 pub mod grammar;
 mod negotiation;
 #[cfg(feature = "deflate")]
 pub mod permessage_deflate;
 
+pub(crate) use chain::Ends;
+pub use custom::{Decode, Encode, Extension, Incoming, Outgoing, Terms};
 pub use grammar::{Element, MalformedExtensions, Param};
 pub use negotiation::Agreement;
 pub(crate) use negotiation::{agree, answer, offer};

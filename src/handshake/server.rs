@@ -215,7 +215,7 @@ impl Request {
         if let Some(name) = &choices.subprotocol {
             fields.append("Sec-WebSocket-Protocol", name.as_bytes());
         }
-        let (answer, extensions) = extension::answer(&self.config, &self.extensions());
+        let (answer, extensions) = extension::answer(&self.config, &self.extensions(), |_| true);
         if let Some(answer) = answer {
             fields.append("Sec-WebSocket-Extensions", answer.as_bytes());
         }

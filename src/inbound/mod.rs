@@ -138,12 +138,11 @@ impl<D: Delivery> Inbound<D> {
             character: [0; 4],
             buffer: Vec::new(),
             activity: Activity::default(),
-            decoder: Decoder::None,
+            decoder: Decoder::default(),
         }
     }
 
-    /// Decodes with an extension that both ends agreed on.
-    #[cfg(feature = "deflate")]
+    /// Decodes with the extensions that both ends agreed on.
     pub(crate) fn decode_with(&mut self, decoder: Decoder) {
         self.decoder = decoder;
     }
@@ -243,7 +242,7 @@ impl<D: Delivery> Inbound<D> {
     /// else, and every error but one, to [`find_any`](Self::find_any).
     #[inline]
     fn find_whole(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
-        if !D::WHOLE || !matches!(self.state, State::Idle) {
+        if !D::WHOLE || !matches!(self.state, State::Idle) || self.decoder.is_chain() {
             return Ok(None);
         }
         let [first @ (0x81 | 0x82), second, rest @ ..] = &mut input[*at..] else { return Ok(None) };
@@ -315,13 +314,14 @@ impl<D: Delivery> Inbound<D> {
             return self.control(header, size, input, at);
         }
         let whole = header.fin && header.opcode != OpCode::Continuation;
-        if D::WHOLE && whole && header.rsv == Rsv::NONE {
+        let encoded = header.rsv != Rsv::NONE || self.decoder.is_chain();
+        if D::WHOLE && whole && !encoded {
             return self.in_place(header, size, input, at);
         }
         *at += size;
         if header.opcode != OpCode::Continuation {
             self.text = header.opcode == OpCode::Text;
-            self.encoded = header.rsv != Rsv::NONE;
+            self.encoded = encoded;
             self.buffer.clear();
         }
         if !self.encoded {
@@ -337,6 +337,7 @@ impl<D: Delivery> Inbound<D> {
                 return Err(ProtocolError::TooManyFragments);
             }
         }
+        self.decoder.begin(&header, self.room())?;
         self.state = State::Payload { fin: header.fin, mask: header.mask, remaining: header.len };
         self.activity.progress = true;
         Ok(Step::Again)
@@ -347,8 +348,10 @@ impl<D: Delivery> Inbound<D> {
     fn header(&self, bytes: &[u8]) -> Result<Option<(Header, usize)>, ProtocolError> {
         let [first, rest @ ..] = bytes else { return Ok(None) };
         // RFC 6455 section 5.2: a nonzero bit that no negotiated extension defines fails the connection.
-        // RFC 7692 section 6: those of an extension stand on the first frame of a message alone.
-        let allowed = if matches!(first & 0x0f, 0x1 | 0x2) { self.decoder.rsv() } else { Rsv::NONE };
+        let allowed = match first & 0x0f {
+            data @ 0x0..=0x2 => self.decoder.rsv(data != 0x0),
+            _ => Rsv::NONE,
+        };
         let rsv = Rsv::from_first_byte(*first);
         if !rsv.is_within(allowed) {
             return Err(ProtocolError::ReservedBits);
@@ -369,7 +372,8 @@ impl<D: Delivery> Inbound<D> {
         }
         let Some(lead) = Lead::decode(bytes)? else { return Ok(None) };
         if !opcode.is_control() {
-            let encoded = rsv != Rsv::NONE || (opcode == OpCode::Continuation && self.encoded);
+            let continues = opcode == OpCode::Continuation && self.encoded;
+            let encoded = rsv != Rsv::NONE || continues || self.decoder.is_chain();
             self.check_limits(lead.len, encoded)?; // before the key has arrived
         }
         Ok(lead.complete(bytes))

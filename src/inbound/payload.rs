@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Found, Inbound, Place, Span, State, Step, unmask};
 use crate::error::ProtocolError;
+use crate::extension::Ends;
 use crate::frame::{Header, OpCode};
 use crate::mask::Mask;
 use crate::message::Delivery;
@@ -113,9 +114,9 @@ impl<D: Delivery> Inbound<D> {
             self.buffer.extend_from_slice(self.utf8.incomplete());
         }
         let start = self.buffer.len();
-        let end = fin && remaining == have as u64;
+        let frame = remaining == have as u64;
         let limit = self.room();
-        let decoded = self.decoder.push(piece, end, &mut self.buffer, limit);
+        let decoded = self.decoder.push(piece, Ends { frame, message: fin && frame }, &mut self.buffer, limit);
         let new = &self.buffer[start..];
         self.length += new.len() as u64;
         self.activity.progress |= have > 0;

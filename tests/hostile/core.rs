@@ -628,6 +628,7 @@ pub(crate) fn nothing_configured() {
         pong_timeout,
         #[cfg(feature = "deflate")]
         compression,
+        extensions,
     } = Config::default();
     assert_eq!((max_head, max_head_fields), (16 << 10, 100));
     assert_eq!((max_message, max_frame), (64 << 20, None));
@@ -640,6 +641,7 @@ pub(crate) fn nothing_configured() {
     assert_eq!((idle_timeout, ping_interval, fragment_size), (None, None, None));
     #[cfg(feature = "deflate")]
     assert_eq!(compression, None);
+    assert_eq!(extensions, []);
     // "Unlimited" is a value that somebody writes down.
     assert!(max_message < Config::UNLIMITED);
 }

@@ -11,7 +11,10 @@ mod control;
 #[cfg(feature = "deflate")]
 #[path = "../deflate/decoder.rs"]
 mod decoder;
+mod extensions;
 mod fragmentation;
+#[path = "../extensions/frames.rs"]
+mod frames;
 mod framing;
 mod handshake;
 mod harness;
@@ -22,17 +25,18 @@ mod security;
 mod sending;
 mod text;
 mod wire;
+#[path = "../extensions/xor.rs"]
+mod xor;
 
 use std::sync::LazyLock;
 
 use harness::{Log, cited};
 
 /// Rows of groups A to O that this crate does not execute, each with its reason; `docs/requirements.md` lists the same.
-const OUT_OF_SCOPE: [(&str, &str); 5] = [
+const OUT_OF_SCOPE: [(&str, &str); 4] = [
     ("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`"),
     ("WS-4.1-15", "no proxy is dialled here; `connect_on` takes a stream that leads through one"),
     ("WS-4.1-16", "there is no TLS here: `wss` is refused before any dial (WS-10-09), or the caller brings the stream"),
-    ("WS-4.2.2-07", "there is one extension that a server could accept, and so no second element"),
     ("WS-7.1-10", "nothing here connects again; when to do so is the caller's choice"),
 ];
 
@@ -53,6 +57,7 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
         text::rows,
         sending::rows,
         security::rows,
+        extensions::rows,
         #[cfg(feature = "deflate")]
         negotiation::rows,
         #[cfg(feature = "deflate")]
@@ -101,6 +106,11 @@ fn sending() {
 #[test]
 fn security() {
     security::rows(&mut Log::new());
+}
+
+#[test]
+fn extensions() {
+    extensions::rows(&mut Log::new());
 }
 
 #[cfg(feature = "deflate")]

@@ -176,16 +176,6 @@ fn answers(log: &mut Log) {
     }
     log.proved("PMD-5-04", Role::Server);
 
-    // REQ: PMD-5-07
-    for offer in ["x-claims-rsv1, permessage-deflate", "permessage-deflate, x-claims-rsv1"] {
-        assert_eq!(answer(offer).unwrap(), "permessage-deflate");
-    }
-    log.proved("PMD-5-07", Role::Server);
-    for answer in ["x-claims-rsv1, permessage-deflate", "permessage-deflate, x-claims-rsv1", "x-claims-rsv1"] {
-        assert_eq!(agrees(Parameters::default(), answer), Err(HandshakeError::Extensions), "{answer}");
-    }
-    log.proved("PMD-5-07", Role::Client);
-
     // REQ: PMD-5-08
     for role in ROLES {
         row_agreed(log, "PMD-5-08", role, AGREED, &hex!("c1 07 f2 48 cd c9 c9 07 00"), events([text("Hello")]));

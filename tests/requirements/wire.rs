@@ -213,7 +213,11 @@ impl Endpoint {
 
     #[cfg(feature = "deflate")]
     pub(crate) fn agreed(role: Role, config: Config, agreed: Agreed) -> Self {
-        Self::of(connection(role, Messages, &Arc::new(config)).with_extensions(&agreed.into()), role)
+        Self::with_agreement(role, config, &agreed.into())
+    }
+
+    pub(crate) fn with_agreement(role: Role, config: Config, agreement: &Agreement) -> Self {
+        Self::of(connection(role, Messages, &Arc::new(config)).with_extensions(agreement), role)
     }
 }
 

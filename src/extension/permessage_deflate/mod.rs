@@ -18,7 +18,7 @@ mod pool;
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{InflateError, Inflater};
 pub use negotiation::{Agreed, Parameters};
-pub(crate) use negotiation::{accept, agree, offers};
+pub(crate) use negotiation::{NAME, accept, agree, offers};
 pub use pool::Pool;
 
 use alloc::vec::Vec;

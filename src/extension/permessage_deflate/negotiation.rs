@@ -9,7 +9,7 @@ use crate::extension::grammar::Element;
 use crate::role::Role;
 
 /// The name of the extension in `Sec-WebSocket-Extensions`.
-const NAME: &str = "permessage-deflate";
+pub(crate) const NAME: &str = "permessage-deflate";
 
 /// The parameters of RFC 7692 section 7.1, as one end wishes them.
 ///
@@ -58,7 +58,7 @@ impl Parameters {
             MAX_BITS => Bits::Absent,
             bits => Bits::Value(bits),
         };
-        Wire {
+        Written {
             server_no_context_takeover: self.server_no_context_takeover,
             client_no_context_takeover: self.client_no_context_takeover,
             server_max_window_bits,
@@ -92,22 +92,17 @@ impl Agreed {
     }
 }
 
-/// A client's whole `Sec-WebSocket-Extensions`.
-pub(crate) fn offers(config: &Deflate) -> String {
-    let mut line = config.parameters.offer();
-    for fallback in &config.fallbacks {
-        line.push_str(", ");
-        line.push_str(&fallback.offer());
-    }
-    line
+/// A client's offers, in order of preference.
+pub(crate) fn offers(config: &Deflate) -> impl Iterator<Item = &Parameters> {
+    core::iter::once(&config.parameters).chain(&config.fallbacks)
 }
 
 /// A server's answer to the first offer that it can agree to, and what is agreed. `None`: all are declined
 /// (RFC 7692 section 5.1: that is no error).
-pub(crate) fn accept(config: &Deflate, offered: &[Element<'_>]) -> Option<(String, Agreed)> {
-    offered.iter().filter(|element| element.name == NAME).find_map(|element| {
+pub(crate) fn accept(config: &Deflate, offered: &[&Element<'_>]) -> Option<(String, Agreed)> {
+    offered.iter().find_map(|element| {
         // RFC 7692 section 7: a parameter that is unknown, repeated or has no legal value declines the offer.
-        let offer = Wire::decode(element)?;
+        let offer = Written::decode(element)?;
         let own = &config.parameters;
         let server_bits = match offer.server_max_window_bits {
             Bits::Absent => MAX_BITS,
@@ -129,7 +124,7 @@ pub(crate) fn accept(config: &Deflate, offered: &[Element<'_>]) -> Option<(Strin
                 .map_or(MAX_BITS, |hint| hint.min(own.client_max_window_bits.map_or(MAX_BITS, legal_bits))),
         };
         let mut answer = String::from(NAME);
-        Wire {
+        Written {
             server_no_context_takeover: agreed.server_no_context_takeover,
             client_no_context_takeover: agreed.client_no_context_takeover,
             server_max_window_bits: match (offer.server_max_window_bits, agreed.server_max_window_bits) {
@@ -148,19 +143,15 @@ pub(crate) fn accept(config: &Deflate, offered: &[Element<'_>]) -> Option<(Strin
 
 /// What a server's answer agrees to; `None` when it is not legal for any of the offers (RFC 7692 section 5.1: the
 /// client fails the connection).
-pub(crate) fn agree(config: &Deflate, answered: &[Element<'_>]) -> Option<Agreed> {
+pub(crate) fn agree(config: &Deflate, answered: &[&Element<'_>]) -> Option<Agreed> {
     let [element] = answered else { return None };
-    if element.name != NAME {
-        return None;
-    }
-    let answer = Wire::decode(element)?;
-    let offers = core::iter::once(&config.parameters).chain(&config.fallbacks);
-    offers.into_iter().find_map(|offer| answer.agrees_to(offer))
+    let answer = Written::decode(element)?;
+    offers(config).find_map(|offer| answer.agrees_to(offer))
 }
 
 /// The parameters of one element, as they stand.
 #[derive(Clone, Copy, Debug)]
-struct Wire {
+struct Written {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Bits,
@@ -175,7 +166,7 @@ enum Bits {
     Value(u8),
 }
 
-impl Wire {
+impl Written {
     /// `None` for a parameter that is undefined, has an illegal value, or stands there twice (RFC 7692 section 7).
     fn decode(element: &Element<'_>) -> Option<Self> {
         let mut decoded = Self {

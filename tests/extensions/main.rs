@@ -1,0 +1,11 @@
+//! Extensions of one's own (RFC 6455 section 9): one that works on messages, two that work on frames, alone, together,
+//! and together with permessage-deflate.
+
+#[cfg(feature = "deflate")]
+mod deflate;
+mod frames;
+mod negotiation;
+mod receiving;
+mod sending;
+mod support;
+mod xor;
