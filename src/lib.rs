@@ -46,7 +46,7 @@
 #![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
-#![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`; needs its feature |")]
+#![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`, `hyper` and `axum`; needs their features |")]
 //!
 //! # A whole connection
 //!
@@ -104,6 +104,8 @@
 //! | `blocking` (default) | the adapter; brings `std` |
 //! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
 //! | `http` | the opening handshake in types of the crate `http`; brings `std` |
+//! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
+//! | `axum` | the extractor for axum 0.8; brings `hyper` |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |
 
 #![no_std]

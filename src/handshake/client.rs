@@ -342,6 +342,12 @@ impl Response {
         self.rest.receive(input, &mut self.body, max)
     }
 
+    /// The body of a refusal that somebody else has read.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn set_body(&mut self, body: Vec<u8>) {
+        self.body = body;
+    }
+
     /// The body of a refusal, as far as an adapter has taken it in.
     #[must_use]
     pub fn body(&self) -> &[u8] {

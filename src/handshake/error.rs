@@ -35,6 +35,8 @@ pub enum HandshakeError {
     InvalidSubprotocol(String),
     /// A status that cannot stand here, or that cannot have a body.
     InvalidStatus(u16),
+    /// Whoever speaks HTTP here gives no connection away.
+    NotUpgradable,
 
     // Both sides.
     /// Not a head of HTTP/1.1 (RFC 9112).
@@ -105,7 +107,7 @@ impl HandshakeError {
             Self::NoUpgrade | Self::UnsupportedVersion => 426,
             Self::HeadTooLarge => 431,
             Self::InvalidField(_) | Self::ReservedField(_) | Self::RepeatedField(_) | Self::MissingField(_) => 500,
-            Self::InvalidSubprotocol(_) | Self::InvalidStatus(_) => 500,
+            Self::InvalidSubprotocol(_) | Self::InvalidStatus(_) | Self::NotUpgradable => 500,
         })
     }
 
@@ -164,6 +166,7 @@ impl fmt::Display for HandshakeError {
                 write!(f, "the subprotocol {name:?} is no token, repeated or not offered")
             }
             Self::InvalidStatus(status) => write!(f, "the status {status} is not possible here"),
+            Self::NotUpgradable => f.write_str("the connection of this request cannot be upgraded"),
             Self::InvalidHead => f.write_str("the peer does not speak HTTP/1.1"),
             Self::HttpVersion => f.write_str("the peer does not speak HTTP/1.1 but another version"),
             Self::HeadTooLarge => f.write_str("the peer sent more header than is allowed"),

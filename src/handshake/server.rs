@@ -113,6 +113,16 @@ impl Request {
         Ok(Self { method, target, host, is_upgrade, fields, config })
     }
 
+    #[cfg(feature = "hyper")]
+    pub(crate) const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) const fn config_mut(&mut self) -> &mut Arc<Config> {
+        &mut self.config
+    }
+
     /// Whether this asks for WebSocket. If not it is plain HTTP, and [`respond`](Self::respond) answers it.
     #[must_use]
     pub const fn is_upgrade(&self) -> bool {

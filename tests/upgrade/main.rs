@@ -2,4 +2,12 @@
 
 #![cfg(feature = "http")]
 
+#[cfg(feature = "axum")]
+mod axum;
 mod http;
+#[cfg(feature = "hyper")]
+mod hyper;
+#[cfg(feature = "hyper")]
+mod servers;
+#[cfg(feature = "hyper")]
+mod support;

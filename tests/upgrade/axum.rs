@@ -1,0 +1,122 @@
+//! The door `axum`: what its extractor refuses, and what it can be told. `servers` has the connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::axum::Router;
+use ::axum::extract::FromRequestParts;
+use ::axum::response::{IntoResponse as _, Response};
+use ::axum::routing::any;
+use ::http::{Request, Version, request};
+use bowsprit::handshake::{OriginPolicy, client};
+use bowsprit::upgrade::axum::WebSocketUpgrade;
+use bowsprit::{Chunks, Config, Error, HandshakeError, Message, aio, upgrade};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::support::within;
+
+/// What the extractor makes of this request, which no hyper has received.
+async fn extract(change: impl FnOnce(&mut Request<()>)) -> Result<WebSocketUpgrade, HandshakeError> {
+    let asked = client::Request::try_from("ws://server.example.com/").expect("a URI");
+    let asked = asked.subprotocol("chat").expect("a token");
+    let (_, mut request) = upgrade::http::Handshake::start(&asked, [0; 16], Arc::default()).expect("it is short");
+    change(&mut request);
+    let (mut parts, ()): (request::Parts, ()) = request.into_parts();
+    WebSocketUpgrade::from_request_parts(&mut parts, &()).await
+}
+
+#[tokio::test]
+async fn a_rejection_is_a_response() {
+    // RFC 8441: HTTP/2 would open a WebSocket in another way.
+    let rejection = extract(|request| *request.version_mut() = Version::HTTP_2).await.expect_err("not yet");
+    assert_eq!(rejection, HandshakeError::HttpVersion);
+    assert_eq!(rejection.into_response().status(), 400);
+
+    let rejection = extract(|request| drop(request.headers_mut().remove("upgrade"))).await.expect_err("plain HTTP");
+    let response = rejection.into_response();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["upgrade"]),
+        (426, &"websocket".parse().expect("legal"))
+    );
+    assert_eq!(response.headers()["sec-websocket-version"], "13");
+
+    // It keeps the rules, and no hyper stands behind it.
+    let upgrade = extract(|_| ()).await.expect("it keeps the rules");
+    let upgrade = upgrade.subprotocols(&["chat"]);
+    assert_eq!(upgrade.selected_subprotocol(), Some("chat"));
+    assert_eq!(upgrade.on_upgrade(|_| async {}).status(), 500);
+}
+
+#[tokio::test]
+async fn a_handler_chooses() {
+    let policy = |upgrade: WebSocketUpgrade, policy| upgrade.origin(policy).on_upgrade(|_| async {});
+    let page = |request: &mut Request<()>| {
+        drop(request.headers_mut().insert("origin", "https://other.example".parse().expect("legal")));
+    };
+    // 403 comes before 500.
+    for (choice, status) in [(OriginPolicy::SameOrigin, 403), (OriginPolicy::Any, 500)] {
+        let upgrade = extract(page).await.expect("it keeps the rules");
+        assert_eq!(policy(upgrade, choice).status(), status);
+    }
+    let header = extract(|_| ()).await.expect("it keeps the rules").header("Sec-WebSocket-Accept", "x");
+    assert!(matches!(header, Err(HandshakeError::ReservedField(_))));
+}
+
+#[tokio::test]
+async fn what_was_chosen_reaches_the_connection() {
+    async fn echo(upgrade: WebSocketUpgrade) -> Result<Response, HandshakeError> {
+        let upgrade = upgrade.config(Config { max_unsent: 1 << 10, ..Config::default() });
+        #[cfg(feature = "deflate")]
+        let upgrade = upgrade.compression(bowsprit::Deflate::default());
+        let chunks = Chunks { max_message: 4, max_fragments: 8 };
+        Ok(upgrade.header("X-Room", "1")?.delivery(chunks).on_upgrade(|mut ws| async move {
+            while let Ok(Some((chunk, out))) = ws.next().await {
+                out.feed_chunk(chunk).await.expect("it is open");
+            }
+        }))
+    }
+    let address = serve(Router::new().route("/", any(echo))).await;
+    let request = client::Request::try_from(&*address).expect("a URI");
+    let config = Config {
+        #[cfg(feature = "deflate")]
+        compression: Some(bowsprit::Deflate::default()),
+        ..Config::default()
+    };
+    let (mut ws, response) = within(aio::Connector::new(request).config(config).connect()).await.expect("it opens");
+    assert_eq!(response.fields().get("x-room"), Some("1"));
+    #[cfg(feature = "deflate")]
+    assert!(response.extensions().deflate().is_some());
+    within(ws.send("four")).await.expect("it is open");
+    let (message, _) = within(ws.next()).await.expect("it is open").expect("no Close");
+    assert_eq!(message, Message::Text("four"));
+    within(ws.send("5 and more")).await.expect("it is open");
+    assert!(within(ws.next()).await.expect("a Close").is_none());
+    assert_eq!(ws.end().expect("it has ended").code(), bowsprit::CloseCode::MESSAGE_TOO_BIG);
+}
+
+/// The response is held back for too long.
+#[tokio::test]
+async fn a_failed_upgrade_is_told() {
+    async fn slow(upgrade: WebSocketUpgrade) -> Response {
+        let (sender, failed) = oneshot::channel();
+        let timeout = Some(Duration::from_millis(10));
+        let response = upgrade
+            .config(Config { handshake_timeout: timeout, ..Config::default() })
+            .on_failed_upgrade(move |error| sender.send(error).expect("it is waited for"))
+            .on_upgrade(|_| async { panic!("there is no connection") });
+        let error = within(failed).await.expect("it is told");
+        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
+        response
+    }
+    let address = serve(Router::new().route("/", any(slow))).await;
+    let mut ws = within(aio::connect(&address)).await.expect("the 101 comes");
+    assert!(within(ws.next()).await.is_err(), "and nothing behind it");
+}
+
+async fn serve(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { ::axum::serve(listener, app).await });
+    format!("ws://{address}/")
+}
