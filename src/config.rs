@@ -28,7 +28,7 @@ pub struct Config {
     /// connection with 1009. [`Chunks`](crate::Chunks) delivery states its own.
     pub max_message: u64,
     /// The longest frame in bytes. A longer one fails the connection with 1009. Default `None`: as the message, in either
-    /// delivery; a compressed frame, which may be longer than what it holds, twice that and 64 bytes.
+    /// delivery; one that an extension encodes, which may be longer than what it holds, twice that and 64 bytes.
     pub max_frame: Option<u64>,
     /// The most fragments in one message. Default 131,072. More fail the connection with 1008. A message in one frame has
     /// none, and so passes under zero, which refuses every first fragment.

@@ -131,7 +131,7 @@ impl<D: Delivery> Connection<D> {
         self.link.message(message, output)
     }
 
-    /// Appends a message that no extension encodes to `output`.
+    /// Appends a message that is not compressed to `output`.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl<D: Delivery> Connection<D> {
         self.link.begin(message, output)
     }
 
-    /// Likewise a message that no extension encodes, as [`Outbound::begin_plain`].
+    /// Likewise a message that is not compressed, as [`Outbound::begin_plain`].
     ///
     /// # Errors
     ///
@@ -405,7 +405,7 @@ impl Outbox<'_> {
         self.link.message(message, self.output)
     }
 
-    /// Appends a message that no extension encodes.
+    /// Appends a message that is not compressed.
     ///
     /// # Errors
     ///

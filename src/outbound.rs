@@ -144,8 +144,9 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a message that no extension encodes: because it is compressed already, or because it holds a secret
-    /// beside what an attacker chooses (RFC 7692 section 8).
+    /// Appends a message that is not compressed: because it is compressed already, or because it holds a secret beside
+    /// what an attacker chooses (RFC 7692 section 8). An [extension of one's own](crate::extension::Extension) is told so,
+    /// and may encode it all the same.
     ///
     /// # Errors
     ///
@@ -298,7 +299,7 @@ impl Outbound {
         }
     }
 
-    /// Likewise for a message that no extension encodes; where it gives `None`, only [`plain`](Self::plain) will do.
+    /// Likewise for a message that is not compressed; where it gives `None`, only [`plain`](Self::plain) will do.
     ///
     /// # Errors
     ///
@@ -307,7 +308,7 @@ impl Outbound {
         self.ready(output)?;
         let len = message.as_bytes().len();
         let split = self.config.fragment_size.is_some_and(|size| len > size);
-        if self.keys.is_some() || split {
+        if self.keys.is_some() || split || self.encoder.chain().is_some() {
             return Ok(None);
         }
         Ok(Some(Header::new(message.opcode(), len as u64).encode()))

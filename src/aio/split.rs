@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
         Sending::queued(&mut self.half, What::Message(message.into()))
     }
 
-    /// Queues a message that no extension encodes.
+    /// Queues a message that is not to be compressed.
     ///
     /// # Errors
     ///

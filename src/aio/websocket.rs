@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         self.reading.half.feed(message)
     }
 
-    /// Queues a message that no extension encodes.
+    /// Queues a message that is not to be compressed.
     ///
     /// # Errors
     ///

@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Sending::queued(self, What::Message(message.into()))
     }
 
-    /// Queues a message that no extension encodes: because it is compressed already, or because it holds a secret
+    /// Queues a message that is not to be compressed: because it is compressed already, or because it holds a secret
     /// beside what an attacker chooses (RFC 7692 section 8).
     ///
     /// # Errors

@@ -143,7 +143,7 @@ impl<S: Transport> WebSocketWriter<S> {
         half::with_room(&mut self.half, |writer| writer.try_feed(message))
     }
 
-    /// Sends a message that no extension encodes.
+    /// Sends a message that is not to be compressed.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl<S: Transport> WebSocketWriter<S> {
         self.flush()
     }
 
-    /// Queues a message that no extension encodes.
+    /// Queues a message that is not to be compressed.
     ///
     /// # Errors
     ///

@@ -83,7 +83,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
         self.reading.half.feed(message)
     }
 
-    /// Sends a message that no extension encodes.
+    /// Sends a message that is not to be compressed.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
         self.reading.half.send_plain(message)
     }
 
-    /// Queues a message that no extension encodes.
+    /// Queues a message that is not to be compressed.
     ///
     /// # Errors
     ///

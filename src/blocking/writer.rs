@@ -51,7 +51,7 @@ impl<S: Transport> Writer<S> {
         half::with_room(self, |writer| writer.try_feed(message))
     }
 
-    /// Sends a message that no extension encodes: because it is compressed already, or because it holds a secret beside
+    /// Sends a message that is not to be compressed: because it is compressed already, or because it holds a secret beside
     /// what an attacker chooses (RFC 7692 section 8).
     ///
     /// # Errors

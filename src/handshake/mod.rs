@@ -18,6 +18,7 @@
 //! the bytes behind a head stay where they are.
 
 mod body;
+mod choice;
 pub mod client;
 mod error;
 mod fields;

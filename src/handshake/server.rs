@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 
+use super::choice::Choice;
 use super::error::HandshakeError;
 use super::fields::Fields;
 use super::head::{HeadReader, RequestHead};
@@ -225,7 +226,8 @@ impl Request {
         if let Some(name) = &choices.subprotocol {
             fields.append("Sec-WebSocket-Protocol", name.as_bytes());
         }
-        let (answer, extensions) = extension::answer(&self.config, &self.extensions(), |_| true);
+        let takes = |offer: &Element<'_>| choices.extensions.as_ref().is_none_or(|choice| choice.takes(self, offer));
+        let (answer, extensions) = extension::answer(&self.config, &self.extensions(), takes);
         if let Some(answer) = answer {
             fields.append("Sec-WebSocket-Extensions", answer.as_bytes());
         }
@@ -279,13 +281,14 @@ pub struct Accept {
     subprotocol: Option<String>,
     fields: Fields,
     origin: OriginPolicy,
+    extensions: Option<Choice>,
 }
 
 impl Accept {
     /// The defaults.
     #[must_use]
     pub const fn new() -> Self {
-        Self { subprotocol: None, fields: Fields::new(), origin: OriginPolicy::SameOrigin }
+        Self { subprotocol: None, fields: Fields::new(), origin: OriginPolicy::SameOrigin, extensions: None }
     }
 
     /// Agrees to this subprotocol, one that the client offers:
@@ -311,6 +314,26 @@ impl Accept {
     #[must_use]
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
         self.origin = policy;
+        self
+    }
+
+    /// Lets `choose` decide which offers of extensions may be accepted: it is asked for each that
+    /// [`Config`] has the extension for, and those that it takes are negotiated as ever. By default it
+    /// takes all.
+    ///
+    /// ```
+    /// use bowsprit::handshake::server::Accept;
+    ///
+    /// // What holds secrets is not compressed (RFC 7692 section 8), nor is anything in a small window.
+    /// let choices = Accept::new().extensions(|request, offer| match offer.name {
+    ///     "permessage-deflate" => request.path() != "/account" && offer.value("server_max_window_bits").is_none(),
+    ///     _ => true,
+    /// });
+    /// # let _ = choices;
+    /// ```
+    #[must_use]
+    pub fn extensions(mut self, choose: impl Fn(&Request, &Element<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.extensions = Some(Choice::new(choose));
         self
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bowsprit::extension::Extension;
+use bowsprit::handshake::server::Accept;
 use bowsprit::{Chunk, Config, Deflate, HandshakeError, Message, ProtocolError, Rsv};
 use hex_literal::hex;
 
 use crate::frames::{Claims, Split, Tag, Turn};
-use crate::support::{agrees, answers, fails, heard, hears, offers, sends, with};
+use crate::support::{agrees, answers, answers_with, fails, heard, hears, offers, sends, with};
 use crate::xor::Xor;
 
 fn deflating(extensions: Vec<Arc<dyn Extension>>) -> Config {
@@ -36,6 +37,17 @@ fn it_is_offered_first_and_answered_in_the_order_of_the_offers() {
     assert_eq!(agrees(&all(), &["x-turn, permessage-deflate"]), Err(HandshakeError::Extensions));
     let agreement = agrees(&all(), &["x-xor; key=32, permessage-deflate; server_max_window_bits=9"]).unwrap();
     assert_eq!(agreement.deflate().map(|agreed| agreed.server_max_window_bits), Some(9));
+}
+
+#[test]
+fn a_server_chooses_among_the_offers() {
+    let choices = Accept::new().extensions(|_, offer| offer.value("server_max_window_bits").is_none());
+    let answer = |offered| answers_with(&all(), &choices, offered).0;
+    assert_eq!(
+        answer("permessage-deflate; server_max_window_bits=9, permessage-deflate; server_no_context_takeover"),
+        "permessage-deflate; server_no_context_takeover"
+    );
+    assert_eq!(answer("permessage-deflate; server_max_window_bits=9"), "");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bowsprit::extension::{Element, Extension, Param, Terms};
+use bowsprit::handshake::server::Accept;
 use bowsprit::{HandshakeError, Rsv};
 
 use crate::frames::{Claims, Split, Tag, Turn};
-use crate::support::{agrees, answers, offers, with};
+use crate::support::{agrees, answers, answers_with, offers, with};
 use crate::xor::Xor;
 
 fn names(config: &bowsprit::Config, answered: &[&str]) -> Result<Vec<String>, HandshakeError> {
@@ -162,6 +163,23 @@ fn a_client_takes_no_answer_to_what_it_did_not_offer() {
     assert_eq!(offers(&config), "");
     assert_eq!(answers(&config, "x-silent").0, "x-silent");
     assert_eq!(names(&config, &["x-silent"]), Err(HandshakeError::Extensions));
+}
+
+#[test]
+fn a_server_chooses_by_code_of_its_own() {
+    let config = with(vec![Arc::new(Xor(0)), Arc::new(Turn)]);
+    let offered = "x-turn, x-other, x-xor; key=1, x-xor; key=2, x-xor; key=3";
+    let none = Accept::new().extensions(|_, _| false);
+    assert_eq!(answers_with(&config, &none, offered).0, "");
+    let second = Accept::new().extensions(|_, offer| offer.value("key") == Some("2"));
+    assert_eq!(answers_with(&config, &second, offered).0, "x-xor; key=2");
+    let here = Accept::new().extensions(|request, offer| {
+        assert_ne!(offer.name, "x-other", "nobody could accept it");
+        request.path() == "/chat"
+    });
+    assert_eq!(answers_with(&config, &here, offered).0, "x-xor; key=1, x-turn");
+    assert_eq!(here, here.clone());
+    assert_ne!(here, Accept::new());
 }
 
 #[test]

@@ -115,6 +115,7 @@ fn nothing_goes_out_behind_the_back_of_an_extension() {
         let mut server = connection(Role::Server, Messages, &all(), &agreed(&all(), Role::Server, answer));
         let output = BytesMut::new();
         assert!(server.begin(Message::Binary(long.payload()), &output).unwrap().is_none());
+        assert!(server.begin_plain(Message::Binary(long.payload()), &output).unwrap().is_none());
         assert!(server.begin_prepared(&long, &output).unwrap().is_none());
     }
 }
