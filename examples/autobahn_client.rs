@@ -8,13 +8,11 @@
 
 use std::env;
 use std::error::Error;
-use std::net::TcpStream;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use bowsprit::blocking::{WebSocket, connect_with};
+use bowsprit::blocking::{Connector, Stream, WebSocket};
 use bowsprit::handshake::client::Request;
-use bowsprit::{Config, Deflate, HandshakeError, Message, Messages};
+use bowsprit::{Config, Deflate, HandshakeError, Message};
 
 fn main() -> ExitCode {
     match run() {
@@ -46,10 +44,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn connect(uri: &str) -> Result<WebSocket<TcpStream>, bowsprit::Error> {
+fn connect(uri: &str) -> Result<WebSocket<Stream>, bowsprit::Error> {
     let request = Request::try_from(uri).map_err(HandshakeError::from)?;
     let config = Config { compression: Some(Deflate::default()), ..Config::default() };
-    Ok(connect_with(&request, Messages, Arc::new(config))?.0)
+    Ok(Connector::new(request).config(config).connect()?.0)
 }
 
 fn echo(uri: &str) -> Result<(), bowsprit::Error> {

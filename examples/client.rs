@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --example client -- ws://127.0.0.1:9001/
+//! cargo run --example client --features rustls -- --root authority.pem wss://localhost:9001/
 //! ```
 
 use std::env;
@@ -9,12 +10,12 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::thread;
 
-use bowsprit::blocking::{WebSocketReader, WebSocketWriter, connect_with};
+use bowsprit::blocking::{Connector, Stream, WebSocketReader, WebSocketWriter};
 use bowsprit::handshake::client::Request;
-use bowsprit::{CloseCode, Config, Deflate, End, Error, HandshakeError, Initiator, Message, Messages, SendError};
+use bowsprit::{CloseCode, Config, Deflate, End, Error, HandshakeError, Initiator, Message, SendError};
 
 const USAGE: &str = "\
-usage: client [OPTION]... ws://HOST[:PORT][/PATH]
+usage: client [OPTION]... ws[s]://HOST[:PORT][/PATH]
 
 What is typed goes out as text, a line a message; what comes in is printed. Control-D closes the connection.
 
@@ -22,6 +23,7 @@ What is typed goes out as text, a line a message; what comes in is printed. Cont
   --subprotocol NAME       offers a subprotocol, the preferred one first; may be repeated
   --origin ORIGIN          says which page asks, as a browser does
   --no-deflate             offers no compression
+  --root FILE              trusts the authorities in this file (PEM) for wss://, instead of the system's
   --help                   prints this";
 
 fn main() -> ExitCode {
@@ -35,11 +37,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let Some((request, config)) = parse(env::args().skip(1))? else {
+    let Some(Arguments { request, config, root }) = parse(env::args().skip(1))? else {
         println!("{USAGE}");
         return Ok(());
     };
-    let (ws, _) = connect_with(&request, Messages, config.into()).map_err(|error| explain(&request, &error))?;
+    let mut connector = Connector::new(request.clone()).config(config);
+    if let Some(root) = root {
+        connector = trust(connector, &root).map_err(|error| format!("{root}: {error}"))?;
+    }
+    let (ws, _) = connector.connect().map_err(|error| explain(&request, &error))?;
     match ws.subprotocol() {
         Some(subprotocol) => eprintln!("connected, subprotocol {subprotocol}"),
         None => eprintln!("connected"),
@@ -59,10 +65,17 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The request that the arguments ask for; `None` when they ask for help.
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<(Request, Config)>, Box<dyn std::error::Error>> {
+struct Arguments {
+    request: Request,
+    config: Config,
+    /// A file with authorities to trust.
+    root: Option<String>,
+}
+
+/// What the arguments ask for; `None` when that is help.
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments>, Box<dyn std::error::Error>> {
     let mut config = Config { compression: Some(Deflate::default()), ..Config::default() };
-    let (mut uri, mut origin, mut subprotocols, mut headers) = (None, None, Vec::new(), Vec::new());
+    let (mut uri, mut origin, mut root, mut subprotocols, mut headers) = (None, None, None, Vec::new(), Vec::new());
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value (see --help)"));
         match &*argument {
@@ -71,6 +84,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<(Request,
             "--subprotocol" => subprotocols.push(value()?),
             "--no-deflate" => config.compression = None,
             "--origin" => origin = Some(value()?),
+            "--root" => root = Some(value()?),
             _ if argument.starts_with('-') => return Err(format!("there is no option {argument} (see --help)").into()),
             _ if uri.is_none() => uri = Some(argument),
             _ => return Err(format!("one address, please; there is also {argument:?} (see --help)").into()),
@@ -88,7 +102,18 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<(Request,
     if let Some(origin) = origin {
         request = request.origin(&origin)?;
     }
-    Ok(Some((request, config)))
+    Ok(Some(Arguments { request, config, root }))
+}
+
+#[cfg(feature = "rustls")]
+fn trust(connector: Connector, root: &str) -> Result<Connector, Box<dyn std::error::Error>> {
+    let roots = bowsprit::tls::Roots::from_pem(&std::fs::read(root)?)?;
+    Ok(connector.tls(bowsprit::tls::client_config(roots)?))
+}
+
+#[cfg(not(feature = "rustls"))]
+fn trust(_: Connector, _: &str) -> Result<Connector, Box<dyn std::error::Error>> {
+    Err("this program was built without TLS (cargo run --features rustls)".into())
 }
 
 fn explain(request: &Request, error: &Error) -> String {
@@ -103,7 +128,7 @@ fn explain(request: &Request, error: &Error) -> String {
     words
 }
 
-fn print_messages(reader: &mut WebSocketReader<std::net::TcpStream>) -> Result<(), Error> {
+fn print_messages(reader: &mut WebSocketReader<Stream>) -> Result<(), Error> {
     let mut stdout = io::stdout();
     let escape = stdout.is_terminal();
     while let Some(message) = reader.next()? {
@@ -117,7 +142,7 @@ fn print_messages(reader: &mut WebSocketReader<std::net::TcpStream>) -> Result<(
 }
 
 /// Sends each line, then a Close.
-fn send_lines(mut writer: WebSocketWriter<std::net::TcpStream>) -> Result<(), Error> {
+fn send_lines(mut writer: WebSocketWriter<Stream>) -> Result<(), Error> {
     let mut lines = io::stdin().lock().lines();
     let sent = lines.try_for_each(|line| match line {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {

@@ -45,6 +45,8 @@
 //! | [`connection`] | both machines and the rules |
 #![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
+#![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
+#![cfg_attr(not(feature = "rustls"), doc = "| `tls` | TLS for the adapters; needs the feature `rustls` |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
 #![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`, `hyper` and `axum`; needs their features |")]
 //!
@@ -104,6 +106,7 @@
 //! | `blocking` (default) | the adapter; brings `std` |
 //! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
 //! | `http` | the opening handshake in types of the crate `http`; brings `std` |
+//! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |
 //! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
 //! | `axum` | the extractor for axum 0.8; brings `hyper` |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |
@@ -136,6 +139,8 @@ pub mod prepared;
 pub mod role;
 mod steps;
 pub mod timers;
+#[cfg(feature = "rustls")]
+pub mod tls;
 #[cfg(feature = "http")]
 pub mod upgrade;
 pub mod utf8;

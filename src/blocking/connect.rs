@@ -1,131 +1,227 @@
 //! The opening handshake of a client over a stream.
 
 use std::boxed::Box;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-#[cfg(unix)]
-use std::vec::Vec;
 
 use bytes::BytesMut;
 
 use super::clock;
-use super::exchange::{deadline, exchange};
+#[cfg(unix)]
+use super::dial::{TcpOptions, dial};
+use super::exchange::exchange;
+#[cfg(unix)]
+use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::{MAX_BODY, Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
-use crate::handshake::client::{self, Response};
+use crate::handshake::client::{self, Request, Response};
 use crate::message::{Delivery, Messages};
 
-/// Opens a connection to a `ws://` address, with the defaults of [`Config`].
+/// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`].
 ///
-/// Tries every address of the host in turn, and turns off Nagle's algorithm (`TCP_NODELAY`). [`connect_with`] sends header
-/// fields, offers subprotocols, takes another configuration and returns what the server answered.
+/// Tries every address of the host in turn, and turns off Nagle's algorithm (`TCP_NODELAY`). `wss` needs the feature
+/// `rustls`, and trusts whom the system trusts. A [`Connector`] sends header fields, offers subprotocols, takes another
+/// configuration, and returns what the server answered.
 ///
 /// RFC 6455 section 4.1 has browsers open at most one connection to an address at a time. That protects servers from
 /// pages; nothing here waits for other connections of the process.
 ///
 /// # Errors
 ///
-/// [`Error::Handshake`] for an address that is none, for `wss` (nothing is dialled), for a server that refused
+/// [`Error::Handshake`] for an address that is none, for `wss` without the feature `rustls` (nothing is dialled), for a
+/// server that does not prove to be the host of a `wss` address (nothing of WebSocket is sent), that refused
 /// ([`Refused`](HandshakeError::Refused) holds its answer) or broke the handshake's rules, or when the time was up
 /// ([`TimedOut`](HandshakeError::TimedOut)); [`Error::Io`] when nothing could be reached, or the stream failed.
 #[cfg(unix)]
-pub fn connect(uri: &str) -> Result<WebSocket<std::net::TcpStream>, Error> {
-    let request = client::Request::new(uri.parse().map_err(HandshakeError::Uri)?);
-    Ok(connect_with(&request, Messages, default_config())?.0)
+pub fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
+    Ok(Connector::new(request(uri)?).connect()?.0)
 }
 
-/// Opens a connection with this request, and returns it with the server's answer.
+/// Opens a connection over a stream that leads to the server already: through TLS of your own, a proxy, anything. The
+/// address is what the server is asked for; nothing is dialled, and nothing encrypted.
+///
+/// ```no_run
+/// use std::os::unix::net::UnixStream;
+///
+/// use bowsprit::blocking::connect_with;
+///
+/// let mut ws = connect_with(UnixStream::connect("/run/chat.sock")?, "ws://localhost/chat")?;
+/// ws.send("hello")?;
+/// # Ok::<(), bowsprit::Error>(())
+/// ```
 ///
 /// # Errors
 ///
-/// As [`connect`].
-#[cfg(unix)]
-pub fn connect_with<D: Delivery>(
-    request: &client::Request,
-    delivery: D,
-    config: Arc<Config>,
-) -> Result<(WebSocket<std::net::TcpStream, D>, Response), Error> {
-    // RFC 6455 section 10.6: never in plain text what was meant for TLS.
-    if request.uri().is_secure() {
-        return Err(HandshakeError::TlsUnavailable.into());
-    }
-    let start = clock::now();
-    let stream = dial(request.uri().host(), request.uri().port(), deadline(&config, start))?;
-    open(stream, request, delivery, config, start)
+/// As [`Connector::connect_on`]; and for an address that is none.
+pub fn connect_with<S: Transport>(stream: S, uri: &str) -> Result<WebSocket<S>, Error> {
+    Ok(Connector::new(request(uri)?).connect_on(stream)?.0)
 }
 
-/// Opens a connection over a stream that leads to the server already: through TLS, a proxy, anything.
+/// Opens connections: one, or one after the other.
 ///
-/// # Errors
+/// The [`Request`] holds what the server is asked: header fields, subprotocols, an Origin.
 ///
-/// As [`connect`], but for those of dialling.
-pub fn connect_on<S: Transport, D: Delivery>(
-    stream: S,
-    request: &client::Request,
-    delivery: D,
+/// ```no_run
+/// use bowsprit::blocking::Connector;
+/// use bowsprit::handshake::client::Request;
+/// use bowsprit::{Config, HandshakeError};
+///
+/// let request = Request::try_from("ws://127.0.0.1:9001/chat").map_err(HandshakeError::Uri)?.subprotocol("chat")?;
+/// let config = Config { max_message: 1 << 20, ..Config::default() };
+/// let (mut ws, response) = Connector::new(request).config(config).connect()?;
+/// println!("connected to {:?}", response.fields().get("Server"));
+/// ws.send("hello")?;
+/// # Ok::<(), bowsprit::Error>(())
+/// ```
+pub struct Connector<D = Messages> {
+    request: Request,
     config: Arc<Config>,
-) -> Result<(WebSocket<S, D>, Response), Error> {
-    open(stream, request, delivery, config, clock::now())
+    delivery: D,
+    #[cfg(unix)]
+    tcp: Box<TcpOptions>,
+    #[cfg(all(unix, feature = "rustls"))]
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
-fn open<S: Transport, D: Delivery>(
-    mut socket: S,
-    request: &client::Request,
-    delivery: D,
-    config: Arc<Config>,
-    start: Duration,
-) -> Result<(WebSocket<S, D>, Response), Error> {
-    socket.set_nodelay()?;
-    let (mut nonce, mut seed) = ([0; 16], [0; 32]);
-    getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
-    let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    let mut handshake = client::Handshake::start(request, nonce, config.clone(), start, &mut output);
-    let deadline = handshake.poll_timeout();
-    let response = exchange(&mut socket, &mut input, &mut output, deadline, |input| handshake.receive(input));
-    let response = match response {
-        Err(Error::Handshake(HandshakeError::Refused(mut refusal))) => {
-            // What cannot be read of the body is left out.
-            let _ = exchange(&mut socket, &mut input, &mut output, deadline, |input| {
-                Ok(refusal.receive_body(input, MAX_BODY).then_some(()))
-            });
-            return Err(HandshakeError::Refused(refusal).into());
+impl Connector {
+    /// With the defaults of [`Config`], and messages that are handed out whole.
+    #[must_use]
+    pub fn new(request: Request) -> Self {
+        Self {
+            request,
+            config: default_config(),
+            delivery: Messages,
+            #[cfg(unix)]
+            tcp: Box::new(|_| Ok(())),
+            #[cfg(all(unix, feature = "rustls"))]
+            tls: None,
         }
-        response => response?,
-    };
-    let connection = Connection::client(delivery, config, seed).with_extensions(response.extensions());
-    let subprotocol = response.subprotocol().map(Box::from);
-    Ok((WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol }), response))
+    }
 }
 
-/// The first address of the host that answers. Each gets its share of the time that is left: one that never answers
-/// does not take it all. (To look the name up takes as long as the system likes.)
-#[cfg(unix)]
-fn dial(host: &str, port: u16, deadline: Option<Duration>) -> Result<std::net::TcpStream, Error> {
-    use std::net::{TcpStream, ToSocketAddrs};
+impl<D: Delivery + Clone> Connector<D> {
+    /// Bounds, deadlines and compression.
+    #[must_use]
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = config.into();
+        self
+    }
 
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
-    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
-        let dialled = match deadline.map(|deadline| deadline.saturating_sub(clock::now())) {
-            None => TcpStream::connect(address),
-            Some(Duration::ZERO) => return Err(HandshakeError::TimedOut.into()),
-            Some(rest) => {
-                let share = rest / u32::try_from(left).unwrap_or(u32::MAX);
-                TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)))
-            }
+    /// How messages are handed out: [`Messages`] or [`Chunks`](crate::Chunks).
+    #[must_use]
+    pub fn delivery<E: Delivery>(self, delivery: E) -> Connector<E> {
+        Connector {
+            request: self.request,
+            config: self.config,
+            delivery,
+            #[cfg(unix)]
+            tcp: self.tcp,
+            #[cfg(all(unix, feature = "rustls"))]
+            tls: self.tls,
+        }
+    }
+
+    /// Sets options of each TCP connection before anything is sent over it: keep-alive, the size of its buffers. Nagle's
+    /// algorithm is off already.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn tcp(mut self, options: impl Fn(&std::net::TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.tcp = Box::new(options);
+        self
+    }
+
+    /// Speaks TLS like this where the address is `wss`, instead of trusting whom the system trusts:
+    /// [`tls::client_config`](crate::tls::client_config) with other roots, or a configuration of your own. Of ALPN, a
+    /// server has to understand `http/1.1`, or nothing.
+    #[cfg(all(unix, feature = "rustls"))]
+    #[must_use]
+    pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Dials, and opens a connection; returns it with the server's answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`].
+    #[cfg(unix)]
+    pub fn connect(&self) -> Result<(WebSocket<Stream, D>, Response), Error> {
+        let start = clock::now();
+        let uri = self.request.uri();
+        // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
+        #[cfg(not(feature = "rustls"))]
+        if uri.is_secure() {
+            return Err(HandshakeError::TlsUnavailable.into());
+        }
+        #[cfg(feature = "rustls")]
+        let session = match uri.is_secure() {
+            true => Some(crate::tls::Session::client(self.tls.clone(), uri.host())?),
+            false => None,
         };
-        match dialled {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+
+        let tcp = dial(uri.host(), uri.port(), super::exchange::deadline(&self.config, start))?;
+        tcp.set_nodelay(true)?;
+        (self.tcp)(&tcp)?;
+        #[cfg(feature = "rustls")]
+        if let Some(session) = session {
+            return self.open(super::tls::TlsStream::new(tcp, session).into(), start);
         }
+        self.open(tcp.into(), start)
     }
-    match deadline {
-        Some(deadline) if deadline <= clock::now() => Err(HandshakeError::TimedOut.into()),
-        _ => Err(last.into()),
+
+    /// Opens a connection over a stream that leads to the server already, as [`connect_with`]; returns it with the
+    /// server's answer. For TLS, the stream is a `TlsStream`, or one of another library in [`Plain`](super::Plain).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](connect()), but for those of dialling.
+    pub fn connect_on<S: Transport>(&self, mut stream: S) -> Result<(WebSocket<S, D>, Response), Error> {
+        stream.set_nodelay()?;
+        self.open(stream, clock::now())
     }
+
+    fn open<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+        let (mut nonce, mut seed) = ([0; 16], [0; 32]);
+        getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let mut handshake = client::Handshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
+        let deadline = handshake.poll_timeout();
+        let response = exchange(&mut socket, &mut input, &mut output, deadline, |input| handshake.receive(input));
+        let response = match response {
+            Err(Error::Handshake(HandshakeError::Refused(mut refusal))) => {
+                // What cannot be read of the body is left out.
+                let _ = exchange(&mut socket, &mut input, &mut output, deadline, |input| {
+                    Ok(refusal.receive_body(input, MAX_BODY).then_some(()))
+                });
+                return Err(HandshakeError::Refused(refusal).into());
+            }
+            response => response?,
+        };
+        let connection =
+            Connection::client(self.delivery.clone(), self.config.clone(), seed).with_extensions(response.extensions());
+        let subprotocol = response.subprotocol().map(Box::from);
+        Ok((WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol }), response))
+    }
+}
+
+impl<D: fmt::Debug> fmt::Debug for Connector<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { request, delivery, config, .. } = self;
+        f.debug_struct("Connector")
+            .field("request", request)
+            .field("delivery", delivery)
+            .field("config", config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn request(uri: &str) -> Result<Request, HandshakeError> {
+    Ok(Request::new(uri.parse()?))
 }

@@ -34,7 +34,7 @@ pub(super) fn exchange<S: Transport, T>(
             }
             Ok(n) => input.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(failed(error)),
         }
     }
 }
@@ -52,11 +52,11 @@ pub(super) fn write<S: Transport>(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wait(socket, Interest { read: false, write: true }, deadline)?;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(failed(error)),
         }
     }
     // A stream may buffer what it took.
-    Ok(socket.flush()?)
+    socket.flush().map_err(failed)
 }
 
 /// Whether there is something to read; `TimedOut` once the deadline is over.
@@ -65,7 +65,15 @@ fn wait<S: Transport>(socket: &mut S, interest: Interest, deadline: Option<Durat
     if timeout == Some(Duration::ZERO) {
         return Err(HandshakeError::TimedOut.into());
     }
-    Ok(socket.wait(interest, timeout)?.read)
+    Ok(socket.wait(interest, timeout).map_err(failed)?.read)
+}
+
+/// The stream failed before the connection was open.
+fn failed(error: io::Error) -> Error {
+    #[cfg(feature = "rustls")]
+    return crate::tls::handshake_error(error);
+    #[cfg(not(feature = "rustls"))]
+    error.into()
 }
 
 /// When an opening handshake that began at `start` is over.

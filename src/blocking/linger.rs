@@ -27,17 +27,21 @@ pub(super) fn linger<S: Transport>(
                 _ => return false,
             }
         }
-        if output.is_empty() {
-            let failed = std::mem::take(&mut shut_down) && socket.shutdown_write().is_err();
-            if failed || peer_ended {
-                return true;
+        if output.is_empty() && shut_down {
+            match socket.shutdown_write() {
+                Ok(()) => shut_down = false,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => return true,
             }
+        }
+        if output.is_empty() && !shut_down && peer_ended {
+            return true;
         }
         let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
         if timeout == Some(Duration::ZERO) {
             return output.is_empty();
         }
-        let interest = Interest { read: !peer_ended, write: !output.is_empty() };
+        let interest = Interest { read: !peer_ended, write: !output.is_empty() || shut_down };
         match socket.wait(interest, timeout) {
             Ok(ready) if ready.read => match socket.read(input.room()) {
                 Ok(n) if n > 0 => {}

@@ -39,29 +39,39 @@
 //!
 //! A [`Transport`] can be written without waiting and waited for with a limit: deadlines are kept, and a peer that does
 //! not read cannot keep this end from reading. One that is also [`Duplicate`] can be [`split`](WebSocket::split), for
-//! one thread that reads and another that writes. `TcpStream` and `UnixStream` are both. Any other `Read + Write` goes
-//! into [`Plain`], which has neither.
+//! one thread that reads and another that writes. `TcpStream` and `UnixStream` are both, and so is `TlsStream` around
+//! them (feature `rustls`). Any other `Read + Write` goes into [`Plain`], which has neither.
 
 mod accept;
 mod clock;
 mod connect;
+#[cfg(unix)]
+mod dial;
 mod exchange;
 mod half;
 mod linger;
 mod message_reader;
 mod reading;
 mod split;
+#[cfg(unix)]
+mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 mod websocket;
 mod writer;
 
 pub use crate::adapter::Parts;
 pub use accept::{Incoming, accept, accept_with, receive_request};
-pub use connect::connect_on;
 #[cfg(unix)]
-pub use connect::{connect, connect_with};
+pub use connect::connect;
+pub use connect::{Connector, connect_with};
 pub use message_reader::MessageReader;
 pub use split::{WebSocketReader, WebSocketWriter};
+#[cfg(unix)]
+pub use stream::Stream;
+#[cfg(feature = "rustls")]
+pub use tls::TlsStream;
 pub use transport::{Duplicate, Interest, Plain, Ready, Transport};
 pub use websocket::WebSocket;
 pub use writer::Writer;

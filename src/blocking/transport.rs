@@ -10,6 +10,8 @@ pub trait Transport: Read + Write {
     /// Writes what the transport takes at once of `parts`, one behind the other. A transport that buffers hands them
     /// on when it is flushed, which happens before each wait and each read.
     ///
+    /// What it did not take comes again, with the same bytes in front: a transport may have begun with them.
+    ///
     /// # Errors
     ///
     /// `WouldBlock` when it takes nothing now; else the transport has failed.
@@ -37,7 +39,8 @@ pub trait Transport: Read + Write {
     ///
     /// # Errors
     ///
-    /// `Unsupported` where only dropping the stream does that; else the transport has failed.
+    /// `Unsupported` where only dropping the stream does that; `WouldBlock` when it has to be called again once there is
+    /// room to write; else the transport has failed.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
     /// Turns off what delays small writes. Called once, before the opening handshake.

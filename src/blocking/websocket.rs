@@ -263,13 +263,13 @@ impl<S: Transport> WebSocket<S, Chunks> {
     /// first piece. What is left unread of the message before is skipped.
     ///
     /// ```no_run
-    /// use bowsprit::blocking::connect_with;
+    /// use bowsprit::blocking::Connector;
     /// use bowsprit::handshake::client::Request;
-    /// use bowsprit::{Chunks, Config};
+    /// use bowsprit::Chunks;
     ///
     /// let request = Request::try_from("ws://127.0.0.1:9001/backup").map_err(bowsprit::HandshakeError::Uri)?;
     /// let chunks = Chunks { max_message: 100 << 30, max_fragments: u32::MAX };
-    /// let (mut ws, _) = connect_with(&request, chunks, Config::default().into())?;
+    /// let (mut ws, _) = Connector::new(request).delivery(chunks).connect()?;
     /// while let Some(mut message) = ws.read_message()? {
     ///     std::io::copy(&mut message, &mut std::io::stdout())?;
     /// }

@@ -15,7 +15,7 @@ use super::uri::UriError;
 /// The connection did not open.
 ///
 /// On a server each kind knows the HTTP status that answers it; [`respond`](Self::respond) writes that answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {
     // The caller's side: nothing went out. A server answers 500 to its client.
@@ -39,6 +39,10 @@ pub enum HandshakeError {
     NotUpgradable,
 
     // Both sides.
+    /// TLS failed: the certificate is none to trust or of another host, or the peer does not speak TLS. Nothing of
+    /// WebSocket was sent.
+    #[cfg(feature = "rustls")]
+    Tls(rustls::Error),
     /// Not a head of HTTP/1.1 (RFC 9112).
     InvalidHead,
     /// HTTP/1.0, or a version that is not known.
@@ -96,6 +100,8 @@ impl HandshakeError {
         Some(match self {
             Self::Refused(_) | Self::Upgrade | Self::Accept | Self::NoSubprotocol => return None,
             Self::Uri(_) | Self::TlsUnavailable => return None,
+            #[cfg(feature = "rustls")]
+            Self::Tls(_) => return None,
             Self::InvalidHead | Self::HttpVersion | Self::Target | Self::Host | Self::Body => 400,
             Self::Connection | Self::Key | Self::Version | Self::RepeatedOrigin => 400,
             Self::Extensions | Self::Subprotocol => 400,
@@ -158,6 +164,8 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Uri(error) => fmt::Display::fmt(error, f),
             Self::TlsUnavailable => f.write_str("a wss:// address needs TLS, which is not available here"),
+            #[cfg(feature = "rustls")]
+            Self::Tls(error) => write!(f, "TLS failed: {error}"),
             Self::InvalidField(name) => write!(f, "the header {name:?} holds characters that may not stand there"),
             Self::ReservedField(name) => write!(f, "the header {name:?} is set by the handshake itself"),
             Self::RepeatedField(name) => write!(f, "the header {name} is given twice"),

@@ -2,14 +2,13 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bowsprit::blocking::{Plain, connect, connect_on, connect_with};
+use bowsprit::blocking::{Connector, Plain, connect, connect_with};
 use bowsprit::handshake::client::Request;
 use bowsprit::handshake::key;
-use bowsprit::{Config, Error, HandshakeError, Message, Messages};
+use bowsprit::{Config, Error, HandshakeError, Message};
 use hex_literal::hex;
 
 use crate::script::Script;
@@ -47,7 +46,7 @@ fn connects_by_name_and_speaks() {
             assert!(ws.recv().unwrap().is_none());
         });
         let mut ws = connect(&format!("ws://localhost:{}/chat?room=1", address.port())).unwrap();
-        assert!(ws.get_ref().nodelay().unwrap(), "the client leaves Nagle's algorithm on");
+        assert!(ws.get_ref().get_ref().nodelay().unwrap(), "the client leaves Nagle's algorithm on");
         assert_eq!(ws.subprotocol(), None);
         ws.send("hello").unwrap();
         assert_eq!(text(ws.recv().unwrap()), "you too");
@@ -73,18 +72,35 @@ fn connects_to_an_address_of_version_6() {
     });
 }
 
+#[cfg(not(feature = "rustls"))]
 #[test]
-fn a_secure_address_is_refused_before_any_dial() {
+fn without_tls_a_secure_address_is_refused_before_any_dial() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("wss://{}/", listener.local_addr().unwrap());
     assert!(matches!(connect(&uri), Err(Error::Handshake(HandshakeError::TlsUnavailable))));
     listener.set_nonblocking(true).unwrap();
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody dialled");
-    // Over a stream of the caller's it is in order.
-    let request = Request::new(uri.parse().unwrap());
-    let refused =
-        connect_on(Plain(Script::sends([b"HTTP/1.1 404 Not Found\r\n\r\n"])), &request, Messages, Arc::default());
+}
+
+#[test]
+fn a_secure_address_over_a_stream_of_the_callers_is_in_order() {
+    let refused = connect_with(Plain(Script::sends([b"HTTP/1.1 404 Not Found\r\n\r\n"])), "wss://example.com/");
     assert!(matches!(refused, Err(Error::Handshake(HandshakeError::Refused(_)))));
+}
+
+#[test]
+fn the_caller_may_do_as_he_likes_with_the_tcp_connection_before_anything_is_sent() {
+    within(|| {
+        let (address, server) = listen(|mut stream| rest(&mut stream));
+        let request = Request::new(format!("ws://{address}/").parse().unwrap());
+        let connector = Connector::new(request).tcp(move |tcp| {
+            assert!(tcp.nodelay()?, "it is on by default");
+            assert_eq!(tcp.peer_addr()?, address);
+            Err(ErrorKind::QuotaExceeded.into())
+        });
+        assert_eq!(kind(&connector.connect().unwrap_err()), ErrorKind::QuotaExceeded);
+        assert_eq!(join(server), b"");
+    });
 }
 
 #[test]
@@ -114,7 +130,7 @@ fn sends_what_the_request_says_and_returns_the_answer() {
             .unwrap()
             .header("Authorization", "Bearer 0123")
             .unwrap();
-        let (ws, response) = connect_with(&request, Messages, Arc::default()).unwrap();
+        let (ws, response) = Connector::new(request).connect().unwrap();
         assert_eq!((ws.subprotocol(), response.subprotocol()), (Some("b"), Some("b")));
         assert_eq!((response.status(), response.fields().get("Server")), (101, Some("test")));
         let sent = join(server);
@@ -142,7 +158,7 @@ fn frames_behind_the_answer_arrive() {
             peer
         });
         let request = Request::new("ws://example.com/".parse().unwrap());
-        let (mut ws, _) = connect_on(stream, &request, Messages, Arc::default()).unwrap();
+        let (mut ws, _) = Connector::new(request).connect_on(stream).unwrap();
         assert!(matches!(ws.next().unwrap(), Some((Message::Text("a"), _))));
         assert!(matches!(ws.next().unwrap(), Some((Message::Text("bc"), _))));
         drop(join(server));
@@ -193,7 +209,7 @@ fn a_silent_server_is_given_up() {
         let (mut peer, stream) = tcp();
         let config = Config { handshake_timeout: millis(50), ..Config::default() };
         let request = Request::new("ws://example.com/".parse().unwrap());
-        let silent = connect_on(stream, &request, Messages, Arc::new(config));
+        let silent = Connector::new(request).config(config).connect_on(stream);
         assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut))));
         assert!(rest(&mut peer).starts_with(b"GET / HTTP/1.1\r\n"));
     });
@@ -212,7 +228,7 @@ fn an_address_that_never_answers_is_given_up() {
         }
         let config = Config { handshake_timeout: millis(50), ..Config::default() };
         let request = Request::new(format!("ws://{address}/").parse().unwrap());
-        let error = connect_with(&request, Messages, Arc::new(config)).unwrap_err();
+        let error = Connector::new(request).config(config).connect().unwrap_err();
         assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
     });
 }
@@ -231,7 +247,7 @@ fn a_server_that_dribbles_is_given_up() {
         });
         let config = Config { handshake_timeout: millis(60), ..Config::default() };
         let request = Request::new("ws://example.com/".parse().unwrap());
-        let slow = connect_on(stream, &request, Messages, Arc::new(config));
+        let slow = Connector::new(request).config(config).connect_on(stream);
         assert!(matches!(slow, Err(Error::Handshake(HandshakeError::TimedOut))));
         join(server);
     });
@@ -240,8 +256,7 @@ fn a_server_that_dribbles_is_given_up() {
 #[test]
 fn a_stream_that_ends_early_is_an_error_of_the_stream() {
     for answer in [&b""[..], b"HTTP/1.1 101 Switch"] {
-        let request = Request::new("ws://example.com/".parse().unwrap());
-        let ended = connect_on(Plain(Script::sends([answer])), &request, Messages, Arc::default());
+        let ended = connect_with(Plain(Script::sends([answer])), "ws://example.com/");
         assert_eq!(kind(&ended.unwrap_err()), ErrorKind::UnexpectedEof);
     }
 }

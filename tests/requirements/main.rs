@@ -35,7 +35,7 @@ use harness::{Log, cited};
 /// Rows of groups A to O that this crate does not execute, each with its reason; `docs/requirements.md` lists the same.
 const OUT_OF_SCOPE: [(&str, &str); 4] = [
     ("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`"),
-    ("WS-4.1-15", "no proxy is dialled here; `connect_on` takes a stream that leads through one"),
+    ("WS-4.1-15", "no proxy is dialled here; `connect_with` takes a stream that leads through one"),
     ("WS-4.1-16", "there is no TLS here: `wss` is refused before any dial (WS-10-09), or the caller brings the stream"),
     ("WS-7.1-10", "nothing here connects again; when to do so is the caller's choice"),
 ];

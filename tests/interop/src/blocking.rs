@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use bowsprit::blocking::{accept_with, connect_with};
+use bowsprit::blocking::{Connector, accept_with};
 use bowsprit::handshake::client::Request;
 use bowsprit::handshake::server::Accept;
 use bowsprit::{Message, Messages};
@@ -38,7 +38,8 @@ pub(crate) fn serve(session: &Session) -> Result<Ended> {
 
 /// Sends the files one by one and wants each back.
 pub(crate) fn connect(session: &Session, folder: &Path, url: &str) -> Result<Ended> {
-    let (mut ws, _) = connect_with(&Request::new(url.parse()?), Messages, session.config.clone())?;
+    let connector = Connector::new(Request::new(url.parse()?)).config(session.config.clone());
+    let (mut ws, _) = connector.connect()?;
     ws.ping(b"from the client")?;
     for (at, file) in corpus(folder)?.iter().enumerate() {
         let message = file.message()?;
