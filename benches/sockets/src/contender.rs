@@ -10,6 +10,12 @@ use crate::server::Server;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Contender {
     Floor,
+    /// Ours, lent: `next`, then `feed`.
+    Lent,
+    /// Ours, owned, as a `Stream` and a `Sink`: `feed` while messages are there, then `flush`.
+    Owned,
+    /// The example of the crate, which is the lent loop.
+    TokioEcho,
     FastWebSockets,
     /// `next`, then `send`.
     Tungstenite,
@@ -19,11 +25,22 @@ pub enum Contender {
 
 impl Contender {
     /// The floor first: the others are divided by it.
-    pub const ALL: [Self; 4] = [Self::Floor, Self::FastWebSockets, Self::Tungstenite, Self::TungsteniteFeed];
+    pub const ALL: [Self; 7] = [
+        Self::Floor,
+        Self::Lent,
+        Self::Owned,
+        Self::TokioEcho,
+        Self::FastWebSockets,
+        Self::Tungstenite,
+        Self::TungsteniteFeed,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::Lent => "lent",
+            Self::Owned => "owned",
+            Self::TokioEcho => "tokio_echo",
             Self::FastWebSockets => "fastwebsockets",
             Self::Tungstenite => "tungstenite",
             Self::TungsteniteFeed => "tungstenite-feed",
@@ -41,8 +58,16 @@ impl Contender {
 
     /// Starts it in a process of its own, on a free port.
     pub fn start(self) -> io::Result<Server> {
-        let mut command = Command::new(env::current_exe()?);
-        command.args(["serve", self.name(), "127.0.0.1:0"]);
+        if self != Self::TokioEcho {
+            let mut command = Command::new(env::current_exe()?);
+            command.args(["serve", self.name(), "127.0.0.1:0"]);
+            return Server::start(command);
+        }
+        // Cargo becomes the program that it runs.
+        let mut command = Command::new("cargo");
+        command.args(["run", "--quiet", "--release", "--features", "tokio", "--example", "tokio_echo"]);
+        command.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")]);
+        command.args(["--", "127.0.0.1:0"]);
         Server::start(command)
     }
 }

@@ -24,15 +24,52 @@ struct Workload {
     /// Messages that a client has in flight.
     in_flight: u64,
     text: bool,
+    /// What ours may cost at most, as multiples of the floor: lent, and owned.
+    goals: [Option<f64>; 2],
 }
 
 const WORKLOADS: [Workload; 6] = [
-    Workload { name: "32 x 20 B", connections: 32, size: 20, in_flight: 1, text: false },
-    Workload { name: "64 x 1 KiB", connections: 64, size: 1 << 10, in_flight: 1, text: false },
-    Workload { name: "200 x 16 KiB", connections: 200, size: 16 << 10, in_flight: 1, text: false },
-    Workload { name: "32 x 20 B x 64", connections: 32, size: 20, in_flight: 64, text: false },
-    Workload { name: "16 x 1 KiB x 16", connections: 16, size: 1 << 10, in_flight: 16, text: false },
-    Workload { name: "16 x 1 KiB x 16, text", connections: 16, size: 1 << 10, in_flight: 16, text: true },
+    Workload { name: "32 x 20 B", connections: 32, size: 20, in_flight: 1, text: false, goals: [Some(1.05), None] },
+    Workload {
+        name: "64 x 1 KiB",
+        connections: 64,
+        size: 1 << 10,
+        in_flight: 1,
+        text: false,
+        goals: [Some(1.05), None],
+    },
+    Workload {
+        name: "200 x 16 KiB",
+        connections: 200,
+        size: 16 << 10,
+        in_flight: 1,
+        text: false,
+        goals: [Some(1.05), None],
+    },
+    Workload {
+        name: "32 x 20 B x 64",
+        connections: 32,
+        size: 20,
+        in_flight: 64,
+        text: false,
+        goals: [Some(1.3), Some(2.3)],
+    },
+    Workload {
+        name: "16 x 1 KiB x 16",
+        connections: 16,
+        size: 1 << 10,
+        in_flight: 16,
+        text: false,
+        goals: [Some(1.2), Some(2.3)],
+    },
+    Workload {
+        name: "16 x 1 KiB x 16, text",
+        connections: 16,
+        size: 1 << 10,
+        in_flight: 16,
+        text: true,
+        goals: [Some(1.3), Some(2.3)],
+    },
 ];
 
 /// A contender under one workload.
@@ -45,20 +82,36 @@ struct Entrant {
 }
 
 pub fn run(options: &Options) -> io::Result<()> {
+    let contenders = options.contenders();
     print!("{:<22} {:>9}", "server CPU a message", "floor");
-    for contender in &options.contenders()[1..] {
+    for contender in &contenders[1..] {
         print!(" {:>16}", contender.name());
     }
     println!();
     for workload in WORKLOADS {
         let times = measure(&workload, options)?;
         print!("{:<22} {:>6.3} us", workload.name, times[0]);
-        for time in &times[1..] {
-            print!(" {:>14.2} x", time / times[0]);
+        for (contender, time) in contenders.iter().zip(&times).skip(1) {
+            print!(" {:>16}", workload.verdict(*contender, time / times[0]));
         }
         println!();
     }
     Ok(())
+}
+
+impl Workload {
+    fn verdict(&self, contender: Contender, ratio: f64) -> String {
+        let goal = match contender {
+            Contender::Lent | Contender::TokioEcho => self.goals[0],
+            Contender::Owned => self.goals[1],
+            _ => None,
+        };
+        match goal {
+            Some(goal) if ratio > goal => format!("{ratio:.2} over {goal:.2}"),
+            Some(goal) => format!("{ratio:.2} of {goal:.2}"),
+            None => format!("{ratio:.2}"),
+        }
+    }
 }
 
 /// Microseconds a message of each contender.

@@ -1,6 +1,5 @@
 //! The loops of the contenders, as their users write them.
 
-use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +29,9 @@ pub fn serve(contender: Contender, address: SocketAddr) -> io::Result<()> {
         println!("{} listens on {}", contender.name(), listener.local_addr()?);
         match contender {
             Contender::Floor => accept_all(listener, floor).await,
+            Contender::Lent => accept_all(listener, lent).await,
+            Contender::Owned => accept_all(listener, owned).await,
+            Contender::TokioEcho => Err(io::Error::other("a program of its own: an example of the crate")),
             Contender::FastWebSockets => accept_all(listener, fast_web_sockets).await,
             Contender::Tungstenite => accept_all(listener, tungstenite).await,
             Contender::TungsteniteFeed => accept_all(listener, tungstenite_feed).await,
@@ -37,25 +39,34 @@ pub fn serve(contender: Contender, address: SocketAddr) -> io::Result<()> {
     })
 }
 
+/// A task for each connection. A client that is through with it just leaves: what `echo` makes of that is nobody's.
 async fn accept_all<E, F>(listener: TcpListener, echo: impl Fn(TcpStream) -> F) -> io::Result<()>
 where
-    E: Display,
+    E: Send + 'static,
     F: Future<Output = Result<(), E>> + Send + 'static,
 {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let echo = echo(stream);
-        tokio::spawn(async {
-            // A client that is through with it just leaves.
-            let _ = echo.await;
-        });
+        tokio::spawn(echo(stream));
     }
 }
 
 async fn floor(stream: TcpStream) -> io::Result<()> {
     floor::echo::serve(answered(stream).await?).await;
     Ok(())
+}
+
+async fn lent(stream: TcpStream) -> Result<(), bowsprit::Error> {
+    let mut ws = bowsprit::aio::accept(stream).await?;
+    while let Some((message, out)) = ws.next().await? {
+        out.feed(message).await?;
+    }
+    Ok(())
+}
+
+async fn owned(stream: TcpStream) -> Result<(), bowsprit::Error> {
+    feed_all(bowsprit::aio::accept(stream).await?.into_stream()).await
 }
 
 /// As the crate's own example: outside of tokio's budget.

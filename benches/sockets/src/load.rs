@@ -100,6 +100,19 @@ impl Load {
         Ok(messages)
     }
 
+    /// Waits until `frame` has arrived on every connection.
+    pub fn receive(&mut self, frame: &[u8]) -> io::Result<()> {
+        let mut waiting = self.clients.len();
+        while waiting > 0 {
+            self.wait()?;
+            for event in self.events.drain(..) {
+                let number = usize::try_from(event.data.u64()).expect("the number of a client");
+                waiting -= usize::from(self.clients[number].receive(frame, &mut self.buffer)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends one batch over the newest connection and waits until it is back.
     pub fn echo(&mut self, batch: &Batch) -> io::Result<()> {
         let client = self.clients.last_mut().expect("called behind `connect`");

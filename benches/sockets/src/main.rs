@@ -4,6 +4,7 @@
 compile_error!("the floor is written for x86-64, and what a server costs is read from Linux's /proc");
 
 mod batch;
+mod broadcast;
 mod contender;
 mod cpu;
 mod echo;
@@ -27,8 +28,9 @@ use std::process::ExitCode;
 
 use contender::Contender;
 
-const USAGE: &str = "usage: sockets [cpu | memory] [--rounds N] [--only NAME].. [--smoke]
-       sockets serve NAME ADDR";
+const USAGE: &str = "usage: sockets [cpu | memory | broadcast] [--rounds N] [--only NAME].. [--smoke]
+       sockets serve NAME ADDR
+       sockets serve-broadcast ADDR";
 
 /// What the command line asks for.
 struct Options {
@@ -74,11 +76,14 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", name, address] => Ok(echo::serve(contender(name)?, address.parse()?)?),
+        ["serve-broadcast", address] => Ok(broadcast::serve(address.parse()?)?),
         ["cpu"] => Ok(cpu::run(&options)?),
         ["memory"] => Ok(memory::run(&options)?),
+        ["broadcast"] => Ok(broadcast::run(&options)?),
         [] => {
             cpu::run(&options)?;
             memory::run(&options)?;
+            broadcast::run(&options)?;
             Ok(())
         }
         _ => Err(USAGE.into()),

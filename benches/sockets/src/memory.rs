@@ -36,7 +36,8 @@ pub fn run(options: &Options) -> io::Result<()> {
 /// Bytes a connection.
 fn measure(contender: Contender, connections: usize, size: usize) -> io::Result<u64> {
     let batch = Batch::new(0, 1, size, false).map_err(io::Error::other)?;
-    let (server, mut load) = (contender.start()?, Load::new()?);
+    // The server ends before its clients leave.
+    let (mut load, server) = (Load::new()?, contender.start()?);
     let mut open = |connections| -> io::Result<u64> {
         for _ in 0..connections {
             load.connect(server.address)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -20,7 +20,7 @@ pub struct Server {
 impl Server {
     /// Starts `command` and waits until it prints where it listens.
     pub fn start(mut command: Command) -> io::Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // SAFETY: the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
         let mut process = command.spawn()?;
@@ -35,6 +35,11 @@ impl Server {
         }
         process.wait()?;
         Err(io::Error::other(format!("{command:?} ended before it listened")))
+    }
+
+    /// Where the server reads what it is told.
+    pub fn input(&mut self) -> &mut ChildStdin {
+        self.process.stdin.as_mut().expect("standard input is piped, and never taken")
     }
 
     /// CPU time of all its threads up to now.
