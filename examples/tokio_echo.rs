@@ -1,10 +1,14 @@
-//! Sends back whatever comes, on one thread.
+//! Sends back whatever comes, on any path, on one thread. Serves a page to try it with at `/`, on the same port.
 //!
 //! ```text
 //! cargo run --release --features tokio --example tokio_echo [-- [--deflate] [ADDR]]     127.0.0.1:9001 unless told otherwise
 //! ```
 //!
 //! Compresses with clients that offer permessage-deflate where it is told to.
+//!
+//! `/close?code=4002&reason=bye` sends that Close as soon as the connection is open.
+
+mod echo;
 
 use std::env;
 use std::io::{self, Write as _};
@@ -12,40 +16,41 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio;
+use bowsprit::aio::{WebSocket, receive_request};
 use bowsprit::handshake::server::Accept;
-use bowsprit::{Config, Deflate, Error, Messages};
+use bowsprit::{Close, Config, Error, Messages};
+use echo::{Answer, Arguments};
 use tokio::net::{TcpListener, TcpStream};
 
-fn main() -> ExitCode {
-    let (options, addresses): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|word| word.starts_with('-'));
-    if addresses.len() > 1 || options.iter().any(|option| option != "--deflate") {
-        eprintln!("usage: tokio_echo [--deflate] [ADDR]");
-        eprintln!("ADDR is 127.0.0.1:9001 unless told otherwise; port 0 takes a free one");
-        return ExitCode::FAILURE;
-    }
-    let address = addresses.first().map_or("127.0.0.1:9001", String::as_str);
-    let compression = (!options.is_empty()).then(Deflate::default);
-    let config = Arc::new(Config { compression, ..Config::default() });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(serve(address, config))) {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tokio_echo: cannot listen on {address}: {error}");
+            eprintln!("tokio_echo: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let Some(arguments) = Arguments::parse("tokio_echo", false, env::args().skip(1))? else { return Ok(()) };
+    #[cfg(feature = "rustls")]
+    if arguments.tls.is_some() {
+        return Err("TLS over tokio is yet to come".into());
+    }
+    serve(&arguments).await.map_err(|error| format!("cannot listen on {}: {error}", arguments.address).into())
+}
+
 /// One task for each connection. Whatever becomes of one, the others go on.
-async fn serve(address: &str, config: Arc<Config>) -> io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
-    println!("bowsprit echo server: ws://{}", listener.local_addr()?);
+async fn serve(arguments: &Arguments) -> io::Result<()> {
+    let listener = TcpListener::bind(&arguments.address).await?;
+    arguments.announce(listener.local_addr()?);
     io::stdout().flush()?;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let config = config.clone();
+                let config = arguments.config.clone();
                 tokio::spawn(async move {
                     if let Err(error) = answer(stream, config).await {
                         eprintln!("{peer}: {error}");
@@ -63,9 +68,24 @@ async fn serve(address: &str, config: Arc<Config>) -> io::Result<()> {
 
 async fn answer(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
     stream.set_nodelay(true)?;
-    let mut ws = aio::accept_with(stream, &Accept::new(), Messages, config).await?;
+    // In a box that is gone when the connection is open: a task is as large as what it awaits.
+    let Some(mut ws) = Box::pin(open(stream, config)).await? else { return Ok(()) };
     while let Some((message, out)) = ws.next().await? {
         out.feed(message).await?;
     }
     Ok(())
+}
+
+/// The connection, if the request asks for one that stays open.
+async fn open(stream: TcpStream, config: Arc<Config>) -> Result<Option<WebSocket<TcpStream>>, Error> {
+    let incoming = receive_request(stream, config).await?;
+    let answer = Answer::to(incoming.request());
+    if let Answer::Http(status, headers, body) = answer {
+        incoming.respond(status, headers, &body).await?;
+        return Ok(None);
+    }
+    let ws = incoming.accept(&Accept::new(), Messages).await?;
+    let Answer::Close(close) = answer else { return Ok(Some(ws)) };
+    let close = close.as_ref().map(|(code, reason)| Close { code: *code, reason });
+    if ws.close(close).await?.clean { Ok(None) } else { Err(echo::no_answer()) }
 }

@@ -1,0 +1,143 @@
+//! What the line clients share: their arguments, and how they show what comes.
+
+use std::error::Error;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use bowsprit::handshake::client::{Request, Response};
+use bowsprit::{CloseCode, Config, Deflate, End, HandshakeError, Initiator, Message};
+
+const OPTIONS: &str = "\
+What is typed goes out as text, a line a message; what comes in is printed. Control-D closes the connection.
+
+  --header 'NAME: VALUE'   sends a header field with the request; may be repeated
+  --subprotocol NAME       offers a subprotocol, the preferred one first; may be repeated
+  --origin ORIGIN          says which page asks, as a browser does
+  --no-deflate             offers no compression
+  --root FILE              trusts the authorities in this file (PEM) for wss://, instead of the system's
+  --help                   prints this";
+
+pub(crate) struct Arguments {
+    pub(crate) request: Request,
+    pub(crate) config: Config,
+    /// In place of trusting whom the system trusts.
+    #[cfg(feature = "rustls")]
+    pub(crate) tls: Option<std::sync::Arc<rustls::ClientConfig>>,
+}
+
+/// What the arguments of the program `name` ask for; `None` when that was help, which is printed.
+pub(crate) fn parse(
+    name: &str,
+    mut arguments: impl Iterator<Item = String>,
+) -> Result<Option<Arguments>, Box<dyn Error>> {
+    let mut config = Config { compression: Some(Deflate::default()), ..Config::default() };
+    let (mut uri, mut origin, mut root, mut subprotocols, mut headers) = (None, None, None, Vec::new(), Vec::new());
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value (see --help)"));
+        match &*argument {
+            "--help" | "-h" => {
+                println!("usage: {name} [OPTION]... ws[s]://HOST[:PORT][/PATH]\n\n{OPTIONS}");
+                return Ok(None);
+            }
+            "--header" => headers.push(value()?),
+            "--subprotocol" => subprotocols.push(value()?),
+            "--no-deflate" => config.compression = None,
+            "--origin" => origin = Some(value()?),
+            "--root" => root = Some(value()?),
+            _ if argument.starts_with('-') => return Err(format!("there is no option {argument} (see --help)").into()),
+            _ if uri.is_none() => uri = Some(argument),
+            _ => return Err(format!("one address, please; there is also {argument:?} (see --help)").into()),
+        }
+    }
+    let uri = uri.ok_or("where to? An address is missing, as ws://127.0.0.1:9001/ (see --help)")?;
+    let mut request = Request::new(uri.parse().map_err(|error| format!("{uri}: {error}"))?);
+    for header in headers {
+        let (name, value) = header.split_once(':').ok_or_else(|| format!("no colon in the header {header:?}"))?;
+        request = request.header(name, value)?;
+    }
+    for subprotocol in subprotocols {
+        request = request.subprotocol(&subprotocol)?;
+    }
+    if let Some(origin) = origin {
+        request = request.origin(&origin)?;
+    }
+    #[cfg(not(feature = "rustls"))]
+    if root.is_some() {
+        return Err("this program was built without TLS (cargo run --features rustls)".into());
+    }
+    Ok(Some(Arguments {
+        request,
+        config,
+        #[cfg(feature = "rustls")]
+        tls: root.map(|root| trust(&root).map_err(|error| format!("{root}: {error}"))).transpose()?,
+    }))
+}
+
+#[cfg(feature = "rustls")]
+fn trust(root: &str) -> Result<std::sync::Arc<rustls::ClientConfig>, Box<dyn Error>> {
+    let roots = bowsprit::tls::Roots::from_pem(&std::fs::read(root)?)?;
+    Ok(bowsprit::tls::client_config(roots)?)
+}
+
+/// Why there is no connection.
+pub(crate) fn explain(request: &Request, error: &bowsprit::Error) -> String {
+    let mut words = format!("cannot connect to {}: {error}", request.uri());
+    // What a refusing server says of it, if it says it for people.
+    if let bowsprit::Error::Handshake(HandshakeError::Refused(response)) = error
+        && response.fields().get("Content-Type").is_some_and(|kind| kind.starts_with("text/plain"))
+        && let Some(line) = String::from_utf8_lossy(response.body()).lines().next()
+    {
+        words += &format!(" ({})", printable(line));
+    }
+    words
+}
+
+pub(crate) fn greet(response: &Response) {
+    match response.subprotocol() {
+        Some(subprotocol) => eprintln!("connected, subprotocol {subprotocol}"),
+        None => eprintln!("connected"),
+    }
+}
+
+pub(crate) fn print(message: Message<'_>) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match message {
+        Message::Text(text) if stdout.is_terminal() => writeln!(stdout, "{}", printable(text)),
+        Message::Text(text) => writeln!(stdout, "{text}"),
+        Message::Binary(bytes) => writeln!(stdout, "{}", dump(bytes)),
+    }
+}
+
+/// A line of standard input that could not be read, in words.
+pub(crate) fn unreadable(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData => io::Error::other("what was typed is not UTF-8, so it cannot be sent as text"),
+        _ => error,
+    }
+}
+
+/// How it ended.
+pub(crate) fn describe(end: End) -> String {
+    let by = match end.by {
+        Initiator::Local => "this side",
+        Initiator::Remote => "the server",
+    };
+    // Of two codes, the one that came in is what a page would be told (RFC 6455 section 7.1.5).
+    let code = match end.received.or(end.sent) {
+        None => "without a Close".to_owned(),
+        Some(CloseCode::NO_STATUS) => "no code".to_owned(),
+        Some(code) => format!("code {code}"),
+    };
+    format!("closed by {by}: {code}, {}", if end.clean { "clean" } else { "not clean" })
+}
+
+/// Without what could command a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() && !"\n\t".contains(char) { '\u{fffd}' } else { char }).collect()
+}
+
+fn dump(bytes: &[u8]) -> String {
+    const SHOWN: usize = 32;
+    let hex: String = bytes.iter().take(SHOWN).map(|byte| format!(" {byte:02x}")).collect();
+    let more = if bytes.len() > SHOWN { " ..." } else { "" };
+    format!("<{} bytes>{hex}{more}", bytes.len())
+}
