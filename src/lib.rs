@@ -47,6 +47,8 @@
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
 #![cfg_attr(not(feature = "rustls"), doc = "| `tls` | TLS for the adapters; needs the feature `rustls` |")]
+#![cfg_attr(feature = "tokio", doc = "| [`aio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
+#![cfg_attr(not(feature = "tokio"), doc = "| `aio` | the adapter for tokio; needs the feature `tokio` |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
 #![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`, `hyper` and `axum`; needs their features |")]
 //!
@@ -105,6 +107,7 @@
 //! |---|---|
 //! | `blocking` (default) | the adapter; brings `std` |
 //! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
+//! | `tokio` | the adapter for tokio; brings `std` |
 //! | `http` | the opening handshake in types of the crate `http`; brings `std` |
 //! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |
 //! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
