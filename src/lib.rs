@@ -112,7 +112,12 @@
 //! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |
 //! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
 //! | `axum` | the extractor for axum 0.8; brings `hyper` |
+//! | `tracing` | the adapters tell `tracing` of connections: see below |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |
+//!
+//! With `tracing`, each connection of an adapter or a door to one is a span `websocket` of the target `bowsprit`, level
+//! `INFO`, with `role`, `host` and `path` (without the query, which may hold a secret). Its events: `opened`, `answered`
+//! and `closed` (`DEBUG`), `not opened` and `failed` (`INFO`), with how and why. A message is no event and costs nothing.
 
 #![no_std]
 

@@ -4,6 +4,8 @@
 
 pub(crate) mod buffers;
 mod parts;
+#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
+pub(crate) mod trace;
 
 use std::io;
 use std::sync::{Arc, LazyLock};

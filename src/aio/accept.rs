@@ -16,6 +16,7 @@ use super::clock;
 use super::exchange::{before, deadline, exchange, write};
 use super::websocket::WebSocket;
 use crate::adapter::buffers::Input;
+use crate::adapter::trace::Trace;
 use crate::adapter::{Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
@@ -83,6 +84,7 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
+    let trace = Trace::server();
     let now = clock::now();
     let mut handshake = server::Handshake::new(config.clone(), now);
     let mut input = BytesMut::new();
@@ -90,9 +92,12 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, config: Arc<C
     let received =
         exchange(&mut stream, &mut input, &mut BytesMut::new(), deadline, |input| handshake.receive(input)).await;
     match received {
-        Ok(request) => Ok(Incoming { stream, request, input, config }),
-        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config).await),
-        Err(error) => Err(error),
+        Ok(request) => {
+            trace.requested(&request);
+            Ok(Incoming { stream, request, input, config, trace })
+        }
+        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config, &trace).await),
+        Err(error) => trace.step(Err(error)),
     }
 }
 
@@ -104,6 +109,7 @@ pub struct Incoming<S> {
     /// What arrived behind the head: frames, if the request is accepted.
     input: BytesMut,
     config: Arc<Config>,
+    trace: Trace,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
@@ -132,12 +138,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
         let mut output = BytesMut::new();
         let accepted = match self.request.accept(choices, &mut output) {
             Ok(accepted) => accepted,
-            Err(error) => return Err(refuse(self.stream, error, &self.config).await),
+            Err(error) => return Err(refuse(self.stream, error, &self.config, &self.trace).await),
         };
-        write(&mut self.stream, &mut output, deadline(&self.config, clock::now())).await?;
+        let deadline = deadline(&self.config, clock::now());
+        self.trace.step(write(&mut self.stream, &mut output, deadline).await)?;
         let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
-        Ok(WebSocket::from_parts(Parts { socket: self.stream, connection, input: self.input, output, subprotocol }))
+        let parts = Parts { socket: self.stream, connection, input: self.input, output, subprotocol };
+        Ok(WebSocket::from_parts(parts).traced(self.trace))
     }
 
     /// Answers with another status, and ends the stream.
@@ -149,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     pub async fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         let mut output = BytesMut::new();
         self.request.respond(status, headers, body, &mut output)?;
+        self.trace.answered(status);
         if Box::pin(finish(self.stream, output, &self.config)).await {
             Ok(())
         } else {
@@ -158,7 +167,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
 }
 
 /// Tells the client why not.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, error: HandshakeError, config: &Config) -> Error {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    error: HandshakeError,
+    config: &Config,
+    trace: &Trace,
+) -> Error {
+    trace.failed(&error);
     let mut output = BytesMut::new();
     error.respond(&mut output);
     finish(stream, output, config).await;

@@ -15,6 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::clock;
 use super::exchange::{before, deadline, exchange};
 use super::websocket::WebSocket;
+use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
@@ -141,6 +142,16 @@ impl<D: Delivery + Clone> Connector<D> {
     }
 
     async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: S,
+        start: Duration,
+    ) -> Result<(WebSocket<S, D>, Response), Error> {
+        let trace = Trace::client(&self.request);
+        let (ws, response) = trace.step(self.shake_hands(socket, start).await)?;
+        Ok((ws.traced(trace), response))
+    }
+
+    async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         mut socket: S,
         start: Duration,

@@ -10,6 +10,7 @@ use super::sending::What;
 use super::shutdown::Watch;
 use crate::adapter;
 use crate::adapter::buffers::Input;
+use crate::adapter::trace::Trace;
 use crate::close::CloseCode;
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
@@ -29,6 +30,7 @@ pub(super) struct Reading<H, D> {
 pub(super) struct Aside {
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) shutdown: Option<Watch>,
+    pub(super) trace: Trace,
 }
 
 /// Data that was found: where it lies, borrowing nothing.
@@ -54,6 +56,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                     if let Err(error) = told {
                         ready!(self.poll_end(context));
                         self.half.wake_other();
+                        self.trace_end(context);
                         return Poll::Ready(Err(error.into()));
                     }
                 }
@@ -61,6 +64,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                     let filled = ready!(self.poll_fill(context));
                     if !matches!(filled, Ok(true)) {
                         self.half.wake_other();
+                        self.trace_end(context);
                         return Poll::Ready(filled.map(|_| None));
                     }
                 }
@@ -149,6 +153,13 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
         self.input.discard();
         let inside = self.inbound.inside();
         self.half.with(context, |writer, context| writer.poll_linger(context, inside))
+    }
+
+    #[cold]
+    fn trace_end(&mut self, context: &mut Context<'_>) {
+        if let Some(aside) = &mut self.aside {
+            aside.trace.ended(self.half.with(context, |writer, _| writer.link.end()));
+        }
     }
 
     /// Sends a Close unless one is out, discards data until the end of the connection.

@@ -16,6 +16,7 @@ use super::stream::WebSocketStream;
 use super::writer::Writer;
 use crate::adapter::Parts;
 use crate::adapter::buffers::Input;
+use crate::adapter::trace::Trace;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
@@ -42,6 +43,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         let aside =
             subprotocol.map(|subprotocol| Box::new(Aside { subprotocol: Some(subprotocol), ..Aside::default() }));
         Self { reading: Box::new(Reading { half, inbound, input: Input::new(&input), aside }) }
+    }
+
+    pub(crate) fn traced(mut self, trace: Trace) -> Self {
+        trace.opened(self.subprotocol());
+        if trace.is_on() {
+            self.reading.aside.get_or_insert_default().trace = trace;
+        }
+        self
     }
 
     /// Takes the connection apart; nothing is lost.

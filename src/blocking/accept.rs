@@ -11,6 +11,7 @@ use super::exchange::{deadline, exchange, write};
 use super::linger::linger;
 use super::transport::Transport;
 use super::websocket::WebSocket;
+use crate::adapter::trace::Trace;
 use crate::adapter::{Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
@@ -67,6 +68,7 @@ pub fn accept_with<S: Transport, D: Delivery>(
 /// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
 pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
     stream.set_nodelay()?;
+    let trace = Trace::server();
     let now = clock::now();
     let mut handshake = server::Handshake::new(config.clone(), now);
     let mut input = BytesMut::new();
@@ -74,9 +76,12 @@ pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Resu
         handshake.receive(input)
     });
     match received {
-        Ok(request) => Ok(Incoming { stream, request, input, config }),
-        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config)),
-        Err(error) => Err(error),
+        Ok(request) => {
+            trace.requested(&request);
+            Ok(Incoming { stream, request, input, config, trace })
+        }
+        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config, &trace)),
+        Err(error) => trace.step(Err(error)),
     }
 }
 
@@ -88,6 +93,7 @@ pub struct Incoming<S> {
     /// What arrived behind the head: frames, if the request is accepted.
     input: BytesMut,
     config: Arc<Config>,
+    trace: Trace,
 }
 
 impl<S: Transport> Incoming<S> {
@@ -112,12 +118,14 @@ impl<S: Transport> Incoming<S> {
         let mut output = BytesMut::new();
         let accepted = match self.request.accept(choices, &mut output) {
             Ok(accepted) => accepted,
-            Err(error) => return Err(refuse(self.stream, error, &self.config)),
+            Err(error) => return Err(refuse(self.stream, error, &self.config, &self.trace)),
         };
-        write(&mut self.stream, &mut output, deadline(&self.config, clock::now()))?;
+        let deadline = deadline(&self.config, clock::now());
+        self.trace.step(write(&mut self.stream, &mut output, deadline))?;
         let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
-        Ok(WebSocket::from_parts(Parts { socket: self.stream, connection, input: self.input, output, subprotocol }))
+        let parts = Parts { socket: self.stream, connection, input: self.input, output, subprotocol };
+        Ok(WebSocket::from_parts(parts).traced(self.trace))
     }
 
     /// Answers with another status, and ends the stream.
@@ -129,6 +137,7 @@ impl<S: Transport> Incoming<S> {
     pub fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         let mut output = BytesMut::new();
         self.request.respond(status, headers, body, &mut output)?;
+        self.trace.answered(status);
         if finish(self.stream, &output, &self.config) {
             Ok(())
         } else {
@@ -138,7 +147,8 @@ impl<S: Transport> Incoming<S> {
 }
 
 /// Tells the client why not.
-fn refuse<S: Transport>(stream: S, error: HandshakeError, config: &Config) -> Error {
+fn refuse<S: Transport>(stream: S, error: HandshakeError, config: &Config, trace: &Trace) -> Error {
+    trace.failed(&error);
     let mut output = BytesMut::new();
     error.respond(&mut output);
     finish(stream, &output, config);

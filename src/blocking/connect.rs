@@ -16,6 +16,7 @@ use super::exchange::exchange;
 use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
+use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts, default_config};
 use crate::config::Config;
 use crate::connection::Connection;
@@ -187,7 +188,13 @@ impl<D: Delivery + Clone> Connector<D> {
         self.open(stream, clock::now())
     }
 
-    fn open<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+    fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+        let trace = Trace::client(&self.request);
+        let (ws, response) = trace.step(self.shake_hands(socket, start))?;
+        Ok((ws.traced(trace), response))
+    }
+
+    fn shake_hands<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
         let (mut nonce, mut seed) = ([0; 16], [0; 32]);
         getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());

@@ -7,6 +7,7 @@ use super::linger::linger;
 use super::transport::{Interest, Ready, Transport};
 use crate::adapter;
 use crate::adapter::buffers::Input;
+use crate::adapter::trace::Trace;
 use crate::error::Error;
 use crate::inbound::{Found, Inbound, Place};
 use crate::link::TransportState;
@@ -17,6 +18,7 @@ pub(super) struct Reading<H, D> {
     pub(super) half: H,
     pub(super) inbound: Inbound<D>,
     pub(super) input: Input,
+    pub(super) trace: Trace,
 }
 
 /// Data that was found: where it lies, borrowing nothing.
@@ -138,7 +140,11 @@ impl<H: Half, D: Delivery> Reading<H, D> {
             // The peer sees the end now, not only when the stream is dropped.
             let _ = self.half.socket().shutdown_write();
         }
-        self.half.with(|writer| writer.link.disconnected(!sent));
+        let end = self.half.with(|writer| {
+            writer.link.disconnected(!sent);
+            writer.link.end()
+        });
+        self.trace.ended(end);
     }
 }
 

@@ -24,12 +24,12 @@ use crate::prepared::Prepared;
 pub(super) fn split<S: Duplicate, D: Delivery>(
     ws: WebSocket<S, D>,
 ) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error> {
-    let WebSocket { reading: Reading { half: writer, inbound, input }, subprotocol } = ws;
+    let WebSocket { reading: Reading { half: writer, inbound, input, trace }, subprotocol } = ws;
     let patience = writer.link.config().close_timeout;
     let (reading, writing) = (writer.socket.duplicate()?, writer.socket.duplicate()?);
     let writer = Arc::new(Mutex::new(writer));
     let half = Shared { socket: reading, writer: writer.clone(), patience };
-    let reader = WebSocketReader { reading: Reading { half, inbound, input }, subprotocol };
+    let reader = WebSocketReader { reading: Reading { half, inbound, input, trace }, subprotocol };
     Ok((reader, WebSocketWriter { half: Shared { socket: writing, writer, patience } }))
 }
 
@@ -71,11 +71,11 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
             return Err((self, writer));
         }
         drop(writer);
-        let Self { reading: Reading { half, inbound, input }, subprotocol } = self;
+        let Self { reading: Reading { half, inbound, input, trace }, subprotocol } = self;
         match Arc::try_unwrap(half.writer) {
             Ok(writer) => {
                 let half = writer.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-                Ok(WebSocket { reading: Reading { half, inbound, input }, subprotocol })
+                Ok(WebSocket { reading: Reading { half, inbound, input, trace }, subprotocol })
             }
             Err(_) => unreachable!("two halves hold it, and both are gone"),
         }

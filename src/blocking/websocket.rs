@@ -12,6 +12,7 @@ use super::transport::{Duplicate, Interest, Transport};
 use super::writer::Writer;
 use crate::adapter::Parts;
 use crate::adapter::buffers::Input;
+use crate::adapter::trace::Trace;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
@@ -35,13 +36,20 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     pub fn from_parts(parts: Parts<S, D>) -> Self {
         let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;
         let half = Writer { socket, link, output, failed: None };
-        Self { reading: Reading { half, inbound, input: Input::new(&input) }, subprotocol }
+        let reading = Reading { half, inbound, input: Input::new(&input), trace: Trace::default() };
+        Self { reading, subprotocol }
+    }
+
+    pub(super) fn traced(mut self, trace: Trace) -> Self {
+        trace.opened(self.subprotocol());
+        self.reading.trace = trace;
+        self
     }
 
     /// Takes the connection apart; nothing is lost.
     #[must_use]
     pub fn into_parts(self) -> Parts<S, D> {
-        let Reading { half: Writer { socket, link, output, .. }, inbound, input } = self.reading;
+        let Reading { half: Writer { socket, link, output, .. }, inbound, input, .. } = self.reading;
         let input = BytesMut::from(input.unread());
         Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol: self.subprotocol }
     }
@@ -61,7 +69,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     #[inline]
     pub fn next(&mut self) -> Result<Option<(D::Item<'_>, &mut Writer<S>)>, Error> {
         let Some((text, end, place)) = self.reading.find()? else { return Ok(None) };
-        let Reading { half, inbound, input } = &mut self.reading;
+        let Reading { half, inbound, input, .. } = &mut self.reading;
         Ok(Some((D::item(inbound.data(text, place, input.bytes()), end), half)))
     }
 

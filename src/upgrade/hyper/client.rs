@@ -12,6 +12,7 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 
 use super::{Socket, take_over, within};
+use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts};
 use crate::aio::WebSocket;
 use crate::config::Config;
@@ -56,12 +57,15 @@ pub async fn connect<B: Body + Default + 'static, D: Delivery>(
 ) -> Result<(WebSocket<Socket, D>, Response), Error> {
     let (mut nonce, mut seed) = ([0; 16], [0; 32]);
     getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
-    let timeout = config.handshake_timeout;
-    let ((socket, input), response) = within(timeout, open(sender, request, nonce, Arc::clone(&config))).await??;
+    let trace = Trace::client(request);
+    // The future of the handshake is large, and not kept in the task that goes on.
+    let opening = Box::pin(open(sender, request, nonce, Arc::clone(&config)));
+    let opened = within(config.handshake_timeout, opening).await;
+    let ((socket, input), response) = trace.step(opened.map_err(Error::from).flatten())?;
     let connection = Connection::client(delivery, config, seed).with_extensions(response.extensions());
     let subprotocol = response.subprotocol().map(Box::from);
     let ws = WebSocket::from_parts(Parts { socket, connection, input, output: BytesMut::new(), subprotocol });
-    Ok((ws, response))
+    Ok((ws.traced(trace), response))
 }
 
 async fn open<B: Body + Default + 'static>(

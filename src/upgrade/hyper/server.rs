@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 
 use super::{Socket, take_over, within};
 use crate::adapter::Parts;
+use crate::adapter::trace::Trace;
 use crate::aio::WebSocket;
 use crate::config::Config;
 use crate::connection::Connection;
@@ -28,8 +29,8 @@ use crate::upgrade::http;
 /// As [`upgrade::http::receive`](http::receive), and [`upgrade::http::refuse`](http::refuse) makes the answer. A request of
 /// plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
 pub fn receive<B>(request: &mut Request<B>, config: Arc<Config>) -> Result<Incoming, HandshakeError> {
-    let received = http::receive(request, config)?;
-    Ok(Incoming::new(received, request.extensions_mut()))
+    let received = http::receive(request, config);
+    Incoming::new(received, request.extensions_mut())
 }
 
 /// [`receive`] of a request that has been taken apart.
@@ -38,8 +39,8 @@ pub(in crate::upgrade) fn receive_parts(
     parts: &mut request::Parts,
     config: Arc<Config>,
 ) -> Result<Incoming, HandshakeError> {
-    let received = http::receive_parts(parts, config)?;
-    Ok(Incoming::new(received, &mut parts.extensions))
+    let received = http::receive_parts(parts, config);
+    Incoming::new(received, &mut parts.extensions)
 }
 
 /// A request that waits for its answer. To drop it leaves the connection to HTTP.
@@ -48,12 +49,19 @@ pub struct Incoming {
     request: server::Request,
     /// Where hyper will hand the connection over.
     upgrade: Option<OnUpgrade>,
+    trace: Trace,
 }
 
 impl Incoming {
-    fn new(request: server::Request, extensions: &mut Extensions) -> Self {
+    fn new(
+        received: Result<server::Request, HandshakeError>,
+        extensions: &mut Extensions,
+    ) -> Result<Self, HandshakeError> {
+        let trace = Trace::server();
+        let request = received.inspect_err(|error| trace.failed(error))?;
+        trace.requested(&request);
         let upgrade = if request.is_upgrade() { extensions.remove() } else { None };
-        Self { request, upgrade }
+        Ok(Self { request, upgrade, trace })
     }
 
     /// What the client asks for.
@@ -78,10 +86,12 @@ impl Incoming {
         choices: &Accept,
         delivery: D,
     ) -> Result<(Response<String>, Opening<D>), HandshakeError> {
-        let (response, accepted) = http::accept(&self.request, choices)?;
-        let upgrade = self.upgrade.ok_or(HandshakeError::NotUpgradable)?;
-        let config = Arc::clone(self.request.config());
-        Ok((response.map(|()| String::new()), Opening { upgrade, accepted, delivery, config }))
+        let Self { request, upgrade, trace } = self;
+        let accepted = http::accept(&request, choices)
+            .and_then(|accepted| Ok((accepted, upgrade.ok_or(HandshakeError::NotUpgradable)?)));
+        let ((response, accepted), upgrade) = accepted.inspect_err(|error| trace.failed(error))?;
+        let config = Arc::clone(request.config());
+        Ok((response.map(|()| String::new()), Opening { upgrade, accepted, delivery, config, trace }))
     }
 }
 
@@ -92,6 +102,7 @@ pub struct Opening<D = Messages> {
     accepted: Accepted,
     delivery: D,
     config: Arc<Config>,
+    trace: Trace,
 }
 
 impl<D: Delivery> Opening<D> {
@@ -103,10 +114,12 @@ impl<D: Delivery> Opening<D> {
     /// [`Error::Io`] when hyper does not hand the connection over: it was not served `with_upgrades()`, or failed before.
     /// [`HandshakeError::TimedOut`] when that takes longer than [`Config::handshake_timeout`].
     pub async fn open(self) -> Result<WebSocket<Socket, D>, Error> {
-        let Self { upgrade, accepted, delivery, config } = self;
-        let (socket, input) = within(config.handshake_timeout, take_over(upgrade)).await??;
+        let Self { upgrade, accepted, delivery, config, trace } = self;
+        let taken = within(config.handshake_timeout, take_over(upgrade)).await;
+        let (socket, input) = trace.step(taken.map_err(Error::from).flatten())?;
         let connection = Connection::server(delivery, config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
-        Ok(WebSocket::from_parts(Parts { socket, connection, input, output: BytesMut::new(), subprotocol }))
+        let parts = Parts { socket, connection, input, output: BytesMut::new(), subprotocol };
+        Ok(WebSocket::from_parts(parts).traced(trace))
     }
 }

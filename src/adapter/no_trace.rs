@@ -1,0 +1,39 @@
+//! `trace` without the feature `tracing`: nothing.
+
+use std::fmt;
+
+use crate::error::Error;
+use crate::handshake::{client, server};
+use crate::link::End;
+
+#[derive(Debug, Default)]
+pub(crate) struct Trace {}
+
+impl Trace {
+    pub(crate) const fn server() -> Self {
+        Self {}
+    }
+
+    pub(crate) const fn requested(&self, _: &server::Request) {}
+
+    pub(crate) const fn client(_: &client::Request) -> Self {
+        Self {}
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn is_on(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn step<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result
+    }
+
+    pub(crate) const fn failed(&self, _: &dyn fmt::Display) {}
+
+    pub(crate) const fn answered(&self, _: u16) {}
+
+    pub(crate) const fn opened(&self, _: Option<&str>) {}
+
+    pub(crate) const fn ended(&mut self, _: Option<End>) {}
+}
