@@ -1,24 +1,26 @@
 //! Compressed messages there and back, against the engine alone: `cargo bench --bench deflate`.
 
 #[cfg(unix)]
+mod json;
+
+#[cfg(unix)]
 #[path = "../harness/mod.rs"]
 mod harness;
 
 #[cfg(unix)]
 fn main() {
     let harness = harness::Harness::from_args();
-    for (name, len, level) in [
-        ("deflate, 1 KiB JSON, level 6", 1 << 10, 6),
-        ("deflate, 1 KiB JSON, level 1", 1 << 10, 1),
-        ("deflate, 16 KiB JSON, level 6", 16 << 10, 6),
-        ("deflate, 16 KiB JSON, level 1", 16 << 10, 1),
-    ] {
-        harness.row(name, || harness::Row {
-            ours: there_and_back::ours(len, level),
-            base: there_and_back::engine(len, level),
-            target: 1.05,
-            others: Vec::new(),
-        });
+    for (kind, messages) in [("records", json::records as fn(usize) -> Vec<String>), ("regular", json::regular)] {
+        for (size, len) in [("1 KiB", 1 << 10), ("16 KiB", 16 << 10)] {
+            for level in [6, 1] {
+                harness.row(&format!("deflate, {size} of {kind}, level {level}"), || harness::Row {
+                    ours: there_and_back::ours(messages(len), level),
+                    base: there_and_back::engine(messages(len), level),
+                    target: 1.05,
+                    others: Vec::new(),
+                });
+            }
+        }
     }
 }
 
@@ -40,26 +42,7 @@ mod there_and_back {
 
     use crate::harness::Run;
 
-    /// 64 different messages of JSON, `len` bytes each.
-    fn messages(len: usize) -> Vec<String> {
-        let mut number = 1_u32;
-        let message = |_| {
-            let mut json = String::from("[");
-            while json.len() < len {
-                number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let (id, price, name) =
-                    (number >> 12, number % 9_973, ["alpha", "beta", "gamma", "delta"][number as usize >> 30]);
-                json +=
-                    &format!(r#"{{"id":{id},"name":"{name}","price":{price}.5,"tags":["new","sale"],"active":true}},"#);
-            }
-            json.truncate(len);
-            json
-        };
-        (0..64).map(message).collect()
-    }
-
-    pub(crate) fn ours(len: usize, level: u8) -> Run {
-        let messages = messages(len);
+    pub(crate) fn ours(messages: Vec<String>, level: u8) -> Run {
         let agreed = Agreed {
             server_no_context_takeover: false,
             client_no_context_takeover: false,
@@ -88,8 +71,8 @@ mod there_and_back {
         })
     }
 
-    pub(crate) fn engine(len: usize, level: u8) -> Run {
-        let messages = messages(len);
+    pub(crate) fn engine(messages: Vec<String>, level: u8) -> Run {
+        let len = messages[0].len();
         let mut compress = Compress::new(Compression::new(level.into()), false);
         let mut decompress = Decompress::new(false);
         let (mut wire, mut text) = (Vec::with_capacity(2 * len), Vec::with_capacity(2 * len));
