@@ -40,7 +40,7 @@ pub(crate) fn records(len: usize) -> Vec<String> {
             json.push_str(word);
             json.push(' ');
         }
-        let _ = write!(json, r#"","replies":{},"read":{}}},"#, random.next() % 50, random.next() % 2 == 0);
+        let _ = write!(json, r#"","replies":{},"read":{}}},"#, random.next() % 50, random.next() < 1 << 31);
     })
 }
 

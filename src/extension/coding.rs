@@ -149,10 +149,9 @@ impl Decode for Inflater {
     }
 
     fn decode(&mut self, piece: &[u8], end: bool, limit: u64, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        let start = output.len();
         self.push(piece, output, limit)?;
         if end {
-            self.finish(output, limit - (output.len() - start) as u64)?;
+            self.finish()?;
         }
         Ok(())
     }

@@ -1,10 +1,14 @@
 //! What goes wrong in a message is told alike however its bytes were cut.
 
-use bowsprit::{Config, ProtocolError};
+use std::sync::Arc;
+
+use bowsprit::{Config, Messages, ProtocolError, Role};
+use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
 
 use crate::AGREED;
-use crate::support::hears;
+use crate::decoder::Decoder;
+use crate::support::{Random, bytes_of, frame, hear, hears};
 
 #[test]
 fn text_before_the_limit_is_judged_before_the_limit() {
@@ -46,4 +50,64 @@ fn a_message_that_ends_too_early_is_corrupt_whatever_its_rest_looks_like() {
         let heard = hears(&Config::default(), AGREED, &[(0xc1, payload)]);
         assert_eq!(heard, (vec![], Some(ProtocolError::InvalidDeflate)), "{payload:02x?}");
     }
+}
+
+/// What the tail ends, and what it only looks like ending: nothing is taken for a message that another decoder, bit by
+/// bit, does not see end there.
+#[test]
+fn a_message_that_was_cut_off_anywhere_is_corrupt() {
+    let config = Arc::new(Config::default());
+    let (mut random, mut accepted, mut refused) = (Random::new(5), 0, 0);
+    let mut check = |payload: &[u8]| {
+        let (messages, error) = hear(Role::Client, Messages, &config, AGREED, &[&frame(Role::Client, 0xc2, payload)]);
+        if error.is_none() {
+            assert_eq!(Decoder::default().message(payload).as_ref(), messages.first(), "{payload:02x?}");
+        }
+        *(if error.is_none() { &mut accepted } else { &mut refused }) += 1;
+    };
+    for byte in 0..=255 {
+        check(&[byte]);
+        (0..=255).step_by(7).for_each(|second| check(&[byte, second]));
+    }
+    for level in [1, 6, 9] {
+        // Bytes of few and of many kinds: fixed and dynamic codes, short ones and long ones.
+        for kinds in [2, 30, 100, 250] {
+            let message: Vec<u8> = (0..400).map(|_| u8::try_from(random.below(kinds)).unwrap()).collect();
+            let mut engine = Compress::new(Compression::new(level), false);
+            let mut payload = Vec::with_capacity(1_000);
+            engine.compress_vec(&message, &mut payload, FlushCompress::Sync).unwrap();
+            let payload = payload.strip_suffix(&[0x00, 0x00, 0xff, 0xff]).unwrap();
+            (1..=payload.len()).for_each(|len| check(&payload[..len]));
+            for _ in 0..500 {
+                let mut changed = payload[..1 + random.below(payload.len())].to_vec();
+                let at = random.below(changed.len().min(20));
+                changed[at] ^= 1 << random.below(8);
+                check(&changed);
+            }
+        }
+    }
+    assert!(accepted > 50 && refused > 10_000, "{accepted} accepted, {refused} refused");
+}
+
+/// The tail completes the code lengths of a dynamic block, and the end of that block, with all of its bits but the last.
+#[test]
+fn a_block_that_ends_inside_the_tail_is_not_its_end() {
+    let number = |value: u8, bits: u8| (0..bits).map(move |at| value >> at & 1);
+    let mut bits: Vec<u8> = Vec::new();
+    bits.extend([0, 0, 1]); // not final, dynamic codes
+    bits.extend(number(0, 5).chain(number(0, 5)).chain(number(15, 4))); // 257 literals, 1 distance, 19 lengths
+    // In the order of RFC 1951 section 3.2.7: 18 is 0, 1 is 1111111, 0 is 1111110.
+    for len in [0, 0, 1, 7, 0, 0, 0, 6, 0, 5, 0, 4, 0, 3, 0, 2, 0, 7, 0] {
+        bits.extend(number(len, 3));
+    }
+    bits.extend([1; 7]); // literal 0 has length 1
+    bits.extend([1, 1, 1, 1, 1, 1, 0]); // literal 1 has none
+    bits.extend([0].into_iter().chain(number(138 - 11, 7))); // nor have 138 more
+    bits.extend([0].into_iter().chain(number(94 - 11, 7))); // and 94
+    let payload = bytes_of(&bits);
+    assert_eq!(bits.len(), 8 * payload.len());
+    // The zeros of the tail are twice 11 literals without a code, its ones the end of the block with length 1, a distance
+    // with length 1, and that end. One bit is left.
+    let heard = hears(&Config::default(), AGREED, &[(0xc2, &payload), (0xc2, &hex!("00"))]);
+    assert_eq!(heard, (vec![], Some(ProtocolError::InvalidDeflate)));
 }

@@ -106,6 +106,11 @@ pub(crate) fn payloads(sender: Role, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
+/// Bits, the first one lowest in the first byte (RFC 1951 section 3.1.1).
+pub(crate) fn bytes_of(bits: &[u8]) -> Vec<u8> {
+    bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | bit)).collect()
+}
+
 /// Numbers that look random and are the same each time (xorshift64).
 pub(crate) struct Random(u64);
 

@@ -3,13 +3,16 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
+use super::passed;
 use super::pool::{Engine, Pool};
 
-/// What the sender cut off: an empty stored block without its first byte. Behind it, a final one: the stream ends there
-/// if, and only if, the data ended at the end of a block. Nothing else that the engine tells shows that.
-const TAIL: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
+/// What the sender cut off: an empty stored block without its first byte. Behind it, a byte that has to be left over.
+const TAIL: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
+
+/// An empty stored block.
+const EMPTY: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
 
 /// The largest window: 2^15 bytes.
 const WINDOW: usize = 32 << 10;
@@ -26,7 +29,7 @@ pub(crate) enum InflateError {
 /// One direction's decompressor. It takes windows of 15 bits, whatever was agreed: smaller ones are part of them.
 pub(crate) struct Inflater {
     /// Made for the first message.
-    engine: Option<Decompress>,
+    engine: Option<Inflate>,
     /// Each message starts from an empty window.
     no_context_takeover: bool,
     /// Has engine and history between two messages, where they start from an empty window.
@@ -45,25 +48,31 @@ impl Inflater {
 
     /// Appends what `piece` inflates to, at most `limit` bytes of it; also where it fails, what comes before.
     pub(crate) fn push(&mut self, piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
-        self.begun |= !piece.is_empty();
-        self.inflate(piece, output, limit).map(|_| ())
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.begun = true;
+        self.inflate(piece, output, limit)
     }
 
-    /// Ends the message: appends what is left of it.
-    pub(crate) fn finish(&mut self, output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// Where it was cut off.
+    pub(crate) fn finish(&mut self) -> Result<(), InflateError> {
         // A message without a byte is no DEFLATE; it is taken for an empty one, and its tail would be read as the
         // beginning of the next.
-        if core::mem::take(&mut self.begun) {
-            if self.no_context_takeover {
-                self.history.clear();
-            }
-            // The end of the stream makes the engine new, with the history for its window.
-            let before = output.len();
-            let ended = self.inflate(&TAIL, output, limit);
-            if ended != Ok(true) || output.len() != before {
-                output.truncate(before);
-                return Err(InflateError::Corrupt);
-            }
+        if !core::mem::take(&mut self.begun) {
+            return Ok(());
+        }
+        let Some(engine) = &mut self.engine else { return Err(InflateError::Corrupt) };
+        if !ends(engine) {
+            return Err(InflateError::Corrupt);
+        }
+        if self.no_context_takeover {
+            engine.reset(false);
+            self.history.clear();
             self.give_back();
         }
         Ok(())
@@ -88,8 +97,7 @@ impl Inflater {
         }
     }
 
-    /// Whether a stream ended with `piece`.
-    fn inflate(&mut self, mut piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<bool, InflateError> {
+    fn inflate(&mut self, mut piece: &[u8], output: &mut Vec<u8>, limit: u64) -> Result<(), InflateError> {
         let max_len = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(output.len());
         let Self { engine, history, pool, .. } = self;
         let engine = engine.get_or_insert_with(|| {
@@ -97,46 +105,75 @@ impl Inflater {
                 *history = kept;
                 return engine;
             }
-            let mut engine = Decompress::new(false);
+            let mut engine = Inflate::new(false, 15);
             history.refill(&mut engine);
             engine
         });
         loop {
             // One byte of room above the limit tells whether it is passed.
-            grow(output, piece.len(), max_len.saturating_add(1));
-            let (before, written) = (engine.total_in(), output.len());
-            let status = engine.decompress_vec(piece, output, FlushDecompress::Sync);
-            // There may be more room than that; what is behind the limit is not looked at.
+            let (at, room) = (output.len(), room(output, piece.len(), max_len.saturating_add(1)));
+            output.resize(at + room, 0);
+            let before = (engine.total_in(), engine.total_out());
+            let status = engine.decompress(piece, &mut output[at..], InflateFlush::SyncFlush);
+            let written = passed(before.1, engine.total_out(), room);
+            output.truncate(at + written);
             if output.len() > max_len {
                 output.truncate(max_len);
                 return Err(InflateError::TooLong);
             }
             let status = status.map_err(|_| InflateError::Corrupt)?;
-            let consumed = usize::try_from(engine.total_in() - before).unwrap_or(piece.len()).min(piece.len());
+            let consumed = passed(before.0, engine.total_in(), piece.len());
             piece = &piece[consumed..];
-            history.push(&output[written..]);
+            history.push(&output[at..]);
             if status == Status::StreamEnd {
                 // A final block ends the stream, not the message (RFC 7692 section 7.2.3.4): a new stream follows,
                 // in the same window.
                 engine.reset(false);
                 history.refill(engine);
-            } else if consumed == 0 && output.len() == written && !piece.is_empty() {
+            } else if consumed == 0 && written == 0 && !piece.is_empty() {
                 return Err(InflateError::Corrupt);
             }
             // A full output may have left something inside.
-            if piece.is_empty() && (output.len() < output.capacity() || status == Status::StreamEnd) {
-                return Ok(status == Status::StreamEnd);
+            if piece.is_empty() && (written < room || status == Status::StreamEnd) {
+                return Ok(());
             }
         }
     }
 }
 
-/// Makes room in `output` for what `more` bytes may inflate to, but for `max_len` bytes in all at the most.
-fn grow(output: &mut Vec<u8>, more: usize, max_len: usize) {
+/// Whether the data that `engine` had, with what its sender cut off, ends with the end of a block: the engine stands
+/// between two blocks then.
+fn ends(engine: &mut Inflate) -> bool {
+    // Neither brings output.
+    let mut nothing = [0];
+    let mut feed = |bytes: &[u8], flush| {
+        let before = (engine.total_in(), engine.total_out());
+        let status = engine.decompress(bytes, &mut nothing, flush).ok()?;
+        (status == Status::Ok && engine.total_out() == before.1)
+            .then(|| passed(before.0, engine.total_in(), bytes.len()))
+    };
+    // The engine stops at the end of each block. Inside one it would take the byte too many.
+    let mut rest = &TAIL[..];
+    while rest.len() > 1 {
+        match feed(rest, InflateFlush::Block) {
+            Some(consumed @ 1..) => rest = &rest[consumed..],
+            _ => return false,
+        }
+    }
+    // A block that ended inside the last byte leaves bits of it, all of them 1: the head of a block that is final, or of
+    // no legal type.
+    !rest.is_empty() && feed(&EMPTY, InflateFlush::SyncFlush) == Some(EMPTY.len())
+}
+
+/// How many bytes to offer in `output` for what `more` bytes may inflate to, up to `max_len` bytes in all; it has room
+/// for them then.
+fn room(output: &mut Vec<u8>, more: usize, max_len: usize) -> usize {
     if output.len() == output.capacity() {
         let wanted = output.capacity().max(more.saturating_mul(4)).max(256);
         output.reserve_exact(wanted.min(max_len - output.len()));
     }
+    // It is zeroed first, so not all that a long message left.
+    (output.capacity() - output.len()).min(max_len - output.len()).min(more.saturating_mul(8).max(4 << 10))
 }
 
 /// The last [`WINDOW`] bytes that came out.
@@ -176,7 +213,7 @@ impl History {
     }
 
     /// Makes it the window of a fresh engine.
-    fn refill(&self, engine: &mut Decompress) {
+    fn refill(&self, engine: &mut Inflate) {
         // A raw stream takes a dictionary at any time, and a second one behind the first.
         for part in [&self.bytes[self.at..], &self.bytes[..self.at]] {
             let _ = engine.set_dictionary(part);

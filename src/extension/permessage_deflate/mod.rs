@@ -51,3 +51,8 @@ impl Default for Deflate {
         Self { level: 6, threshold: 64, parameters: Parameters::default(), fallbacks: Vec::new(), pool: None }
     }
 }
+
+/// How many bytes of `len` passed an engine, by its count before and after.
+fn passed(before: u64, after: u64, len: usize) -> usize {
+    usize::try_from(after - before).unwrap_or(len).min(len)
+}

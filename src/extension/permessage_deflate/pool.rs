@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use flate2::{Compress, Decompress};
-
 use super::inflater::History;
 
 /// Engines for directions without context takeover: taken for a message, given back at its end.
@@ -58,12 +56,12 @@ struct Shelf {
 /// An engine between two messages.
 pub(super) enum Engine {
     Compressor {
-        engine: Compress,
+        engine: zlib_rs::Deflate,
         level: u8,
         window_bits: u8,
     },
     /// With the memory of the window beside it, which is empty.
-    Decompressor(Decompress, History),
+    Decompressor(zlib_rs::Inflate, History),
 }
 
 impl Pool {
@@ -79,7 +77,7 @@ impl Pool {
         self.shelf().bytes
     }
 
-    pub(super) fn compressor(&self, level: u8, window_bits: u8) -> Option<Compress> {
+    pub(super) fn compressor(&self, level: u8, window_bits: u8) -> Option<zlib_rs::Deflate> {
         let wanted = (level, window_bits);
         let found = self.take(
             |engine| matches!(engine, Engine::Compressor { level, window_bits, .. } if (*level, *window_bits) == wanted),
@@ -90,7 +88,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn decompressor(&self) -> Option<(Decompress, History)> {
+    pub(super) fn decompressor(&self) -> Option<(zlib_rs::Inflate, History)> {
         match self.take(|engine| matches!(engine, Engine::Decompressor(..)))? {
             Engine::Decompressor(engine, history) => Some((engine, history)),
             Engine::Compressor { .. } => None,
