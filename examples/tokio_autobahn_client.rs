@@ -11,10 +11,9 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
-use bowsprit::aio::{Connector, WebSocket};
+use bowsprit::aio::{Connector, Stream, WebSocket};
 use bowsprit::handshake::client::Request;
 use bowsprit::{Config, Deflate, HandshakeError, Message};
-use tokio::net::TcpStream;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -47,7 +46,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn connect(uri: &str) -> Result<WebSocket<TcpStream>, bowsprit::Error> {
+async fn connect(uri: &str) -> Result<WebSocket<Stream>, bowsprit::Error> {
     let request = Request::try_from(uri).map_err(HandshakeError::from)?;
     let config = Config { compression: Some(Deflate::default()), ..Config::default() };
     Ok(Connector::new(request).config(config).connect().await?.0)

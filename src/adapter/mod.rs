@@ -51,6 +51,14 @@ pub(crate) fn no_close(failed: Option<io::ErrorKind>) -> Error {
     error.into()
 }
 
+/// The stream failed before the connection was open: what TLS fails with is a kind of its own.
+pub(crate) fn not_opened(error: io::Error) -> Error {
+    #[cfg(feature = "rustls")]
+    return crate::tls::handshake_error(error);
+    #[cfg(not(feature = "rustls"))]
+    error.into()
+}
+
 pub(crate) fn timed_out(timeout: Timeout) -> Error {
     io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()
 }

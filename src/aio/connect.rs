@@ -14,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::clock;
 use super::exchange::{before, deadline, exchange};
+use super::socket::Stream;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts, default_config};
@@ -23,14 +24,15 @@ use crate::error::{Error, HandshakeError};
 use crate::handshake::client::{self, Request, Response};
 use crate::message::{Delivery, Messages};
 
-/// Opens a connection to a `ws://` address, with the defaults of [`Config`]. [`Connector`] chooses everything else.
+/// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`]. `wss` needs the feature `rustls`,
+/// and trusts whom the system trusts. [`Connector`] chooses everything else.
 ///
 /// Dropped before it is done, the stream is dropped with it.
 ///
 /// # Errors
 ///
 /// As [`Connector::connect`]; [`HandshakeError::Uri`] for an address that is none.
-pub async fn connect(uri: &str) -> Result<WebSocket<TcpStream>, Error> {
+pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
     let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
     Ok(Connector::new(request).connect().await?.0)
 }
@@ -70,6 +72,8 @@ pub struct Connector<D = Messages> {
     delivery: D,
     config: Arc<Config>,
     tcp: Box<TcpOptions>,
+    #[cfg(feature = "rustls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 type TcpOptions = dyn Fn(&TcpSocket) -> io::Result<()> + Send + Sync;
@@ -78,7 +82,14 @@ impl Connector {
     /// With the defaults of [`Config`], whole messages, and Nagle's algorithm turned off (`TCP_NODELAY`).
     #[must_use]
     pub fn new(request: Request) -> Self {
-        Self { request, delivery: Messages, config: default_config(), tcp: Box::new(|_| Ok(())) }
+        Self {
+            request,
+            delivery: Messages,
+            config: default_config(),
+            tcp: Box::new(|_| Ok(())),
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
     }
 }
 
@@ -86,8 +97,14 @@ impl<D: Delivery + Clone> Connector<D> {
     /// How messages are handed out: [`Messages`] or [`Chunks`](crate::Chunks).
     #[must_use]
     pub fn delivery<E: Delivery>(self, delivery: E) -> Connector<E> {
-        let Self { request, config, tcp, .. } = self;
-        Connector { request, delivery, config, tcp }
+        Connector {
+            request: self.request,
+            delivery,
+            config: self.config,
+            tcp: self.tcp,
+            #[cfg(feature = "rustls")]
+            tls: self.tls,
+        }
     }
 
     /// Bounds, deadlines and compression.
@@ -105,6 +122,16 @@ impl<D: Delivery + Clone> Connector<D> {
         self
     }
 
+    /// Speaks TLS like this where the address is `wss`, instead of trusting whom the system trusts:
+    /// [`tls::client_config`](crate::tls::client_config) with other roots, or a configuration of your own. Of ALPN, a
+    /// server has to understand `http/1.1`, or nothing.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
     /// Opens a connection, and returns it with the server's answer. Tries every address of the host in turn.
     ///
     /// RFC 6455 section 4.1 has browsers open at most one connection to an address at a time. That protects servers from
@@ -114,22 +141,35 @@ impl<D: Delivery + Clone> Connector<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for `wss` (nothing is dialled), for a server that refused
+    /// [`Error::Handshake`] for `wss` without the feature `rustls` (nothing is dialled), for a server that does not prove
+    /// to be the host of a `wss` address (nothing of WebSocket is sent), that refused
     /// ([`Refused`](HandshakeError::Refused) holds its answer, with up to 64 KiB of its body) or broke the handshake's
     /// rules, or when the time was up ([`TimedOut`](HandshakeError::TimedOut)); [`Error::Io`] when nothing could be
     /// reached, or the stream failed.
-    pub async fn connect(&self) -> Result<(WebSocket<TcpStream, D>, Response), Error> {
+    pub async fn connect(&self) -> Result<(WebSocket<Stream, D>, Response), Error> {
+        let start = clock::now();
         let uri = self.request.uri();
-        // RFC 6455 section 10.6: never in plain text what was meant for TLS.
+        // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
+        #[cfg(not(feature = "rustls"))]
         if uri.is_secure() {
             return Err(HandshakeError::TlsUnavailable.into());
         }
-        let start = clock::now();
-        let stream = Box::pin(self.dial(uri.host(), uri.port(), deadline(&self.config, start))).await?;
-        Box::pin(self.open(stream, start)).await
+        #[cfg(feature = "rustls")]
+        let session = match uri.is_secure() {
+            true => Some(crate::tls::Session::client(self.tls.clone(), uri.host())?),
+            false => None,
+        };
+
+        let tcp = Box::pin(self.dial(uri.host(), uri.port(), deadline(&self.config, start))).await?;
+        #[cfg(feature = "rustls")]
+        if let Some(session) = session {
+            return Box::pin(self.open(super::tls::TlsStream::new(tcp, session).into(), start)).await;
+        }
+        Box::pin(self.open(tcp.into(), start)).await
     }
 
-    /// Opens a connection over a stream that leads to the server already.
+    /// Opens a connection over a stream that leads to the server already. For TLS, the stream is a `TlsStream`, or one of
+    /// any other library.
     ///
     /// # Errors
     ///

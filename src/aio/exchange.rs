@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::clock;
+use crate::adapter::not_opened;
 use crate::config::Config;
 use crate::error::{Error, HandshakeError};
 
@@ -24,7 +25,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin, T>(
             return Ok(done);
         }
         input.reserve(4 << 10);
-        if before(deadline, socket.read_buf(input)).await?? == 0 {
+        if before(deadline, socket.read_buf(input)).await?.map_err(not_opened)? == 0 {
             let what = "the peer ended before the opening handshake was complete";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what).into());
         }
@@ -40,8 +41,8 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
         socket.write_all_buf(output).await?;
         socket.flush().await
     })
-    .await??;
-    Ok(())
+    .await?
+    .map_err(not_opened)
 }
 
 /// `TimedOut` once the deadline is over.

@@ -62,8 +62,11 @@ mod next;
 mod reading;
 mod sending;
 mod shutdown;
+mod socket;
 mod split;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 mod websocket;
 mod writer;
 
@@ -75,7 +78,10 @@ pub use message_writer::MessageWriter;
 pub use next::{Next, ReadMessage, ReaderNext, Recv};
 pub use sending::Sending;
 pub use shutdown::Shutdown;
+pub use socket::Stream;
 pub use split::{WebSocketReader, WebSocketWriter};
 pub use stream::WebSocketStream;
+#[cfg(feature = "rustls")]
+pub use tls::TlsStream;
 pub use websocket::WebSocket;
 pub use writer::Writer;

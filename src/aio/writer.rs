@@ -321,7 +321,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         context: &mut Context<'_>,
         inside: Option<Inside>,
     ) -> Poll<Result<(), Error>> {
-        let unsent = !self.output.is_empty();
+        // A stream that buffers has not sent what it holds.
+        let unsent = !self.output.is_empty() || self.unflushed;
         if self.link.wants_time(inside, unsent) {
             self.link.arm(clock::now(), inside, unsent);
         }

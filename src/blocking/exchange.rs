@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use super::clock;
 use super::transport::{Interest, Transport};
+use crate::adapter::not_opened;
 use crate::config::Config;
 use crate::error::{Error, HandshakeError};
 
@@ -34,7 +35,7 @@ pub(super) fn exchange<S: Transport, T>(
             }
             Ok(n) => input.extend_from_slice(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(not_opened(error)),
         }
     }
 }
@@ -52,11 +53,11 @@ pub(super) fn write<S: Transport>(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wait(socket, Interest { read: false, write: true }, deadline)?;
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(not_opened(error)),
         }
     }
     // A stream may buffer what it took.
-    socket.flush().map_err(failed)
+    socket.flush().map_err(not_opened)
 }
 
 /// Whether there is something to read; `TimedOut` once the deadline is over.
@@ -65,15 +66,7 @@ fn wait<S: Transport>(socket: &mut S, interest: Interest, deadline: Option<Durat
     if timeout == Some(Duration::ZERO) {
         return Err(HandshakeError::TimedOut.into());
     }
-    Ok(socket.wait(interest, timeout).map_err(failed)?.read)
-}
-
-/// The stream failed before the connection was open.
-fn failed(error: io::Error) -> Error {
-    #[cfg(feature = "rustls")]
-    return crate::tls::handshake_error(error);
-    #[cfg(not(feature = "rustls"))]
-    error.into()
+    Ok(socket.wait(interest, timeout).map_err(not_opened)?.read)
 }
 
 /// When an opening handshake that began at `start` is over.

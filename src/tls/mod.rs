@@ -8,7 +8,7 @@
 //! section 10.6), whether that is a name or an IP address.
 
 mod roots;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 mod session;
 
 use std::string::ToString as _;
@@ -23,7 +23,7 @@ use rustls::{ClientConfig, ServerConfig};
 pub use roots::Roots;
 /// The crate itself, in the version whose types stand in this crate's interface.
 pub use rustls;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use session::{Session, handshake_error};
 
 /// What a client speaks TLS with: versions 1.2 and 1.3, no certificate of its own, and `http/1.1` as the protocol

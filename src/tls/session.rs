@@ -51,7 +51,14 @@ impl Session {
         self.tls.is_handshaking()
     }
 
+    /// Whether there is ciphertext to hand on.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wants_write(&self) -> bool {
+        self.tls.wants_write()
+    }
+
     /// Whether a read gives something at once: plaintext, the end or what went wrong.
+    #[cfg(feature = "blocking")]
     pub(crate) fn is_readable(&mut self) -> bool {
         self.take_rest();
         let read = self.tls.reader().fill_buf().map(drop);
