@@ -11,9 +11,8 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::{env, io, thread};
 
-use bowsprit::aio::{Connector, WebSocketReader, WebSocketWriter};
+use bowsprit::aio::{Connector, Stream, WebSocketReader, WebSocketWriter};
 use bowsprit::{CloseCode, SendError};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,9 +30,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let Some(arguments) = line::parse("tokio_client", env::args().skip(1))? else { return Ok(()) };
     let connector = Connector::new(arguments.request.clone()).config(arguments.config);
     #[cfg(feature = "rustls")]
-    if arguments.tls.is_some() {
-        return Err("TLS over tokio is yet to come".into());
-    }
+    let connector = match arguments.tls {
+        Some(tls) => connector.tls(tls),
+        None => connector,
+    };
     let (ws, response) = connector.connect().await.map_err(|error| line::explain(&arguments.request, &error))?;
     line::greet(&response);
 
@@ -50,7 +50,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn print_messages(reader: &mut WebSocketReader<TcpStream>) -> Result<(), bowsprit::Error> {
+async fn print_messages(reader: &mut WebSocketReader<Stream>) -> Result<(), bowsprit::Error> {
     while let Some(message) = reader.next().await? {
         line::print(message)?;
     }
@@ -58,7 +58,7 @@ async fn print_messages(reader: &mut WebSocketReader<TcpStream>) -> Result<(), b
 }
 
 /// Sends each line, then a Close.
-async fn send_lines(mut writer: WebSocketWriter<TcpStream>) -> Result<(), bowsprit::Error> {
+async fn send_lines(mut writer: WebSocketWriter<Stream>) -> Result<(), bowsprit::Error> {
     let sent = send_each(typed(), &mut writer).await;
     let closed = writer.start_close(Some(CloseCode::NORMAL.into())).await;
     match sent.and(closed) {
@@ -70,7 +70,7 @@ async fn send_lines(mut writer: WebSocketWriter<TcpStream>) -> Result<(), bowspr
 
 async fn send_each(
     mut lines: mpsc::Receiver<io::Result<String>>,
-    writer: &mut WebSocketWriter<TcpStream>,
+    writer: &mut WebSocketWriter<Stream>,
 ) -> Result<(), bowsprit::Error> {
     while let Some(line) = lines.recv().await {
         writer.send(&*line.map_err(line::unreadable)?).await?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --features tokio --example tokio_echo [-- [--deflate] [ADDR]]     127.0.0.1:9001 unless told otherwise
+//! cargo run --release --features tokio,rustls --example tokio_echo -- --tls chain.pem key.pem
 //! ```
 //!
 //! Compresses with clients that offer permessage-deflate where it is told to.
@@ -16,9 +17,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio::{WebSocket, receive_request};
+use bowsprit::aio::{Stream, WebSocket, receive_request};
 use bowsprit::handshake::server::Accept;
-use bowsprit::{Close, Config, Error, Messages};
+use bowsprit::{Close, Error, Messages};
 use echo::{Answer, Arguments};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,24 +36,21 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let Some(arguments) = Arguments::parse("tokio_echo", false, env::args().skip(1))? else { return Ok(()) };
-    #[cfg(feature = "rustls")]
-    if arguments.tls.is_some() {
-        return Err("TLS over tokio is yet to come".into());
-    }
+    let arguments = Arc::new(arguments);
     serve(&arguments).await.map_err(|error| format!("cannot listen on {}: {error}", arguments.address).into())
 }
 
 /// One task for each connection. Whatever becomes of one, the others go on.
-async fn serve(arguments: &Arguments) -> io::Result<()> {
+async fn serve(arguments: &Arc<Arguments>) -> io::Result<()> {
     let listener = TcpListener::bind(&arguments.address).await?;
     arguments.announce(listener.local_addr()?);
     io::stdout().flush()?;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                let config = arguments.config.clone();
+            Ok((tcp, peer)) => {
+                let arguments = arguments.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, config).await {
+                    if let Err(error) = answer(tcp, arguments).await {
                         eprintln!("{peer}: {error}");
                     }
                 });
@@ -66,10 +64,10 @@ async fn serve(arguments: &Arguments) -> io::Result<()> {
     }
 }
 
-async fn answer(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
-    stream.set_nodelay(true)?;
+async fn answer(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<(), Error> {
+    tcp.set_nodelay(true)?;
     // In a box that is gone when the connection is open: a task is as large as what it awaits.
-    let Some(mut ws) = Box::pin(open(stream, config)).await? else { return Ok(()) };
+    let Some(mut ws) = Box::pin(open(tcp, arguments)).await? else { return Ok(()) };
     while let Some((message, out)) = ws.next().await? {
         out.feed(message).await?;
     }
@@ -77,8 +75,16 @@ async fn answer(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
 }
 
 /// The connection, if the request asks for one that stays open.
-async fn open(stream: TcpStream, config: Arc<Config>) -> Result<Option<WebSocket<TcpStream>>, Error> {
-    let incoming = receive_request(stream, config).await?;
+async fn open(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<Option<WebSocket<Stream>>, Error> {
+    #[cfg(feature = "rustls")]
+    let stream = match &arguments.tls {
+        Some(tls) => bowsprit::aio::TlsStream::server(tcp, tls.clone())?.into(),
+        None => Stream::from(tcp),
+    };
+    #[cfg(not(feature = "rustls"))]
+    let stream = Stream::from(tcp);
+
+    let incoming = receive_request(stream, arguments.config.clone()).await?;
     let answer = Answer::to(incoming.request());
     if let Answer::Http(status, headers, body) = answer {
         incoming.respond(status, headers, &body).await?;
