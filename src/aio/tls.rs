@@ -72,6 +72,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         &self.socket
     }
 
+    /// The stream inside. Reading from it or writing to it breaks the connection.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.socket
+    }
+
     /// The TLS connection: the peer's certificates, the version, the protocol that was agreed on.
     #[must_use]
     pub fn connection(&self) -> &Connection {

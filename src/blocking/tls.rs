@@ -73,6 +73,12 @@ impl<S: Transport> TlsStream<S> {
         &self.socket
     }
 
+    /// The stream inside. Reading from it or writing to it breaks the connection.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.socket
+    }
+
     /// Looks at the TLS connection: the peer's certificates, the version, the protocol that was agreed on.
     pub fn inspect<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
         look(self.lock().session.connection())

@@ -1,10 +1,14 @@
 //! TLS under the adapters, with an authority that is made as the tests run.
 
-#![cfg(all(unix, feature = "blocking", feature = "rustls"))]
+#![cfg(all(unix, feature = "rustls"))]
 
+#[cfg(feature = "tokio")]
+mod aio;
 mod authority;
+#[cfg(feature = "blocking")]
 mod blocking;
 mod configurations;
+#[cfg(feature = "blocking")]
 #[expect(dead_code, reason = "the tests of the blocking adapter need more of it")]
 #[path = "../blocking/support.rs"]
 mod support;
