@@ -108,8 +108,8 @@ fn a_message_is_compressed_and_then_split() {
 
 #[test]
 fn an_uncompressed_message_goes_through_the_others() {
-    let answer = "x-xor; key=32, permessage-deflate, x-turn";
-    let plain = hex!("a1 05 4f 4c 4c 45 68");
+    let answer = "x-xor; key=32, permessage-deflate, x-tag";
+    let plain = hex!("91 06 68 45 4c 4c 4f 21");
     assert_eq!(sends(&all(), answer, |end, output| end.plain(Message::Text("Hello"), output)), plain);
     let longer = Config { compression: Some(Deflate { threshold: 6, ..Deflate::default() }), ..all() };
     assert_eq!(sends(&longer, answer, |end, output| end.text("Hello", output)), plain);

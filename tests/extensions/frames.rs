@@ -1,4 +1,5 @@
-//! Two that work on frames. `x-turn`: data frames of more than one byte go backwards, and have RSV2. `x-tag`: each data
+//! Two that work on frames. `x-turn`: data frames of more than one byte go backwards, and have
+//! RSV2, unless the caller asks for none of it. `x-tag`: each data
 //! frame ends with `!` and has RSV3, but for empty ones.
 
 use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
@@ -29,7 +30,7 @@ struct Turner {
 
 impl Encode for Turner {
     fn begin(&mut self, frame: Outgoing) -> Option<Rsv> {
-        (frame.len? > 1).then_some(Rsv::RSV2)
+        (frame.len? > 1 && !frame.plain).then_some(Rsv::RSV2)
     }
 
     fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {

@@ -4,7 +4,10 @@
 #[cfg(feature = "deflate")]
 mod deflate;
 mod frames;
+#[cfg(feature = "deflate")]
+mod limits;
 mod negotiation;
+mod properties;
 mod receiving;
 mod sending;
 mod support;

@@ -93,10 +93,16 @@ fn chunks_prepared_plain_and_raw_frames_are_encoded_too() {
     for answer in [XOR, "x-turn", "x-tag", "x-tag, x-turn"] {
         let wire = hello(&all(), answer);
         assert_eq!(sends(&all(), answer, |end, output| end.prepared(&news, output)), wire);
-        assert_eq!(sends(&all(), answer, |end, output| end.plain(Message::Text("Hello"), output)), wire);
-        let header = Header::new(OpCode::Text, 5);
-        assert_eq!(sends(&all(), answer, |end, output| end.frame(header, b"Hello", output)), wire);
     }
+    let plain = |answer| {
+        let plain = sends(&all(), answer, |end, output| end.plain(Message::Text("Hello"), output));
+        let header = Header::new(OpCode::Text, 5);
+        assert_eq!(sends(&all(), answer, |end, output| end.frame(header, b"Hello", output)), plain);
+        plain
+    };
+    assert_eq!(plain(XOR), hello(&all(), XOR));
+    assert_eq!(plain("x-turn"), hex!("81 05 48 65 6c 6c 6f"));
+    assert_eq!(plain("x-tag, x-turn"), hello(&all(), "x-tag"));
     let raw = |answer| {
         sends(&all(), answer, |end, output| {
             end.frame(Header { fin: false, ..Header::new(OpCode::Text, 2) }, b"He", output)?;
@@ -105,7 +111,8 @@ fn chunks_prepared_plain_and_raw_frames_are_encoded_too() {
         })
     };
     assert_eq!(raw(XOR), hex!("01 02 68 45 00 01 4c 80 02 4c 4f"));
-    assert_eq!(raw("x-turn"), hex!("21 02 65 48 00 01 6c a0 02 6f 6c"));
+    assert_eq!(raw("x-turn"), hex!("01 02 48 65 00 01 6c 80 02 6c 6f"));
+    assert_eq!(raw("x-tag"), hex!("11 03 48 65 21 10 02 6c 21 90 03 6c 6f 21"));
 }
 
 #[test]
