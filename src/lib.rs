@@ -35,7 +35,7 @@
 //! | [`config`] | every bound and every deadline |
 //! | [`frame`] | the frame header; usable alone |
 //! | [`message`] | messages, their pieces, and events |
-//! | [`extension`] | what is negotiated, and permessage-deflate |
+//! | [`extension`] | what is negotiated: permessage-deflate, and extensions of one's own |
 //! | [`handshake`] | the opening handshake, both sides |
 //! | [`inbound`] | bytes to events |
 //! | [`prepared`] | messages encoded once, sent to many |
