@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,9 +30,11 @@ async fn main() -> io::Result<()> {
         let config = Arc::clone(&config);
         let service = service_fn(move |request| serve(request, Arc::clone(&config)));
         tokio::spawn(async move {
+            // With a timer, hyper waits 30 s for a request and no longer.
+            let connection =
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             // Without `with_upgrades`, hyper keeps the connection to itself.
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 eprintln!("{peer}: {error}");
             }
         });

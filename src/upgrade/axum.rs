@@ -19,20 +19,23 @@
 //! ```
 //!
 //! HTTP/1.1 alone opens a WebSocket so far. A request that does not is answered by the extractor: 426 when it asks for
-//! none, else the [`status`](HandshakeError::status) of the rule that it breaks.
+//! none, else the [`status`](HandshakeError::status) of the rule that it breaks. `Option<WebSocketUpgrade>` leaves the
+//! former to the handler.
 
 use std::boxed::Box;
 use std::string::String;
 use std::sync::Arc;
 
 use ::http::request::Parts;
-use axum_core::extract::FromRequestParts;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 
 use super::{http, hyper};
+use crate::adapter::default_config;
 use crate::aio;
 use crate::config::Config;
 use crate::error::{Error, HandshakeError};
+use crate::extension::Element;
 use crate::handshake::OriginPolicy;
 use crate::handshake::server::{Accept, Request};
 use crate::message::{Delivery, Messages};
@@ -49,6 +52,17 @@ pub struct WebSocketUpgrade<D = Messages> {
     choices: Accept,
     delivery: D,
     on_failed: Box<dyn FnOnce(Error) + Send>,
+}
+
+impl WebSocketUpgrade {
+    fn receive(parts: &mut Parts) -> Result<Option<Self>, HandshakeError> {
+        let incoming = hyper::receive_parts(parts, default_config())?;
+        if !incoming.request().is_upgrade() {
+            return Ok(None);
+        }
+        let (choices, on_failed) = (Accept::new(), Box::new(|_| ()));
+        Ok(Some(Self { incoming, subprotocol: None, choices, delivery: Messages, on_failed }))
+    }
 }
 
 impl<D: Delivery> WebSocketUpgrade<D> {
@@ -77,6 +91,13 @@ impl<D: Delivery> WebSocketUpgrade<D> {
     #[must_use]
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
         self.choices = self.choices.origin(policy);
+        self
+    }
+
+    /// Lets `choose` decide which offers of extensions may be accepted, as [`Accept::extensions`].
+    #[must_use]
+    pub fn extensions(mut self, choose: impl Fn(&Request, &Element<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.choices = self.choices.extensions(choose);
         self
     }
 
@@ -153,12 +174,16 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
     type Rejection = HandshakeError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HandshakeError> {
-        let incoming = hyper::receive_parts(parts, Arc::default())?;
-        if !incoming.request().is_upgrade() {
-            return Err(HandshakeError::NoUpgrade);
-        }
-        let (choices, on_failed) = (Accept::new(), Box::new(|_| ()));
-        Ok(Self { incoming, subprotocol: None, choices, delivery: Messages, on_failed })
+        Self::receive(parts)?.ok_or(HandshakeError::NoUpgrade)
+    }
+}
+
+/// `None` for plain HTTP: a page and a WebSocket may share a route.
+impl<S: Sync> OptionalFromRequestParts<S> for WebSocketUpgrade {
+    type Rejection = HandshakeError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, HandshakeError> {
+        Self::receive(parts)
     }
 }
 

@@ -14,7 +14,7 @@ use bowsprit::{Chunks, Config, Error, HandshakeError, Message, aio, upgrade};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::support::within;
+use crate::support::{Raw, within};
 
 /// What the extractor makes of this request, which no hyper has received.
 async fn extract(change: impl FnOnce(&mut Request<()>)) -> Result<WebSocketUpgrade, HandshakeError> {
@@ -93,6 +93,46 @@ async fn what_was_chosen_reaches_the_connection() {
     within(ws.send("5 and more")).await.expect("it is open");
     assert!(within(ws.next()).await.expect("a Close").is_none());
     assert_eq!(ws.end().expect("it has ended").code(), bowsprit::CloseCode::MESSAGE_TOO_BIG);
+}
+
+/// A page and a WebSocket on one route.
+#[tokio::test]
+async fn plain_http_may_be_the_handlers() {
+    async fn either(upgrade: Option<WebSocketUpgrade>) -> Response {
+        match upgrade {
+            Some(upgrade) => upgrade.on_upgrade(|mut ws| async move { ws.send("hello").await.expect("it is open") }),
+            None => "a page".into_response(),
+        }
+    }
+    let address = serve(Router::new().route("/", any(either))).await;
+    let mut ws = within(aio::connect(&address)).await.expect("it opens");
+    let (message, _) = within(ws.next()).await.expect("it is open").expect("no Close");
+    assert_eq!(message, Message::Text("hello"));
+    let address = address.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
+    let mut raw = Raw::connect(address).await;
+    raw.sends("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(raw.rest().await, b"a page");
+    // What asks for WebSocket and breaks a rule is neither.
+    let mut raw = Raw::connect(address).await;
+    raw.sends("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n").await;
+    assert!(raw.head().await.starts_with("HTTP/1.1 400 "));
+}
+
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn a_handler_chooses_among_extensions() {
+    async fn plain(upgrade: WebSocketUpgrade) -> Response {
+        let upgrade = upgrade.compression(bowsprit::Deflate::default());
+        upgrade.extensions(|request, _| request.query() == Some("deflate")).on_upgrade(|_| async {})
+    }
+    let address = serve(Router::new().route("/", any(plain))).await;
+    for (query, compressed) in [("?deflate", true), ("?plain", false)] {
+        let request = client::Request::try_from(&*format!("{address}{query}")).expect("a URI");
+        let config = Config { compression: Some(bowsprit::Deflate::default()), ..Config::default() };
+        let (_, response) = within(aio::Connector::new(request).config(config).connect()).await.expect("it opens");
+        assert_eq!(response.extensions().deflate().is_some(), compressed, "{query}");
+    }
 }
 
 /// The response is held back for too long.

@@ -172,6 +172,13 @@ fn a_request_without_a_connection_is_not_accepted() {
     assert_eq!((&error, upgrade::http::refuse(&error).status().as_u16()), (&HandshakeError::NotUpgradable, 500));
 }
 
+// HOSTILE: 31
+/// An idle connection pays a word at most for what its socket might have been.
+#[test]
+fn a_socket_is_hardly_larger_than_tcp() {
+    assert!(size_of::<Socket>() <= size_of::<TcpStream>() + size_of::<usize>());
+}
+
 /// A connection of hyper's client, over the socket itself or over what hides it.
 async fn dial(address: SocketAddr, raw: bool) -> SendRequest<String> {
     let stream = TcpStream::connect(address).await.expect("loopback");

@@ -35,7 +35,7 @@
 //!
 //! Heads are bounded, read and written by hyper: [`Config::max_head`](crate::Config::max_head) and
 //! [`Config::max_head_fields`](crate::Config::max_head_fields) say nothing here, and until hyper has read the request,
-//! nor does [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+//! nor does [`Config::handshake_timeout`](crate::Config::handshake_timeout): give hyper's server a timer.
 
 mod client;
 mod server;
