@@ -44,6 +44,8 @@ use crate::upgrade::http;
 /// # }
 /// ```
 ///
+/// Dropped before it is done, the request may be on its way: where the server agrees, hyper drops the connection.
+///
 /// # Errors
 ///
 /// [`Error::Handshake`] for a server that refused ([`Refused`](HandshakeError::Refused) holds its answer, with up to 64
