@@ -44,7 +44,7 @@ async function closes(socket, how, code) {
 }
 
 function connect(path = "/") {
-  const socket = new WebSocket(`ws://${location.host}${path}`);
+  const socket = new WebSocket(location.origin.replace(/^http/, "ws") + path);
   socket.binaryType = "arraybuffer";
   return socket;
 }

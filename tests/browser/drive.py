@@ -1,9 +1,13 @@
-"""Starts the echo server and headless Chromium, runs cases.js in the page, then uses the page as a person would.
+"""Starts an echo server and headless Chromium, runs cases.js in the page, then uses the page as a person would. That for
+each server, without TLS and with it.
 
-usage: drive.py CHROMIUM ECHO_SERVER
+usage: drive.py CHROMIUM FOLDER      (where the servers lie)
 """
 
+import base64
 import contextlib
+import hashlib
+import itertools
 import json
 import os
 import re
@@ -19,35 +23,53 @@ from functools import partial
 from pathlib import Path
 
 CASES = Path(__file__).with_name("cases.js").read_text()
+CERTIFICATES = Path(__file__).parent.with_name("certificates")
 CASE_SECONDS = 30
+
+SERVERS = {"echo_server": [], "tokio_echo": ["--deflate"]}
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run
     --disable-background-networking --disable-component-update --disable-sync --remote-debugging-pipe""".split()
 
 
 def main() -> None:
-    chromium, echo_server = sys.argv[1:]
+    chromium, programs = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("tests/browser: terminated"))  # so that all is cleaned up
     passed = failed = 0
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)))
-        wire = stack.enter_context(Wire(stack.enter_context(serving(echo_server, folder))))
-        browser = stack.enter_context(Browser(chromium, folder))
-        browser.open_page(f"http://{wire.address}/")
-        for name, check in checks(browser, wire):
-            try:
-                check()
-            except (Trouble, TimeoutError) as trouble:
-                print(f"FAILED: {name}: {trouble}", flush=True)
-                failed += 1
-            else:
-                print(f"ok: {name}", flush=True)
-                passed += 1
+    for (server, options), tls in itertools.product(SERVERS.items(), (False, True)):
+        print(f"{server}, {'wss' if tls else 'ws'}:", flush=True)
+        with contextlib.ExitStack() as stack:
+            folder = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(folder))
+            trust = []
+            if tls:
+                subprocess.run([CERTIFICATES, folder], check=True)
+                options = [*options, "--tls", str(folder / "chain.pem"), str(folder / "key.pem")]
+                trust = [f"--ignore-certificate-errors-spki-list={key_digest(folder / 'key.pem')}"]
+            echo_server = [str(Path(programs) / server), *options]
+            wire = stack.enter_context(Wire(stack.enter_context(serving(echo_server, folder))))
+            browser = stack.enter_context(Browser([chromium, *FLAGS, *trust], folder))
+            browser.open_page(f"{'https' if tls else 'http'}://{wire.address}/")
+            for name, check in checks(browser, wire, tls):
+                try:
+                    check()
+                except (Trouble, TimeoutError) as trouble:
+                    print(f"FAILED: {name}: {trouble}", flush=True)
+                    failed += 1
+                else:
+                    print(f"ok: {name}", flush=True)
+                    passed += 1
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0 or passed == 0)
 
 
-def checks(browser: "Browser", wire: "Wire"):
+def key_digest(key: Path) -> str:
+    """How Chromium wants to be told whose certificate it is to take (it reads no file of authorities)."""
+    public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"], check=True, capture_output=True)
+    return base64.b64encode(hashlib.sha256(public.stdout).digest()).decode()
+
+
+def checks(browser: "Browser", wire: "Wire", tls: bool):
     """Name and function of each check, in order."""
     yield "the page runs without an error", browser.no_exceptions
     browser.evaluate(f"(() => {{ {CASES}; globalThis.cases = cases; }})()")
@@ -56,7 +78,10 @@ def checks(browser: "Browser", wire: "Wire"):
     yield "a person connects, sends, reads and closes", partial(a_person_echoes, browser, "Hello")
     yield "a person does it once more", partial(a_person_echoes, browser, "κόσμε 🦀")
     yield "a person is closed by the server", partial(a_person_is_closed, browser)
-    yield "what both sent was compressed on the wire", wire.saw_compression
+    if tls:
+        yield "what both sent was TLS on the wire", wire.saw_tls
+    else:
+        yield "what both sent was compressed on the wire", wire.saw_compression
     yield "the page still ran without an error", browser.no_exceptions
 
 
@@ -75,23 +100,23 @@ def a_person_echoes(browser: "Browser", message: str) -> None:
 
 def a_person_is_closed(browser: "Browser") -> None:
     """Asks the server to close, and reads how it did."""
-    browser.fill("#url", browser.evaluate("`ws://${location.host}/close?code=4002&reason=bye`"))
+    browser.fill("#url", browser.evaluate("location.origin.replace(/^http/, 'ws') + '/close?code=4002&reason=bye'"))
     browser.click("#connect")
     browser.wait_for_log('closed.*4002.*"bye".*wasClean=true$')
 
 
 @contextlib.contextmanager
-def serving(echo_server: str, folder: Path):
+def serving(echo_server: list[str], folder: Path):
     """The echo server on a free port; gives its address once it says that it is ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     log = folder / "echo_server.log"
     with log.open("wb") as out:
-        server = subprocess.Popen([echo_server, address], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        server = subprocess.Popen([*echo_server, address], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         deadline = time.monotonic() + 30
-        while b"\n" not in log.read_bytes():
+        while b"bowsprit echo server" not in log.read_bytes():
             if server.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"tests/browser: the echo server did not start: {log.read_text(errors='replace')}")
             time.sleep(0.05)
@@ -112,6 +137,7 @@ class Wire:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.compressed = {"the browser": 0, "the server": 0}
+        self.secure = {"the browser": 0, "the server": 0}  # connections that began with a record of TLS
         self.answers = set()  # Sec-WebSocket-Extensions, as the server has answered it
 
     def __enter__(self) -> "Wire":
@@ -141,6 +167,12 @@ class Wire:
     def count(self, sender: str):
         """Takes what `sender` sends, piece by piece: a head, then frames (RFC 6455 section 5.2)."""
         rest = bytearray()
+        rest += yield
+        # RFC 8446 section 5.1: the type of a record that holds a message of the handshake.
+        if rest[0] == 22:
+            self.secure[sender] += 1
+            while True:
+                yield
         while b"\r\n\r\n" not in rest:
             rest += yield
         head, _, rest = rest.partition(b"\r\n\r\n")
@@ -173,6 +205,11 @@ class Wire:
             raise Trouble(f"messages with RSV1: {self.compressed}")
 
 
+    def saw_tls(self) -> None:
+        if self.answers or min(self.secure.values()) < 10:
+            raise Trouble(f"connections over TLS: {self.secure}; without: {self.answers}")
+
+
 class Trouble(Exception):
     """Something differs, in words."""
 
@@ -180,7 +217,7 @@ class Trouble(Exception):
 class Browser:
     """Chromium behind the DevTools protocol over a pair of pipes: JSON, each message ended by a zero byte."""
 
-    def __init__(self, chromium: str, folder: Path):
+    def __init__(self, chromium: list[str], folder: Path):
         self.log_file = folder / "chromium.log"
         # Chromium reads commands from descriptor 3 and answers on 4.
         command_read, self.commands = os.pipe()
@@ -188,8 +225,8 @@ class Browser:
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 # In this order: command_read may be 4, but answer_write, the last of four, is above 3.
-                ["/bin/sh", "-c", f'exec "$@" 3<&{command_read} 4>&{answer_write}', "sh"]
-                + [chromium, *FLAGS, f"--user-data-dir={folder / 'profile'}", "about:blank"],
+                ["bash", "-c", f'exec "$@" 3<&{command_read} 4>&{answer_write}', "bash"]
+                + [*chromium, f"--user-data-dir={folder / 'profile'}", "about:blank"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
