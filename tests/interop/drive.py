@@ -1,9 +1,9 @@
 """Lets this implementation and others talk to each other, in both roles, and reads along.
 
 Each session: pings both ways, messages of 0 bytes to 1 MiB sent and echoed, every other one in fragments, then a Close
-from one end or the other. First over both adapters, with and without compression; then through every combination of the
-parameters of permessage-deflate, those of the client's offer first, then those of the server's limits. These are not an
-adapter's matter: the adapters take turns.
+from one end or the other. First over both adapters, with and without TLS and compression; then through every combination
+of the parameters of permessage-deflate, those of the client's offer first, then those of the server's limits. These are
+not an adapter's matter: the adapters take turns.
 
 usage: drive.py OURS      (called by `run`, in the folder where npm has installed `ws`)
 """
@@ -14,6 +14,7 @@ import itertools
 import json
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -24,6 +25,7 @@ from peers import CLIENT_CLOSES, SERVER_CLOSES, Aiohttp, Program, Trouble, Webso
 from wire import Relay
 
 HERE = Path(__file__).resolve().parent
+CERTIFICATES = HERE.parent / "certificates"
 SESSION_SECONDS = 20
 
 BITS = range(8, 16)
@@ -44,11 +46,15 @@ class Session:
     corpus: str
     level: int
     closes: str  # "client" or "server"
+    tls: bool = False
 
     def __str__(self) -> str:
         left, right = (self.adapter, self.peer) if self.ours == "client" else (self.peer, self.adapter)
         return (f"{left} offers {spell(self.offer)} to {right} with {spell(self.limit)}: {self.corpus}, "
-                f"level {self.level}, {self.closes} closes")
+                f"level {self.level}, {self.closes} closes, {self.scheme()}")
+
+    def scheme(self) -> str:
+        return "wss" if self.tls else "ws"
 
 
 def spell(parameters: Parameters | None) -> str:
@@ -61,11 +67,11 @@ def sessions():
     """All of them, a peer at a time."""
     count = itertools.count()
     for peer, ours in itertools.product(("ws", "websockets", "aiohttp"), ("client", "server")):
-        for adapter, closes in itertools.product(ADAPTERS, ("client", "server")):
+        for adapter, closes, tls in itertools.product(ADAPTERS, ("client", "server"), (False, True)):
             for offer, limit in (None, None), ({}, None), (None, {}):
-                yield Session(peer, ours, adapter, offer, limit, "all", 6, closes)
+                yield Session(peer, ours, adapter, offer, limit, "all", 6, closes, tls)
             for level in 1, 6, 9:
-                yield Session(peer, ours, adapter, ANY, {}, "all", level, closes)
+                yield Session(peer, ours, adapter, ANY, {}, "all", level, closes, tls)
         for offer, limit in [(offer, {}) for offer in every(ANY)] + [(ANY, limit) for limit in every({})]:
             if possible(peer, "server" if ours == "client" else "client", offer, limit):
                 at = next(count)
@@ -131,6 +137,8 @@ async def main() -> None:
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="interop-") as folder:
         make_corpora(Path(folder))
+        (Path(folder) / "tls").mkdir()
+        subprocess.run([CERTIFICATES, Path(folder) / "tls"], check=True)
         for (peer, role), group in itertools.groupby(sessions(), lambda session: (session.peer, session.ours)):
             good, bad = Counter(), 0
             failing = True
@@ -143,48 +151,35 @@ async def main() -> None:
                         await running.enter_async_context(ws)
                     try:
                         async with asyncio.timeout(SESSION_SECONDS):
-                            compressed = await run(session, ours, peers[peer], Path(folder))
-                        good += Counter([session.adapter] + ["compressed"] * compressed)
+                            await run(session, ours, peers[peer], Path(folder))
+                        good[session.adapter, session.scheme()] += 1
                     except Exception as error:
                         print(f"FAILED: {session}\n    {type(error).__name__}: {error}", flush=True)
                         failing = True
                         bad += 1
                         if bad == 10:
                             break  # each may take its whole time
-            print(f"ours as {role}, {peer}: {dict(good)}, {bad} failed", flush=True)
-            passed, failed = passed + sum(good[adapter] for adapter in ADAPTERS), failed + bad
+            counts = ", ".join(f"{count} {adapter} {scheme}" for (adapter, scheme), count in sorted(good.items()))
+            print(f"ours as {role}, {peer}: {counts}; {bad} failed", flush=True)
+            passed, failed = passed + good.total(), failed + bad
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0 or passed == 0)
 
 
-async def run(session: Session, ours: Program, peer, folder: Path) -> bool:
-    """Raises what is wrong. Whether the session was compressed."""
+async def run(session: Session, ours: Program, peer, folder: Path) -> None:
+    """Raises what is wrong."""
     client, server = (ours, peer) if session.ours == "client" else (peer, ours)
     corpus = folder / session.corpus
     more = [session.adapter, f"level={session.level}", *(["asked"] if session.closes == "server" else [])]
+    more += [f"tls={folder / 'tls'}"] if session.tls else []
+    host = "localhost" if session.tls else "127.0.0.1"
     async with server.serve(words(session.limit) + more) as serving, Relay(serving.port) as relay:
-        client_end = await client.connect(corpus, f"ws://127.0.0.1:{relay.port}/", words(session.offer) + more)
+        client_end = await client.connect(corpus, f"{session.scheme()}://{host}:{relay.port}/", words(session.offer) + more)
         server_end = await serving.ended()
         await relay.done.wait()
     if relay.trouble:
         raise relay.trouble
-
-    offered, answered = relay.client.extensions(), relay.server.extensions()
-    expected = agreed(session)
-    must((offered is None) == (session.offer is None), f"offered {offered!r}")
-    must((answered is None) == (expected is None), f"{offered!r} is answered with {answered!r}")
-    if answered is not None:
-        check_answer(session, parse(offered), parse(answered), expected)
-
-    count = len(list(corpus.iterdir()))
-    for sent, extra in ((relay.client, session.closes == "server"), (relay.server, False)):
-        compressed, plain = sent.frames["compressed"], sent.frames["plain"]
-        must(compressed + plain == count + extra, f"{compressed} + {plain} messages for {count}")
-        must((compressed > 0) == (expected is not None), f"{compressed} messages with RSV1, agreed: {answered!r}")
-    if session.peer != "aiohttp":
-        must(relay.client.frames["fragments"] > 0 and relay.server.frames["fragments"] > 0, "no fragments")
-    must(relay.client.pings == [b"from the client"] == relay.server.pongs, f"pongs: {relay.server.pongs}")
-    must(relay.server.pings == [b"from the server"] == relay.client.pongs, f"pongs: {relay.client.pongs}")
+    (check_records if session.tls else check_frames)(session, relay, list(corpus.iterdir()))
 
     if session.closes == "client":
         sent, heard, answer = CLIENT_CLOSES, server_end, client_end[0]
@@ -193,8 +188,34 @@ async def run(session: Session, ours: Program, peer, folder: Path) -> bool:
     # aiohttp answers a Close with 1000, whatever it held.
     echo = 1000 if session.peer == "aiohttp" and session.closes == session.ours else sent[0]
     must((heard, answer) == (sent, echo), f"{sent} is heard as {heard}, and answered with {answer}")
+
+
+def check_records(session: Session, relay: Relay, corpus: list[Path]) -> None:
+    """What can be told of encrypted bytes: that they are, and how many."""
+    length = sum(path.stat().st_size for path in corpus)
+    for sent in relay.client, relay.server:
+        must(sent.encrypted, "no TLS")
+        must((sent.length < length / 2) == (agreed(session) is not None), f"{sent.length} bytes for {length}")
+
+
+def check_frames(session: Session, relay: Relay, corpus: list[Path]) -> None:
+    offered, answered = relay.client.extensions(), relay.server.extensions()
+    expected = agreed(session)
+    must((offered is None) == (session.offer is None), f"offered {offered!r}")
+    must((answered is None) == (expected is None), f"{offered!r} is answered with {answered!r}")
+    if answered is not None:
+        check_answer(session, parse(offered), parse(answered), expected)
+
+    count = len(corpus)
+    for sent, extra in ((relay.client, session.closes == "server"), (relay.server, False)):
+        compressed, plain = sent.frames["compressed"], sent.frames["plain"]
+        must(compressed + plain == count + extra, f"{compressed} + {plain} messages for {count}")
+        must((compressed > 0) == (expected is not None), f"{compressed} messages with RSV1, agreed: {answered!r}")
+    if session.peer != "aiohttp":
+        must(relay.client.frames["fragments"] > 0 and relay.server.frames["fragments"] > 0, "no fragments")
+    must(relay.client.pings == [b"from the client"] == relay.server.pongs, f"pongs: {relay.server.pongs}")
+    must(relay.server.pings == [b"from the server"] == relay.client.pongs, f"pongs: {relay.client.pongs}")
     must(len(relay.client.closes) == len(relay.server.closes) == 1, "not one Close each way")
-    return expected is not None
 
 
 def check_answer(session: Session, offer: Parameters, answer: Parameters, expected: Parameters) -> None:

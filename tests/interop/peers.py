@@ -8,6 +8,7 @@ Both give the code and the reason of the other side's Close, or raise.
 import asyncio
 import contextlib
 import re
+import ssl
 from pathlib import Path
 
 import aiohttp
@@ -96,6 +97,26 @@ def factory(kind, parameters: list[str]):
     return [kind(**{"client_max_window_bits": absent or None} | arguments)]
 
 
+def folder_of_tls(parameters: list[str]) -> Path | None:
+    """Where tests/certificates has put its files."""
+    folders = [Path(word.removeprefix("tls=")) for word in parameters if word.startswith("tls=")]
+    return folders[0] if folders else None
+
+
+def server_tls(parameters: list[str]) -> ssl.SSLContext | None:
+    if not (folder := folder_of_tls(parameters)):
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "chain.pem", folder / "key.pem")
+    return context
+
+
+def client_tls(parameters: list[str]) -> ssl.SSLContext | None:
+    """Trusts the private authority, and nobody else."""
+    folder = folder_of_tls(parameters)
+    return ssl.create_default_context(cafile=folder / "root.pem") if folder else None
+
+
 class Websockets:
     name = "websockets"
 
@@ -117,14 +138,16 @@ class Websockets:
 
         extensions = factory(ServerPerMessageDeflateFactory, parameters)
         async with websockets.asyncio.server.serve(
-            echo, "127.0.0.1", 0, compression=None, extensions=extensions, max_size=None, ping_interval=None
+            echo, "127.0.0.1", 0, compression=None, extensions=extensions, max_size=None, ping_interval=None,
+            ssl=server_tls(parameters)
         ) as server:
             yield Server(server.sockets[0].getsockname()[1], lambda: end)
 
     async def connect(self, corpus: Path, url: str, parameters: list[str]) -> Ended:
         extensions = factory(ClientPerMessageDeflateFactory, parameters)
         async with websockets.asyncio.client.connect(
-            url, compression=None, extensions=extensions, max_size=None, ping_interval=None, proxy=None
+            url, compression=None, extensions=extensions, max_size=None, ping_interval=None, proxy=None,
+            ssl=client_tls(parameters)
         ) as ws:
             await ws.ping("from the client")
             for at, message in enumerate(messages(corpus)):
@@ -167,7 +190,7 @@ class Aiohttp:
         runner = web.AppRunner(application)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1)
+            site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1, ssl_context=server_tls(parameters))
             await site.start()
             yield Server(runner.addresses[0][1], lambda: end)
         finally:
@@ -177,7 +200,7 @@ class Aiohttp:
         bits = [int(word.partition("=")[2]) for word in parameters if word.startswith("server_max_window_bits=")]
         compress = (bits or [15])[0] if "deflate" in parameters else 0
         async with aiohttp.ClientSession() as session:
-            async with session.ws_connect(url, compress=compress, max_msg_size=0) as ws:
+            async with session.ws_connect(url, compress=compress, max_msg_size=0, ssl=client_tls(parameters) or True) as ws:
                 await ws.ping(b"from the client")
                 for at, message in enumerate(messages(corpus)):
                     await (ws.send_str if isinstance(message, str) else ws.send_bytes)(message)

@@ -1,4 +1,4 @@
-"""A relay between two ends that reads along: heads, and the headers of frames."""
+"""A relay between two ends that reads along: heads, and the headers of frames. Of TLS, that it is."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,8 @@ class Direction:
     """What one end has sent."""
 
     def __init__(self):
+        self.encrypted = False
+        self.length = 0
         self.head = b""
         self.frames = Counter()  # "compressed" and "plain" messages, "fragments" behind the first
         self.pings, self.pongs, self.closes = [], [], []
@@ -27,6 +29,11 @@ class Direction:
         return None
 
     def read(self, data: bytes) -> None:
+        # RFC 8446 section 5.1: the type of a record that holds a message of the handshake.
+        self.encrypted |= self.length == 0 and data[0] == 22
+        self.length += len(data)
+        if self.encrypted:
+            return
         self.rest += data
         if not self.upgraded:
             head, end, rest = bytes(self.rest).partition(b"\r\n\r\n")

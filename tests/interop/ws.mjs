@@ -2,6 +2,8 @@
 
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -37,14 +39,24 @@ function deflate(words) {
   };
 }
 
+/** A file that tests/certificates has made; without TLS there is none. */
+function certificate(words, name) {
+  const folder = words.find((word) => word.startsWith("tls="));
+  return folder && readFileSync(join(folder.slice(4), name));
+}
+
 async function serve(_, ...words) {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: deflate(words) });
+  const [cert, key] = ["chain.pem", "key.pem"].map((name) => certificate(words, name));
+  const server = cert ? createHttpsServer({ cert, key }) : createHttpServer();
+  const sockets = new WebSocketServer({ server, perMessageDeflate: deflate(words) });
+  server.listen(0, "127.0.0.1");
   await once(server, "listening");
   console.log(`port ${server.address().port}`);
   try {
     const ws = await new Promise((resolve, reject) => {
-      server.on("connection", resolve);
-      server.on("wsClientError", reject);
+      sockets.on("connection", resolve);
+      sockets.on("wsClientError", reject);
+      server.on("tlsClientError", reject);
     });
     let fragment = false;
     ws.on("message", (data, isBinary) => {
@@ -60,7 +72,10 @@ async function serve(_, ...words) {
 }
 
 async function connect(corpus, url, ...words) {
-  const ws = new WebSocket(url, { perMessageDeflate: deflate(["client", ...words]) });
+  const ws = new WebSocket(url, {
+    perMessageDeflate: deflate(["client", ...words]),
+    ca: certificate(words, "root.pem"),
+  });
   const inbox = [];
   let arrived = () => {};
   ws.on("message", (data, isBinary) => {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use bowsprit::blocking::{Connector, accept_with};
+use bowsprit::blocking::{Connector, Stream, TlsStream, accept_with};
 use bowsprit::handshake::client::Request;
 use bowsprit::handshake::server::Accept;
 use bowsprit::{Message, Messages};
@@ -16,7 +16,11 @@ use crate::{
 pub(crate) fn serve(session: &Session) -> Result<Ended> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("port {}", listener.local_addr()?.port());
-    let (stream, _) = listener.accept()?;
+    let (tcp, _) = listener.accept()?;
+    let stream = match session.server_tls()? {
+        Some(tls) => TlsStream::server(tcp, tls)?.into(),
+        None => Stream::from(tcp),
+    };
     let mut ws = accept_with(stream, &Accept::new(), Messages, session.config.clone())?;
     ws.ping(b"from the server")?;
     let mut fragment = false;
@@ -38,7 +42,10 @@ pub(crate) fn serve(session: &Session) -> Result<Ended> {
 
 /// Sends the files one by one and wants each back.
 pub(crate) fn connect(session: &Session, folder: &Path, url: &str) -> Result<Ended> {
-    let connector = Connector::new(Request::new(url.parse()?)).config(session.config.clone());
+    let mut connector = Connector::new(Request::new(url.parse()?)).config(session.config.clone());
+    if let Some(tls) = session.client_tls()? {
+        connector = connector.tls(tls);
+    }
     let (mut ws, _) = connector.connect()?;
     ws.ping(b"from the client")?;
     for (at, file) in corpus(folder)?.iter().enumerate() {

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! CODE and REASON are of the peer's Close. WORD: `tokio`, for that adapter instead of the blocking one; `asked`, for a
-//! server that is the one to close; `deflate`, `level=N`, and the four parameters of permessage-deflate as RFC 7692
-//! section 7.1 spells them. What went wrong is told as `failed TEXT`.
+//! server that is the one to close; `tls=FOLDER`, where `tests/certificates` has put its files; `deflate`, `level=N`, and
+//! the four parameters of permessage-deflate as RFC 7692 section 7.1 spells them. What went wrong is told as
+//! `failed TEXT`.
 
 mod aio;
 mod blocking;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::extension::permessage_deflate::Parameters;
+use bowsprit::tls::rustls::{ClientConfig, ServerConfig};
+use bowsprit::tls::{Roots, client_config, server_config};
 use bowsprit::{Chunk, Close, CloseCode, Config, Deflate, End, Message};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -54,6 +57,7 @@ fn main() -> Result<()> {
 struct Session {
     tokio: bool,
     asked: bool,
+    tls: Option<PathBuf>,
     config: Arc<Config>,
 }
 
@@ -74,7 +78,25 @@ impl Session {
         }
         let compression = words.contains(&"deflate").then_some(deflate);
         let config = Config { compression, idle_timeout: Some(Duration::from_secs(20)), ..Config::default() };
-        Ok(Self { tokio: words.contains(&"tokio"), asked: words.contains(&"asked"), config: Arc::new(config) })
+        Ok(Self {
+            tokio: words.contains(&"tokio"),
+            asked: words.contains(&"asked"),
+            tls: words.iter().find_map(|word| word.strip_prefix("tls=")).map(PathBuf::from),
+            config: Arc::new(config),
+        })
+    }
+
+    fn server_tls(&self) -> Result<Option<Arc<ServerConfig>>> {
+        let Some(folder) = &self.tls else { return Ok(None) };
+        let [chain, key] = ["chain.pem", "key.pem"].map(|name| fs::read(folder.join(name)));
+        Ok(Some(server_config(&chain?, &key?)?))
+    }
+
+    /// Trusts the private authority, and nobody else.
+    fn client_tls(&self) -> Result<Option<Arc<ClientConfig>>> {
+        let Some(folder) = &self.tls else { return Ok(None) };
+        let roots = Roots::from_pem(&fs::read(folder.join("root.pem"))?)?;
+        Ok(Some(client_config(roots)?))
     }
 }
 
