@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bowsprit::extension::permessage_deflate::{Agreed, Parameters};
+use bowsprit::extension::permessage_deflate::{Agreed, Parameters, WindowBits};
 use bowsprit::handshake::{client, server};
 use bowsprit::{Config, Deflate, HandshakeError, ProtocolError, Role};
 use bytes::BytesMut;
@@ -34,9 +34,13 @@ pub(crate) const AGREED: Agreed = Agreed {
 const BARE: Parameters = Parameters {
     server_no_context_takeover: false,
     client_no_context_takeover: false,
-    server_max_window_bits: 15,
+    server_max_window_bits: WindowBits::MAX,
     client_max_window_bits: None,
 };
+
+fn bits(bits: u8) -> WindowBits {
+    WindowBits::new(bits).expect("8 to 15")
+}
 
 pub(crate) fn config(parameters: Parameters, fallbacks: &[Parameters]) -> Config {
     let deflate = Deflate { parameters, fallbacks: fallbacks.to_vec(), ..Deflate::default() };
@@ -116,7 +120,7 @@ fn field(head: &[u8]) -> Option<String> {
 
 fn offers(log: &mut Log) {
     // REQ: PMD-5-01
-    let small = Parameters { server_max_window_bits: 10, ..Parameters::default() };
+    let small = Parameters { server_max_window_bits: bits(10), ..Parameters::default() };
     assert_eq!(
         offered(&config(small, &[Parameters::default()])).unwrap(),
         "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
@@ -132,13 +136,13 @@ fn offers(log: &mut Log) {
         (9, "permessage-deflate; server_max_window_bits=9"),
         (10, "permessage-deflate; server_max_window_bits=10"),
         (15, "permessage-deflate"),
-        // What is no window is taken for the nearest one.
-        (0, "permessage-deflate; server_max_window_bits=8"),
-        (7, "permessage-deflate; server_max_window_bits=8"),
-        (16, "permessage-deflate"),
-        (255, "permessage-deflate"),
     ] {
-        assert_eq!(offered(&config(Parameters { server_max_window_bits: bits, ..BARE }, &[])).unwrap(), offer);
+        let parameters = Parameters { server_max_window_bits: WindowBits::new(bits).unwrap(), ..BARE };
+        assert_eq!(offered(&config(parameters, &[])).unwrap(), offer);
+    }
+    // What is no window cannot be asked for.
+    for none in [0, 7, 16, 255] {
+        assert_eq!(WindowBits::new(none), None);
     }
     log.proved("PMD-7.1.2-01", Role::Client);
 }
@@ -346,7 +350,7 @@ fn context_takeover(log: &mut Log) {
 
 fn window_bits(log: &mut Log) {
     // REQ: PMD-7.1.2-02
-    let own = |server_max_window_bits| config(Parameters { server_max_window_bits, ..Parameters::default() }, &[]);
+    let own = |own| config(Parameters { server_max_window_bits: bits(own), ..Parameters::default() }, &[]);
     for (own_bits, offer, expected) in [
         (15, "permessage-deflate; server_max_window_bits=12", "permessage-deflate; server_max_window_bits=12"),
         (15, "permessage-deflate; server_max_window_bits=15", "permessage-deflate; server_max_window_bits=15"),
@@ -363,7 +367,7 @@ fn window_bits(log: &mut Log) {
     log.proved("PMD-7.1.2-02", Role::Server);
 
     // REQ: PMD-7.1.2-03
-    let asks = Parameters { server_max_window_bits: 10, ..Parameters::default() };
+    let asks = Parameters { server_max_window_bits: bits(10), ..Parameters::default() };
     for answer in ["permessage-deflate; server_max_window_bits=11", "permessage-deflate"] {
         assert_eq!(agrees(asks, answer), Err(HandshakeError::Extensions), "{answer}");
     }
@@ -376,7 +380,8 @@ fn window_bits(log: &mut Log) {
     log.proved("PMD-7.1.2-03", Role::Client);
 
     // REQ: PMD-7.1.2-04
-    let hint = |client_max_window_bits| config(Parameters { client_max_window_bits, ..Parameters::default() }, &[]);
+    let hint =
+        |hint: Option<u8>| config(Parameters { client_max_window_bits: hint.map(bits), ..Parameters::default() }, &[]);
     assert_eq!(offered(&hint(Some(15))).unwrap(), "permessage-deflate; client_max_window_bits");
     assert_eq!(offered(&hint(Some(12))).unwrap(), "permessage-deflate; client_max_window_bits=12");
     assert_eq!(offered(&hint(None)).unwrap(), "permessage-deflate");
@@ -406,7 +411,7 @@ fn window_bits(log: &mut Log) {
     log.proved("PMD-7.1.2-06", Role::Server);
 
     // REQ: PMD-7.1.2-07
-    let hints = Parameters { client_max_window_bits: Some(10), ..Parameters::default() };
+    let hints = Parameters { client_max_window_bits: Some(bits(10)), ..Parameters::default() };
     for answer in ["permessage-deflate; client_max_window_bits=12", "permessage-deflate"] {
         let agreed_on = agrees(hints, answer).unwrap();
         assert!(farthest(Role::Client, agreed_on) <= 1 << 10, "{answer}");

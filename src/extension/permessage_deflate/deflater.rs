@@ -34,7 +34,7 @@ impl Deflater {
             level: wishes.level.min(9),
             // The matcher looks back at most its window minus 262 bytes: with 9 bits that is 250, which a window of
             // 8 bits holds too. The engine makes no difference between 8 and 9.
-            window_bits: window_bits.max(9),
+            window_bits: window_bits.clamp(9, 15),
             no_context_takeover,
             pool: wishes.pool.clone().filter(|_| no_context_takeover),
         }

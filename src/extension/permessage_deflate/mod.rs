@@ -6,6 +6,7 @@
 //! | `deflater` | messages to DEFLATE |
 //! | `inflater` | DEFLATE to messages, as the bytes arrive |
 //! | `pool` | engines that connections share |
+//! | `window_bits` | the size of a window |
 //!
 //! Both engines are made when the first compressed message passes, and can be given back at any time: an empty window
 //! is always legal to send from, and the window of what was received is kept apart.
@@ -14,12 +15,14 @@ mod deflater;
 mod inflater;
 mod negotiation;
 mod pool;
+mod window_bits;
 
 pub(crate) use deflater::Deflater;
 pub(crate) use inflater::{InflateError, Inflater};
 pub use negotiation::{Agreed, Parameters};
 pub(crate) use negotiation::{NAME, accept, agree, offers};
 pub use pool::Pool;
+pub use window_bits::WindowBits;
 
 use alloc::vec::Vec;
 

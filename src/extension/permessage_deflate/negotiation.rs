@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use super::Deflate;
+use super::{Deflate, WindowBits};
 use crate::extension::grammar::Element;
 use crate::role::Role;
 
@@ -14,9 +14,10 @@ pub(crate) const NAME: &str = "permessage-deflate";
 /// The parameters of RFC 7692 section 7.1, as one end wishes them.
 ///
 /// ```
-/// use bowsprit::extension::permessage_deflate::Parameters;
+/// use bowsprit::extension::permessage_deflate::{Parameters, WindowBits};
 ///
-/// let small = Parameters { server_no_context_takeover: true, server_max_window_bits: 10, ..Parameters::default() };
+/// let bits = WindowBits::new(10).expect("8 to 15");
+/// let small = Parameters { server_no_context_takeover: true, server_max_window_bits: bits, ..Parameters::default() };
 /// assert_eq!(small.offer(), "permessage-deflate; server_no_context_takeover; server_max_window_bits=10; \
 ///     client_max_window_bits");
 /// ```
@@ -26,11 +27,11 @@ pub struct Parameters {
     pub server_no_context_takeover: bool,
     /// The client compresses each message on its own. Default false.
     pub client_no_context_takeover: bool,
-    /// The server's window is at most 2^this bytes, 8 to 15. Default 15: no limit.
-    pub server_max_window_bits: u8,
-    /// The client's window is at most 2^this bytes, 8 to 15. Default `Some(15)`: a client leaves the limit to the
-    /// server, a server sets none. `None`: a client takes no limit from the server.
-    pub client_max_window_bits: Option<u8>,
+    /// The server's window is at most so large. Default 15: no limit.
+    pub server_max_window_bits: WindowBits,
+    /// The client's window is at most so large. Default 15: a client leaves the limit to the server, a server sets none.
+    /// `None`: a client takes no limit from the server.
+    pub client_max_window_bits: Option<WindowBits>,
 }
 
 impl Default for Parameters {
@@ -38,23 +39,23 @@ impl Default for Parameters {
         Self {
             server_no_context_takeover: false,
             client_no_context_takeover: false,
-            server_max_window_bits: MAX_BITS,
-            client_max_window_bits: Some(MAX_BITS),
+            server_max_window_bits: WindowBits::MAX,
+            client_max_window_bits: Some(WindowBits::MAX),
         }
     }
 }
 
 impl Parameters {
-    /// These parameters as a client offers them. Window bits outside 8 to 15 are taken for the nearest legal ones.
+    /// These parameters as a client offers them.
     #[must_use]
     pub fn offer(&self) -> String {
         let mut offer = String::from(NAME);
-        let client_max_window_bits = match self.client_max_window_bits.map(legal_bits) {
+        let client_max_window_bits = match self.client_max_window_bits.map(WindowBits::get) {
             None => Bits::Absent,
             Some(MAX_BITS) => Bits::NoValue,
             Some(bits) => Bits::Value(bits),
         };
-        let server_max_window_bits = match legal_bits(self.server_max_window_bits) {
+        let server_max_window_bits = match self.server_max_window_bits.get() {
             MAX_BITS => Bits::Absent,
             bits => Bits::Value(bits),
         };
@@ -69,7 +70,8 @@ impl Parameters {
     }
 }
 
-/// What both ends do from now on (RFC 7692 section 5).
+/// What both ends do from now on (RFC 7692 section 5). Who makes one for a test or a door of his own: other window bits
+/// than 8 to 15 are taken for the nearest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Agreed {
     /// Each of the server's messages starts from an empty window.
@@ -118,10 +120,10 @@ pub(crate) fn accept(config: &Deflate, offered: &[&Element<'_>]) -> Option<(Stri
         let agreed = Agreed {
             server_no_context_takeover: offer.server_no_context_takeover || own.server_no_context_takeover,
             client_no_context_takeover: offer.client_no_context_takeover || own.client_no_context_takeover,
-            server_max_window_bits: server_bits.min(legal_bits(own.server_max_window_bits)),
+            server_max_window_bits: server_bits.min(own.server_max_window_bits.get()),
             // Section 7.1.2.2: without the parameter in the offer, there is no limit to set.
             client_max_window_bits: hint
-                .map_or(MAX_BITS, |hint| hint.min(own.client_max_window_bits.map_or(MAX_BITS, legal_bits))),
+                .map_or(MAX_BITS, |hint| hint.min(own.client_max_window_bits.map_or(MAX_BITS, WindowBits::get))),
         };
         let mut answer = String::from(NAME);
         Written {
@@ -216,7 +218,7 @@ impl Written {
 
     /// As an answer to `offer`.
     fn agrees_to(&self, offer: &Parameters) -> Option<Agreed> {
-        let asked = legal_bits(offer.server_max_window_bits);
+        let asked = offer.server_max_window_bits.get();
         // RFC 7692 section 7.1.2.1: asked for a window, the answer names that one or a smaller one; unasked, it may.
         let server_max_window_bits = match self.server_max_window_bits {
             Bits::Value(bits) if bits <= asked => bits,
@@ -225,11 +227,12 @@ impl Written {
         };
         // Section 7.1.2.2: with a value, and only where the offer had the parameter. It may be larger than the hint;
         // the client keeps to its own.
-        let client_max_window_bits = match (self.client_max_window_bits, offer.client_max_window_bits.map(legal_bits)) {
-            (Bits::Absent, hint) => hint.unwrap_or(MAX_BITS),
-            (Bits::Value(bits), Some(hint)) => bits.min(hint),
-            _ => return None,
-        };
+        let client_max_window_bits =
+            match (self.client_max_window_bits, offer.client_max_window_bits.map(WindowBits::get)) {
+                (Bits::Absent, hint) => hint.unwrap_or(MAX_BITS),
+                (Bits::Value(bits), Some(hint)) => bits.min(hint),
+                _ => return None,
+            };
         // Section 7.1.1.1: what was asked for is confirmed.
         if offer.server_no_context_takeover && !self.server_no_context_takeover {
             return None;
@@ -264,14 +267,6 @@ fn set(flag: &mut bool) -> bool {
     !core::mem::replace(flag, true)
 }
 
-const fn legal_bits(bits: u8) -> u8 {
-    match bits {
-        ..8 => 8,
-        8..=15 => bits,
-        16.. => MAX_BITS,
-    }
-}
-
-const MAX_BITS: u8 = 15;
+const MAX_BITS: u8 = WindowBits::MAX.get();
 
 const LEGAL: [&str; 8] = ["8", "9", "10", "11", "12", "13", "14", "15"];

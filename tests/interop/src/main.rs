@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::extension::permessage_deflate::Parameters;
+use bowsprit::extension::permessage_deflate::{Parameters, WindowBits};
 use bowsprit::tls::rustls::{ClientConfig, ServerConfig};
 use bowsprit::tls::{Roots, client_config, server_config};
 use bowsprit::{Chunk, Close, CloseCode, Config, Deflate, End, Message};
@@ -70,8 +70,12 @@ impl Session {
         *client_no_context_takeover = words.contains(&"client_no_context_takeover");
         for word in words {
             match word.split_once('=').unwrap_or((word, "15")) {
-                ("server_max_window_bits", bits) => deflate.parameters.server_max_window_bits = bits.parse()?,
-                ("client_max_window_bits", bits) => deflate.parameters.client_max_window_bits = Some(bits.parse()?),
+                ("server_max_window_bits", bits) => {
+                    deflate.parameters.server_max_window_bits = window(bits)?;
+                }
+                ("client_max_window_bits", bits) => {
+                    deflate.parameters.client_max_window_bits = Some(window(bits)?);
+                }
                 ("level", level) => deflate.level = level.parse()?,
                 _ => {}
             }
@@ -104,6 +108,10 @@ impl Session {
 type Ended = (CloseCode, String);
 
 /// After the peer has closed.
+fn window(bits: &str) -> Result<WindowBits> {
+    WindowBits::new(bits.parse()?).ok_or_else(|| "a window has 8 to 15 bits".into())
+}
+
 fn ended(end: Option<End>, reason: &str) -> Result<Ended> {
     Ok((end.ok_or("no end")?.code(), reason.to_owned()))
 }
