@@ -1,3 +1,5 @@
 //! The tokio adapter.
 
 mod echo;
+#[cfg(not(feature = "rustls"))]
+mod secure;

@@ -138,6 +138,7 @@ attacks! {
     #[cfg(not(feature = "rustls"))] 24 blocking::a_secret_in_plaintext
     #[cfg(feature = "rustls")] 24 tls::a_secret_in_plaintext
     #[cfg(feature = "rustls")] 25 tls::a_certificate_for_another_host
+    #[cfg(feature = "rustls")] 31 tls::idle_connections_inside_tls
     27 blocking::frames_before_the_checks
     29 blocking::kept_messages_that_hold_the_read_buffer
     30 blocking::one_huge_message_over_a_stream_and_then_silence

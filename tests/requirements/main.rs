@@ -4,6 +4,9 @@
 //! bytes of the wire as literals, and reports to the log once it held. [`every_required_row_is_executed`] looks at
 //! what all of them reported.
 
+#[cfg(all(feature = "blocking", feature = "rustls", unix))]
+#[path = "../tls/authority.rs"]
+mod authority;
 mod closing;
 #[cfg(feature = "deflate")]
 mod compression;
@@ -21,6 +24,8 @@ mod harness;
 mod heap;
 #[cfg(feature = "deflate")]
 mod negotiation;
+#[cfg(all(feature = "blocking", feature = "rustls", unix))]
+mod secure;
 mod security;
 mod sending;
 mod text;
@@ -33,16 +38,20 @@ use std::sync::LazyLock;
 use harness::{Log, cited};
 
 /// Rows of groups A to O that this crate does not execute, each with its reason; `docs/requirements.md` lists the same.
-const OUT_OF_SCOPE: [(&str, &str); 4] = [
+const OUT_OF_SCOPE: [(&str, &str); 3] = [
     ("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`"),
     ("WS-4.1-15", "no proxy is dialled here; `connect_with` takes a stream that leads through one"),
-    ("WS-4.1-16", "there is no TLS here: `wss` is refused before any dial (WS-10-09), or the caller brings the stream"),
     ("WS-7.1-10", "nothing here connects again; when to do so is the caller's choice"),
 ];
 
-/// Whether this build can execute the row `id` of `group`: groups N and O and two more are of the feature `deflate`.
+/// Whether this build can execute the row `id` of `group`: groups N and O and two more are of the feature `deflate`, and
+/// one takes TLS over sockets.
 fn is_built(id: &str, group: char) -> bool {
-    cfg!(feature = "deflate") || !matches!(group, 'N' | 'O') && !matches!(id, "WS-10-04" | "WS-10-12")
+    match (id, group) {
+        ("WS-4.1-16", _) => cfg!(all(feature = "blocking", feature = "rustls", unix)),
+        ("WS-10-04" | "WS-10-12", _) | (_, 'N' | 'O') => cfg!(feature = "deflate"),
+        _ => true,
+    }
 }
 
 /// What all topics report. Where one fails, its own test says why.
@@ -57,6 +66,8 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
         text::rows,
         sending::rows,
         security::rows,
+        #[cfg(all(feature = "blocking", feature = "rustls", unix))]
+        secure::rows,
         extensions::rows,
         #[cfg(feature = "deflate")]
         negotiation::rows,
@@ -106,6 +117,12 @@ fn sending() {
 #[test]
 fn security() {
     security::rows(&mut Log::new());
+}
+
+#[cfg(all(feature = "blocking", feature = "rustls", unix))]
+#[test]
+fn secure() {
+    secure::rows(&mut Log::new());
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn secure_addresses(log: &mut Log) {
     // REQ: WS-10-09
     let uri: bowsprit::handshake::Uri = "wss://server.example.com/chat".parse().unwrap();
     assert!(uri.is_secure(), "whoever dials knows that it takes TLS");
-    #[cfg(all(feature = "blocking", unix))]
+    #[cfg(all(feature = "blocking", not(feature = "rustls"), unix))]
     {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
