@@ -76,6 +76,7 @@ pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Enc
 
 impl Decoder {
     /// The reserved bits that a data frame may have, `first` of its message or not.
+    #[inline]
     pub(crate) fn rsv(&self, first: bool) -> Rsv {
         match self.0.as_deref() {
             None => Rsv::NONE,
@@ -99,6 +100,7 @@ impl Decoder {
     }
 
     /// A data frame begins, and with it perhaps a message of at most `limit` bytes.
+    #[inline]
     pub(crate) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
         match self.0.as_deref_mut() {
             Some(Decoding::Chain(chain)) => chain.begin(header, limit),
