@@ -117,7 +117,7 @@ pub(crate) struct Ends {
 
 impl DecoderChain {
     /// So much goes through at once: what it becomes is held between two stages.
-    const PIECE: usize = 4 << 10;
+    const PIECE: usize = 1 << 10;
 
     /// Before all others: the one that encodes last decodes first.
     pub(crate) fn push_front(&mut self, unit: Unit, rsv: Rsv, coder: Box<dyn Decode>) {
@@ -195,9 +195,18 @@ impl DecoderChain {
         }
         // Nobody has looked at the length of what passes as it is.
         let fits = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
-        output.extend_from_slice(&data[..fits]);
+        append(output, &data[..fits], room);
         if fits < data.len() { Err(ProtocolError::MessageTooLong) } else { result }
     }
+}
+
+/// Grows by doubling, but never beyond `room`, which is enough for `data`.
+fn append(output: &mut Vec<u8>, data: &[u8], room: u64) {
+    if output.capacity() - output.len() < data.len() {
+        let most = usize::try_from(room).unwrap_or(usize::MAX);
+        output.reserve_exact(output.capacity().clamp(data.len(), most));
+    }
+    output.extend_from_slice(data);
 }
 
 /// Holds a decoder to its limit.

@@ -10,6 +10,7 @@
 #[path = "../tls/authority.rs"]
 mod authority;
 mod blocking;
+mod chain;
 mod core;
 mod deflate;
 mod handshake;
@@ -114,6 +115,7 @@ attacks! {
     31 core::messages_that_cost_allocations
 
     9 deflate::bombs
+    9 chain::bombs_behind_an_extension
     10 deflate::bad_window_bits
     11 deflate::reserved_bits_where_one_is_agreed
     12 deflate::bytes_behind_a_final_block
