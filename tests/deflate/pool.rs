@@ -9,8 +9,7 @@ use bytes::BytesMut;
 use hex_literal::hex;
 
 use crate::decoder::Decoder;
-use crate::support::{ROLES, Random, bytes_of, frame, payloads};
-use crate::{AGREED, receive};
+use crate::support::{AGREED, ROLES, Random, bytes_of, frame, payloads, receive};
 
 const ALONE: Agreed = Agreed { server_no_context_takeover: true, client_no_context_takeover: true, ..AGREED };
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use bowsprit::{Config, Messages, ProtocolError, Role};
+use bowsprit::{Config, Connection, Messages, ProtocolError, Role};
 use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
 
-use crate::AGREED;
 use crate::decoder::Decoder;
-use crate::support::{Random, bytes_of, frame, hear, hears};
+use crate::support::{AGREED, Random, bytes_of, frame, hear, hears, receive};
 
 #[test]
 fn text_before_the_limit_is_judged_before_the_limit() {
@@ -110,4 +109,20 @@ fn a_block_that_ends_inside_the_tail_is_not_its_end() {
     // with length 1, and that end. One bit is left.
     let heard = hears(&Config::default(), AGREED, &[(0xc2, &payload), (0xc2, &hex!("00"))]);
     assert_eq!(heard, (vec![], Some(ProtocolError::InvalidDeflate)));
+}
+
+/// RFC 7692 has no limits of its own: the limit of a message is that of what comes out of it.
+#[test]
+fn a_frame_without_a_limit_of_its_own_may_be_longer_than_the_message_in_it() {
+    let config = Config { max_message: 5, ..Config::default() };
+    let receives = |config: Config, wire: &[u8]| {
+        let mut client = Connection::client(Messages, Arc::new(config), [7; 32]).with_extensions(&AGREED.into());
+        receive(&mut client, wire)
+    };
+    let stored = hex!("c1 0b 00 05 00 fa ff 48 65 6c 6c 6f 00");
+    assert_eq!(receives(config.clone(), &stored), Ok(vec![b"Hello".to_vec()]));
+    // Up to twice the message and 64 bytes, at the header.
+    assert_eq!(receives(config.clone(), &hex!("c1 4a")), Ok(vec![]));
+    assert_eq!(receives(config.clone(), &hex!("c1 4b")), Err(ProtocolError::FrameTooLong));
+    assert_eq!(receives(Config { max_frame: Some(5), ..config }, &stored), Err(ProtocolError::FrameTooLong));
 }

@@ -3,13 +3,34 @@
 use std::sync::Arc;
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Chunks, Config, Connection, Delivery, Event, Messages, ProtocolError, Role};
-use bytes::BytesMut;
+use bowsprit::{Chunks, Config, Connection, Deflate, Delivery, Messages, ProtocolError, Role};
+
+use crate::heard::{Heard, heard};
 
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
-/// What was heard, and how it ended.
-pub(crate) type Heard = (Vec<Vec<u8>>, Option<ProtocolError>);
+pub(crate) const AGREED: Agreed = Agreed {
+    server_no_context_takeover: false,
+    client_no_context_takeover: false,
+    server_max_window_bits: 15,
+    client_max_window_bits: 15,
+};
+
+/// A client and a server that agreed.
+pub(crate) fn pair(agreed: Agreed, deflate: Deflate) -> (Connection, Connection) {
+    let config = Arc::new(Config { compression: Some(deflate), ..Config::default() });
+    let agreement = agreed.into();
+    let client = Connection::client(Messages, config.clone(), [7; 32]).with_extensions(&agreement);
+    (client, Connection::server(Messages, config).with_extensions(&agreement))
+}
+
+/// The messages in what arrives, or what is wrong with it.
+pub(crate) fn receive(connection: &mut Connection, wire: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
+    match heard(connection, &[wire]) {
+        (messages, None) => Ok(messages),
+        (_, Some(error)) => Err(error),
+    }
+}
 
 /// A frame as it is sent to an end of this role; `first` is its first byte.
 pub(crate) fn frame(receiver: Role, first: u8, payload: &[u8]) -> Vec<u8> {
@@ -43,29 +64,7 @@ pub(crate) fn hear<D: Delivery>(
         Role::Client => Connection::client(delivery, config.clone(), [7; 32]),
         Role::Server => Connection::server(delivery, config.clone()),
     };
-    let mut connection = connection.with_extensions(&agreed.into());
-    let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    let (mut messages, mut begun) = (Vec::new(), Vec::new());
-    for piece in pieces {
-        input.extend_from_slice(piece);
-        let mut batch = connection.receive(&mut input, &mut output);
-        loop {
-            match batch.next() {
-                Ok(Some((Event::Text(text), _))) => messages.push(text.as_bytes().to_vec()),
-                Ok(Some((Event::Binary(bytes), _))) => messages.push(bytes.to_vec()),
-                Ok(Some((Event::Chunk(chunk), _))) => {
-                    begun.extend_from_slice(chunk.data.as_bytes());
-                    if chunk.end {
-                        messages.push(std::mem::take(&mut begun));
-                    }
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => return (messages, Some(error)),
-            }
-        }
-    }
-    (messages, None)
+    heard(&mut connection.with_extensions(&agreed.into()), pieces)
 }
 
 /// What both ends make of these frames, `(first byte, payload)`: the same in both deliveries, whole, byte by byte,

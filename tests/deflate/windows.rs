@@ -1,13 +1,13 @@
 //! No match reaches further back than the agreed window (RFC 7692 section 7.1.2).
 
+use bowsprit::extension::permessage_deflate::Agreed;
 use bowsprit::{Connection, Deflate};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
 
 use crate::decoder::Decoder;
-use crate::support::{Random, payloads};
-use crate::{AGREED, Agreed, pair};
+use crate::support::{AGREED, Random, pair, payloads};
 
 #[test]
 fn the_decoder_inflates_and_sees_a_window_that_is_too_large() {

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
 use bowsprit::handshake::{client, server};
-use bowsprit::{
-    Chunks, Config, Connection, Deflate, Delivery, Event, HandshakeError, Message, Messages, ProtocolError, Role,
-};
+use bowsprit::{Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
 use crate::heap;
+use crate::heard::{Heard, heard};
 use crate::wire::{End, ROLES, close_code, frame, frames};
 
 const AGREED: Agreed = Agreed {
@@ -202,35 +201,8 @@ pub(crate) fn reserved_bits_where_one_is_agreed() {
 }
 
 /// What an end makes of the wire, cut in two at `at`.
-fn told<D: Delivery>(
-    role: Role,
-    delivery: D,
-    agreed: Agreed,
-    wire: &[u8],
-    at: usize,
-) -> (Vec<Vec<u8>>, Option<ProtocolError>) {
-    let mut end = end(role, delivery, Config::default(), agreed);
-    let (mut messages, mut begun) = (Vec::new(), Vec::new());
-    for piece in [&wire[..at], &wire[at..]] {
-        end.input.extend_from_slice(piece);
-        let mut batch = end.connection.receive(&mut end.input, &mut end.output);
-        loop {
-            match batch.next() {
-                Ok(Some((Event::Text(text), _))) => messages.push(text.as_bytes().to_vec()),
-                Ok(Some((Event::Binary(data), _))) => messages.push(data.to_vec()),
-                Ok(Some((Event::Chunk(chunk), _))) => {
-                    begun.extend_from_slice(chunk.data.as_bytes());
-                    if chunk.end {
-                        messages.push(std::mem::take(&mut begun));
-                    }
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => return (messages, Some(error)),
-            }
-        }
-    }
-    (messages, None)
+fn told<D: Delivery>(role: Role, delivery: D, agreed: Agreed, wire: &[u8], at: usize) -> Heard {
+    heard(&mut end(role, delivery, Config::default(), agreed).connection, &[&wire[..at], &wire[at..]])
 }
 
 // HOSTILE: 12

@@ -15,6 +15,8 @@ mod core;
 mod deflate;
 mod handshake;
 mod heap;
+#[path = "../deflate/heard.rs"]
+mod heard;
 mod stream;
 #[cfg(feature = "rustls")]
 mod tls;

@@ -1,0 +1,61 @@
+//! Messages from each end to the other, at every level and in every window.
+
+use bowsprit::extension::permessage_deflate::Agreed;
+use bowsprit::{Deflate, Prepared, Role};
+use bytes::BytesMut;
+
+use crate::support::{AGREED, pair, receive};
+
+#[test]
+fn messages_go_there_and_back() {
+    let text = "It was the best of times, it was the worst of times. ".repeat(50);
+    for no_takeover in [false, true] {
+        for bits in 8..=15 {
+            for level in 0..=9 {
+                let agreed = Agreed {
+                    server_no_context_takeover: no_takeover,
+                    client_no_context_takeover: no_takeover,
+                    server_max_window_bits: bits,
+                    client_max_window_bits: bits,
+                };
+                let deflate = Deflate { level, threshold: 0, ..Deflate::default() };
+                let (mut client, mut server) = pair(agreed, deflate);
+                let mut output = BytesMut::new();
+                for len in [0, 0, 1, 2, 100, text.len(), 0, 700, 300_000] {
+                    let message = text.repeat(len / text.len() + 1)[..len].to_owned();
+                    client.text(&message, &mut output).unwrap();
+                    assert_eq!(receive(&mut server, &output.split()), Ok(vec![message.clone().into_bytes()]));
+                    server.text(&message, &mut output).unwrap();
+                    if level > 0 && len > 90 {
+                        assert!(output.len() < len / 2 + 80, "{} of {len}", output.len());
+                    }
+                    assert_eq!(receive(&mut client, &output.split()), Ok(vec![message.into_bytes()]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prepared_message_goes_compressed_and_leaves_the_window_right() {
+    let text = "one two three four five six seven eight nine ten ".repeat(20);
+    let news = Prepared::text(&text).deflated(9);
+    for (bits, compressed) in [(15, true), (14, false)] {
+        let agreed = Agreed { server_max_window_bits: bits, client_max_window_bits: bits, ..AGREED };
+        let (mut client, mut server) = pair(agreed, Deflate::default());
+        let mut output = BytesMut::new();
+        for connection in [&mut server, &mut client] {
+            connection.text(&text, &mut output).unwrap();
+            connection.prepared(&news, &mut output).unwrap();
+            connection.text(&text, &mut output).unwrap();
+            let wire = output.split();
+            assert_eq!(wire.len() < text.len(), compressed, "{} bytes", wire.len());
+            // One by one, as the other end sees them.
+            let mut peer = match connection.role() {
+                Role::Server => pair(agreed, Deflate::default()).0,
+                Role::Client => pair(agreed, Deflate::default()).1,
+            };
+            assert_eq!(receive(&mut peer, &wire), Ok(vec![text.clone().into_bytes(); 3]));
+        }
+    }
+}
