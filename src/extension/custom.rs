@@ -230,7 +230,7 @@ pub trait Encode: fmt::Debug + Send + Sync {
     /// Appends what a piece of the unit becomes; with `end` it is the last one. A frame comes in one piece.
     fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>);
 
-    /// Gives back the memory that can be made again, between two messages.
+    /// Gives back the memory that can be made again, between two messages: `Connection::release_compression` asks for it.
     fn release(&mut self) {}
 }
 
@@ -271,7 +271,7 @@ pub trait Decode: fmt::Debug + Send + Sync {
     /// [`ProtocolError::InvalidExtensionData`] where it cannot be decoded. What comes before is appended.
     fn decode(&mut self, piece: &[u8], end: bool, limit: u64, output: &mut Vec<u8>) -> Result<(), ProtocolError>;
 
-    /// Gives back the memory that can be made again, between two messages.
+    /// Gives back the memory that can be made again, between two messages: `Connection::release_compression` asks for it.
     fn release(&mut self) {}
 }
 
