@@ -46,14 +46,17 @@ impl Input {
     }
 
     /// The bytes that were read up to now, and where the unread ones start.
+    #[inline]
     pub(crate) fn cursor(&mut self) -> (&mut [u8], &mut usize) {
         (&mut self.block[..self.end], &mut self.start)
     }
 
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.block[..self.end]
     }
 
+    #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         &self.block[self.start..self.end]
     }
@@ -78,6 +81,7 @@ impl Input {
         &mut self.block[self.end..]
     }
 
+    #[inline]
     pub(crate) fn filled(&mut self, n: usize) {
         self.end += n;
     }
@@ -128,6 +132,7 @@ fn take_block() -> Box<[u8]> {
 }
 
 /// Makes sure that `output` has a buffer.
+#[inline]
 pub(crate) fn take_output(output: &mut BytesMut) {
     if output.capacity() == 0
         && let Some(buffer) = take(&OUTPUTS)
