@@ -137,7 +137,7 @@ impl Outbound {
     pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
         if self.encoder.wants(message.as_bytes().len()) {
-            self.put_encoded(message, output);
+            self.put_encoded(message.opcode(), message.as_bytes(), output);
         } else {
             self.put_message(Header::new(message.opcode(), 0), message.as_bytes(), output);
         }
@@ -406,13 +406,13 @@ impl Outbound {
     }
 
     #[inline(never)]
-    fn put_encoded(&mut self, message: Message<'_>, output: &mut BytesMut) {
+    fn put_encoded(&mut self, opcode: OpCode, bytes: &[u8], output: &mut BytesMut) {
         if self.encoder.chain().is_some() {
-            let (opcode, bytes, size) = (message.opcode(), message.as_bytes(), self.config.fragment_size);
+            let size = self.config.fragment_size;
             return self.put_chained(Piece { opcode, bytes, end: true, plain: false, size }, output);
         }
-        let encoded = self.encoder.encode(message.as_bytes(), true);
-        let header = Header { rsv: self.encoder.rsv(), ..Header::new(message.opcode(), 0) };
+        let encoded = self.encoder.encode(bytes, true);
+        let header = Header { rsv: self.encoder.rsv(), ..Header::new(opcode, 0) };
         self.put_message(header, &encoded, output);
         self.encoder.reuse(encoded);
     }

@@ -84,6 +84,11 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Future for Sending<'_, '_,
                 Then::Flush => writer.poll_flush(context),
             }
         });
+        if !closes && matches!(sent, Poll::Ready(Ok(()))) {
+            // Not `sent` itself: its room for an error would be copied as well, which takes longer than to queue a short
+            // message.
+            return Poll::Ready(Ok(()));
+        }
         if closes || matches!(sent, Poll::Ready(Err(_))) {
             half.wake_other();
         }
