@@ -88,8 +88,8 @@ pub fn run(options: &Options) -> io::Result<()> {
         print!(" {:>16}", contender.name());
     }
     println!();
-    for workload in WORKLOADS {
-        let times = measure(&workload, options)?;
+    for workload in WORKLOADS.iter().filter(|workload| workload.name.contains(&options.row)) {
+        let times = measure(workload, options)?;
         print!("{:<22} {:>6.3} us", workload.name, times[0]);
         for (contender, time) in contenders.iter().zip(&times).skip(1) {
             print!(" {:>16}", workload.verdict(*contender, time / times[0]));

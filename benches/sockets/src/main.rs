@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use contender::Contender;
 
-const USAGE: &str = "usage: sockets [cpu | memory | broadcast] [--rounds N] [--only NAME].. [--smoke]
+const USAGE: &str = "usage: sockets [cpu | memory | broadcast] [--rounds N] [--only NAME].. [--row TEXT] [--smoke]
        sockets serve NAME ADDR
        sockets serve-broadcast ADDR";
 
@@ -37,6 +37,8 @@ struct Options {
     rounds: usize,
     /// Contenders to measure; none is all.
     only: Vec<Contender>,
+    /// What the name of a row of CPU time has to contain.
+    row: String,
     /// Briefly, to see that it runs.
     smoke: bool,
 }
@@ -60,13 +62,14 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    let mut options = Options { rounds: 15, only: Vec::new(), smoke: false };
+    let mut options = Options { rounds: 15, only: Vec::new(), row: String::new(), smoke: false };
     let mut words = Vec::new();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--smoke" => (options.smoke, options.rounds) = (true, 1),
             "--rounds" => options.rounds = args.next().ok_or(USAGE)?.parse()?,
             "--only" => options.only.push(contender(&args.next().ok_or(USAGE)?)?),
+            "--row" => options.row = args.next().ok_or(USAGE)?,
             _ => words.push(arg),
         }
     }
