@@ -1,5 +1,8 @@
 //! The tokio adapter.
 
+mod cancel;
 mod echo;
+mod leaving;
 #[cfg(not(feature = "rustls"))]
 mod secure;
+mod support;
