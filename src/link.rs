@@ -373,6 +373,12 @@ impl Link {
         Some(End { sent: self.sent, received: self.received, by, clean, cause })
     }
 
+    /// Whether some of what was queued will never go out.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     pub(crate) fn config(&self) -> &Arc<Config> {
         self.outbound.config()
     }

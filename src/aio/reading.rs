@@ -104,10 +104,8 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
             });
             match read {
                 Some(Poll::Ready(Ok(0))) => {
-                    return Poll::Ready(Err(self.half.with(context, |writer, _| {
-                        writer.link.disconnected(false);
-                        adapter::no_close(writer.failed)
-                    })));
+                    self.half.with(context, |writer, _| writer.link.disconnected(false));
+                    continue;
                 }
                 Some(Poll::Ready(Ok(_))) => {
                     self.inbound.note_received(true);
@@ -115,7 +113,9 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                     return Poll::Ready(Ok(true));
                 }
                 Some(Poll::Ready(Err(error))) => {
-                    return Poll::Ready(Err(self.half.with(context, |writer, _| writer.broken(error))));
+                    let error = self.half.with(context, |writer, _| writer.broken(error));
+                    ready!(self.poll_end(context));
+                    return Poll::Ready(Err(error));
                 }
                 Some(Poll::Pending) => {
                     self.input.park();

@@ -16,7 +16,7 @@ use crate::adapter::{self, UNCOPIED};
 use crate::close::Close;
 use crate::error::{Error, ProtocolError, SendError};
 use crate::inbound::{Found, Inside};
-use crate::link::{Link, TransportState};
+use crate::link::{Cause, Link, TransportState};
 use crate::message::{Chunk, Message};
 use crate::prepared::Prepared;
 
@@ -166,7 +166,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
     #[inline]
     fn queue(&mut self, context: &mut Context<'_>, what: What<'_>) -> Result<(), Error> {
-        buffers::take_output(&mut self.output);
+        if !matches!(what, What::Room) {
+            buffers::take_output(&mut self.output);
+        }
         match what {
             What::Message(message) if message.as_bytes().len() < UNCOPIED => {
                 self.link.message(message, &mut self.output)?;
@@ -246,7 +248,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         while !self.try_flush(context)? {
             ready!(self.poll_deadline(context, None))?;
         }
-        Poll::Ready(Ok(()))
+        // An empty queue may also be one that was thrown away, by an earlier call or the other half.
+        if self.link.is_lost() { Poll::Ready(Err(self.lost())) } else { Poll::Ready(Ok(())) }
     }
 
     /// Writes what the transport takes at once. Whether the queue is empty now, and handed on.
@@ -296,6 +299,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.output = BytesMut::new();
         self.unflushed = false;
         error.into()
+    }
+
+    /// Why not all that was queued has gone out.
+    fn lost(&self) -> Error {
+        match self.link.end().map(|end| end.cause) {
+            Some(Cause::Timeout(timeout)) => adapter::timed_out(timeout),
+            _ => io::Error::from(self.failed.unwrap_or(io::ErrorKind::BrokenPipe)).into(),
+        }
     }
 
     /// The transport has failed.
@@ -403,8 +414,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 Poll::Pending => drop(ready!(self.poll_deadline(context, Some(inside)))),
             }
         }
-        self.output = BytesMut::new();
+        if !self.output.is_empty() {
+            self.link.disconnected(true);
+            self.output = BytesMut::new();
+        }
         self.timer = None;
+        if !self.shut {
+            // The peer sees the end now, not only when the stream is dropped.
+            self.shut = true;
+            let _ = Pin::new(&mut self.socket).poll_shutdown(context);
+        }
         Poll::Ready(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod echo;
+mod failing;
 mod leaving;
 #[cfg(not(feature = "rustls"))]
 mod secure;
