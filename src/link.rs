@@ -379,6 +379,11 @@ impl Link {
         self.lost
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_message_in_progress(&self) -> bool {
+        self.outbound.is_message_in_progress()
+    }
+
     pub(crate) fn config(&self) -> &Arc<Config> {
         self.outbound.config()
     }

@@ -351,6 +351,12 @@ impl Outbound {
         self.state = State::Closed;
     }
 
+    /// Whether a message in chunks or raw frames has begun and not ended.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_message_in_progress(&self) -> bool {
+        matches!(self.state, State::Message { .. })
+    }
+
     /// Sends nothing any more.
     pub(crate) fn stop(&mut self) {
         self.state = State::Closed;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::sending::What;
 use super::writer::Writer;
-use crate::error::Error;
+use crate::error::{Error, SendError};
 use crate::message::{Chunk, Message};
 
 /// The most of one write that becomes a frame, in bytes; and from so much unsent output on, a write waits for the socket.
@@ -27,6 +27,7 @@ const PIECE: usize = 64 << 10;
 pub struct MessageWriter<'w, S> {
     writer: &'w mut Writer<S>,
     text: bool,
+    begun: bool,
     ended: bool,
     /// The first bytes of a character that was cut off.
     character: Character,
@@ -35,18 +36,24 @@ pub struct MessageWriter<'w, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     /// One outgoing text message as a stream of bytes.
     pub fn stream_text(&mut self) -> MessageWriter<'_, S> {
-        MessageWriter { writer: self, text: true, ended: false, character: Character::default() }
+        MessageWriter { writer: self, text: true, begun: false, ended: false, character: Character::default() }
     }
 
     /// One outgoing binary message as a stream of bytes.
     pub fn stream_binary(&mut self) -> MessageWriter<'_, S> {
-        MessageWriter { writer: self, text: false, ended: false, character: Character::default() }
+        MessageWriter { writer: self, text: false, begun: false, ended: false, character: Character::default() }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'_, S> {
     fn poll_piece(&mut self, context: &mut Context<'_>, data: Message<'_>, end: bool) -> Poll<io::Result<()>> {
-        self.writer.poll_queue(context, What::Chunk(Chunk { data, end })).map_err(into_io)
+        // One that was left unfinished is not gone on with.
+        if !self.begun && self.writer.link.is_message_in_progress() {
+            return Poll::Ready(Err(into_io(SendError::MessageInProgress.into())));
+        }
+        ready!(self.writer.poll_queue(context, What::Chunk(Chunk { data, end }))).map_err(into_io)?;
+        self.begun = true;
+        Poll::Ready(Ok(()))
     }
 
     /// Sends what is whole of `text`, and keeps the beginning of a character.

@@ -4,6 +4,7 @@ mod cancel;
 mod echo;
 mod failing;
 mod leaving;
+mod messages;
 #[cfg(not(feature = "rustls"))]
 mod secure;
 mod support;
