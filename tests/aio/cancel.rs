@@ -160,7 +160,7 @@ async fn sending() {
             (stream.script().silent, stream.script().plain) = (true, plain);
             let mut ws = open(role, stream.clone(), Messages, Config { max_unsent, ..Config::default() });
             let mut done = Vec::new();
-            for n in 0..16 {
+            for n in 0..11 {
                 let message = payload(n);
                 let prepared = Prepared::binary(&message);
                 let result = match n % 8 {

@@ -7,4 +7,5 @@ mod leaving;
 mod messages;
 #[cfg(not(feature = "rustls"))]
 mod secure;
+mod split;
 mod support;
