@@ -10,7 +10,7 @@ use bowsprit::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{ROLES, Script, Stream, frame, frames, kind, open, owned, pattern, polls};
+use crate::support::{Frame, ROLES, Script, Stream, frame, frames, kind, open, owned, pattern, polls};
 
 /// Drops futures: the one that is being polled for the time that its number says, or each one that so many polls did
 /// not finish.
@@ -66,7 +66,7 @@ fn reluctant(reads: &[u8], at_once: usize) -> Stream {
 }
 
 /// What an end of this role sent: Closes and messages, whole, and the numbers of the Pongs.
-fn sent(role: Role, stream: &Stream) -> (Vec<(u8, Vec<u8>)>, Vec<Vec<u8>>) {
+fn sent(role: Role, stream: &Stream) -> (Vec<Frame>, Vec<Vec<u8>>) {
     let (pongs, others): (Vec<_>, Vec<_>) =
         frames(role, &stream.written()).into_iter().partition(|(first, _)| *first == 0x8a);
     (others, pongs.into_iter().map(|(_, payload)| payload).collect())
@@ -340,8 +340,8 @@ async fn writes(knife: &mut Knife, ws: &mut WebSocket<Stream, Chunks>, message: 
 }
 
 /// Messages, their fragments put together.
-fn joined(frames: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>)> {
-    let mut messages: Vec<(u8, Vec<u8>)> = Vec::new();
+fn joined(frames: &[Frame]) -> Vec<Frame> {
+    let mut messages: Vec<Frame> = Vec::new();
     let mut ended = true;
     for (first, payload) in frames {
         if ended {
@@ -361,7 +361,7 @@ fn joined(frames: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>)> {
 #[tokio::test(start_paused = true)]
 async fn the_halves() {
     for role in ROLES {
-        let message = |n: u8| vec![n; if n % 3 == 0 { 5_000 } else { 90 }];
+        let message = |n: u8| vec![n; [5_000, 90, 90][usize::from(n % 3)]];
         at_every_poll(async |knife| {
             let stream = reluctant(&[], 1_000);
             stream.script().silent = true;

@@ -9,3 +9,4 @@ mod messages;
 mod secure;
 mod split;
 mod support;
+mod timers;

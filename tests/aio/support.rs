@@ -198,6 +198,11 @@ impl Stream {
     pub(crate) fn written(&self) -> Vec<u8> {
         self.script().written()
     }
+
+    /// How many hold it.
+    pub(crate) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
 }
 
 impl AsyncRead for Stream {
@@ -327,12 +332,15 @@ pub(crate) fn unmasked(payload: &[u8]) -> Vec<u8> {
     frame(Role::Client, 0x82, payload)
 }
 
-/// The frames that an end of this role sent: the first byte and the payload of each.
+/// The first byte of a frame, and its payload.
+pub(crate) type Frame = (u8, Vec<u8>);
+
+/// The frames that an end of this role sent.
 ///
 /// # Panics
 ///
 /// When a frame is cut short, or masked where it should not be, or not where it should.
-pub(crate) fn frames(sender: Role, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
+pub(crate) fn frames(sender: Role, mut wire: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let [first, second, rest @ ..] = wire {
         assert_eq!(second & 0x80 != 0, sender == Role::Client, "a client masks every frame, a server none");
