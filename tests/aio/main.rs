@@ -2,7 +2,9 @@
 
 mod cancel;
 mod echo;
+mod ending;
 mod failing;
+mod handshake;
 mod leaving;
 mod messages;
 #[cfg(not(feature = "rustls"))]
