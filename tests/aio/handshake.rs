@@ -240,7 +240,7 @@ async fn connect_dials() {
     });
     // A name with several addresses, of which one answers.
     let mut ws = connect(&format!("ws://localhost:{port}/")).await.unwrap();
-    assert!(ws.get_ref().nodelay().unwrap());
+    assert!(ws.get_ref().get_ref().nodelay().unwrap());
     ws.send("a").await.unwrap();
     assert_eq!(text(ws.recv().await.unwrap()), "a");
     assert!(ws.close(None).await.unwrap().clean);
@@ -248,15 +248,4 @@ async fn connect_dials() {
     // Nobody listens there any more.
     assert_eq!(kind(&connect(&format!("ws://127.0.0.1:{port}/")).await.unwrap_err()), ErrorKind::ConnectionRefused);
     assert!(matches!(connect("http://example.com/").await, Err(Error::Handshake(HandshakeError::Uri(_)))));
-}
-
-// HOSTILE: 24
-#[cfg(not(feature = "rustls"))]
-#[tokio::test]
-async fn nothing_is_dialled_for_wss_without_tls() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let error = connect(&format!("wss://127.0.0.1:{port}/")).await.unwrap_err();
-    assert!(matches!(error, Error::Handshake(HandshakeError::TlsUnavailable)), "{error:?}");
-    assert!(polls(3, listener.accept()).await.is_none());
 }
