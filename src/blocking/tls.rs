@@ -103,7 +103,7 @@ impl<S: Transport> TlsStream<S> {
 }
 
 impl<S: Transport> Read for TlsStream<S> {
-    /// The ciphertext goes through the same buffer: TLS has none of its own to read into.
+    /// The ciphertext goes through the same buffer, for TLS has none of its own to read into: give room for some KiB.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let left = self.push();

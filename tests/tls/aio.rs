@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::authority::Authority;
+use crate::sizes::sizes;
 
 /// Far more than any test needs.
 async fn within<T>(test: impl Future<Output = T>) -> T {
@@ -288,6 +289,45 @@ async fn a_stream_that_holds_one_byte_will_do() {
         server.await.unwrap().unwrap();
     })
     .await;
+}
+
+/// Records and reads of all sizes, in any order.
+#[tokio::test]
+async fn any_records_and_any_reads_lose_nothing() {
+    for seed in 0..6 {
+        within(async {
+            const LEN: usize = 1 << 18;
+            let (mut near, mut far) = pair(sizes(seed, 1 << 20).next().unwrap()).await;
+            let sends = async {
+                let bytes = pattern(LEN);
+                let mut rest = &bytes[..];
+                for size in sizes(seed, 40_000) {
+                    let (record, behind) = rest.split_at(size.min(rest.len()));
+                    far.write_all(record).await?;
+                    rest = behind;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                far.shutdown().await
+            };
+            let reads = async {
+                let mut read = Vec::new();
+                let mut buffer = vec![0; 40_000];
+                for size in sizes(seed ^ 0x5555, 40_000) {
+                    match near.read(&mut buffer[..size]).await? {
+                        0 => break,
+                        n => read.extend_from_slice(&buffer[..n]),
+                    }
+                }
+                Ok::<_, std::io::Error>(read)
+            };
+            let (sent, read) = tokio::join!(sends, reads);
+            sent.unwrap();
+            assert!(read.unwrap() == pattern(LEN), "seed {seed}");
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use bowsprit::blocking::{Connector, Duplicate, Plain, Stream, TlsStream, WebSocket, accept, connect, connect_with};
-use bowsprit::blocking::{accept_with, receive_request};
+use bowsprit::blocking::{
+    Connector, Duplicate as _, Interest, Plain, Stream, TlsStream, Transport as _, WebSocket, accept, accept_with,
+    connect, connect_with, receive_request,
+};
 use bowsprit::handshake::client::Request;
 use bowsprit::handshake::server::Accept;
 use bowsprit::tls::rustls::pki_types::ServerName;
@@ -19,6 +21,7 @@ use bowsprit::tls::rustls::{
 use bowsprit::{CloseCode, Config, Error, HandshakeError, Message, Messages};
 
 use crate::authority::Authority;
+use crate::sizes::sizes;
 use crate::support::{
     client_with, echo, join, kind, masked, millis, pattern, rest, server, server_with, tcp, text, timed_out, within,
 };
@@ -113,6 +116,23 @@ fn ends_agree_on_the_protocol_and_the_name() {
             assert_eq!(agreed.as_deref(), Some(&b"http/1.1"[..]));
             assert_eq!(join(server), (agreed, name.map(str::to_owned)));
         }
+    });
+}
+
+#[test]
+fn an_address_of_version_6_is_a_host_too() {
+    within(|| {
+        // Not every system has one.
+        let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+        let port = listener.local_addr().unwrap().port();
+        let authority = Authority::new();
+        let config = authority.server(&["::1"]);
+        let server = thread::spawn(move || {
+            accept(TlsStream::server(listener.accept().unwrap().0, config).unwrap()).unwrap().recv()
+        });
+        let (ws, _) = connector("[::1]", port, authority.client()).connect().unwrap();
+        assert!(ws.close(None).unwrap().clean);
+        assert!(join(server).unwrap().is_none());
     });
 }
 
@@ -506,7 +526,7 @@ fn the_end_is_said_and_one_that_is_not_is_told_from_one_that_is() {
             let mut bytes = Vec::new();
             // A Close comes, and one goes back; then the end, by close_notify.
             peer.write_all(&[0x88, 0]).unwrap();
-            peer.shutdown_tls();
+            peer.shutdown_write().unwrap();
             peer.read_to_end(&mut bytes).map(|n| n > 0)
         });
         assert!(ws.next().unwrap().is_none());
@@ -522,24 +542,12 @@ fn the_end_is_said_and_one_that_is_not_is_told_from_one_that_is() {
         assert!(!ws.end().unwrap().clean);
 
         let (mut near, mut peer) = pair();
-        peer.shutdown_tls();
+        peer.shutdown_write().unwrap();
         assert_eq!(near.read(&mut [0]).unwrap(), 0);
         let (mut near, peer) = pair();
         peer.get_ref().shutdown(Shutdown::Write).unwrap();
         assert_eq!(near.read(&mut [0]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
     });
-}
-
-/// Ends the writing side.
-trait ShutdownTls {
-    fn shutdown_tls(&mut self);
-}
-
-impl ShutdownTls for Tls {
-    fn shutdown_tls(&mut self) {
-        use bowsprit::blocking::Transport as _;
-        self.shutdown_write().unwrap();
-    }
 }
 
 #[test]
@@ -621,7 +629,7 @@ fn a_read_of_one_byte_at_a_time_loses_nothing() {
         let sent = bytes.clone();
         let sends = thread::spawn(move || {
             far.write_all(&sent).unwrap();
-            far.shutdown_tls();
+            far.shutdown_write().unwrap();
             far
         });
         let mut read = Vec::new();
@@ -632,6 +640,45 @@ fn a_read_of_one_byte_at_a_time_loses_nothing() {
         assert!(read == bytes);
         join(sends);
     });
+}
+
+/// Records and reads of all sizes, in any order.
+#[test]
+fn any_records_and_any_reads_lose_nothing() {
+    for seed in 0..6 {
+        within(move || {
+            const LEN: usize = 1 << 18;
+            let (mut near, mut far) = pair();
+            let sends = thread::spawn(move || {
+                let bytes = pattern(LEN);
+                let mut rest = &bytes[..];
+                for size in sizes(seed, 40_000) {
+                    let (record, behind) = rest.split_at(size.min(rest.len()));
+                    far.write_all(record).unwrap();
+                    rest = behind;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                far.shutdown_write().unwrap();
+                far
+            });
+            let mut read = Vec::new();
+            let mut buffer = vec![0; 40_000];
+            for size in sizes(seed ^ 0x5555, 40_000) {
+                // What a wait takes in is more than the next read may want.
+                if size % 2 == 0 {
+                    while !near.wait(Interest { read: true, write: false }, millis(5_000)).unwrap().read {}
+                }
+                match near.read(&mut buffer[..size]).unwrap() {
+                    0 => break,
+                    n => read.extend_from_slice(&buffer[..n]),
+                }
+            }
+            assert!(read == pattern(LEN), "seed {seed}: {} bytes", read.len());
+            drop(join(sends));
+        });
+    }
 }
 
 #[test]
