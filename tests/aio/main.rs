@@ -10,5 +10,6 @@ mod messages;
 #[cfg(not(feature = "rustls"))]
 mod secure;
 mod split;
+mod stream;
 mod support;
 mod timers;
