@@ -9,6 +9,7 @@ mod leaving;
 mod messages;
 #[cfg(not(feature = "rustls"))]
 mod secure;
+mod shutdown;
 mod split;
 mod stream;
 mod support;
