@@ -1,8 +1,8 @@
-//! The engine is zlib-rs. Ours is asked for by that name; that of flate2, the peer in these tests, is chosen by the
-//! features of all who use it.
+//! The engine is zlib-rs. What is received is inflated by it under that name; what is sent goes through flate2, whose
+//! engine is chosen by the features of all who use it.
 
 #[test]
-fn the_peers_engine_is_the_same() {
+fn that_of_flate2_is_the_same() {
     let engines = [
         format!("{:?}", flate2::Compress::new(flate2::Compression::fast(), false)),
         format!("{:?}", flate2::Decompress::new(false)),

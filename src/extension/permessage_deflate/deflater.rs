@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use zlib_rs::DeflateFlush;
+use flate2::{Compress, Compression, FlushCompress};
 
 use super::pool::{Engine, Pool};
 use super::{Deflate, passed};
@@ -11,13 +11,10 @@ use super::{Deflate, passed};
 /// What ends a flush, and what the receiver adds again at the end of a message.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// What is compressed in one step, at the most; the output for it is zeroed first.
-const ROOM: usize = 16 << 10;
-
 /// One direction's compressor.
 pub(crate) struct Deflater {
     /// Made for the first message, from an empty window.
-    engine: Option<zlib_rs::Deflate>,
+    engine: Option<Compress>,
     level: u8,
     /// 9 to 15.
     window_bits: u8,
@@ -33,7 +30,7 @@ impl Deflater {
             engine: None,
             level: wishes.level.min(9),
             // The matcher looks back at most its window minus 262 bytes: with 9 bits that is 250, which a window of
-            // 8 bits holds too. The engine makes no difference between 8 and 9.
+            // 8 bits holds too. The engine knows no 8.
             window_bits: window_bits.clamp(9, 15),
             no_context_takeover,
             pool: wishes.pool.clone().filter(|_| no_context_takeover),
@@ -44,22 +41,20 @@ impl Deflater {
     pub(crate) fn push(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
         let engine = self.engine.get_or_insert_with(|| {
             let kept = self.pool.as_ref().and_then(|pool| pool.compressor(self.level, self.window_bits));
-            kept.unwrap_or_else(|| zlib_rs::Deflate::new(self.level.into(), false, self.window_bits))
+            let make = || Compress::new_with_window_bits(Compression::new(self.level.into()), false, self.window_bits);
+            kept.unwrap_or_else(make)
         });
         let start = output.len();
         let mut rest = piece;
         loop {
             // Incompressible data grows by 5 bytes in 16 KiB; the flush takes a few more.
-            let (at, room) = (output.len(), rest.len().min(ROOM) + 64);
-            output.resize(at + room, 0);
-            let before = (engine.total_in(), engine.total_out());
+            output.reserve(rest.len() / 8 + 64);
+            let before = engine.total_in();
             // The engine fails only when it is called out of order.
-            let _ = engine.compress(rest, &mut output[at..], DeflateFlush::SyncFlush);
-            rest = &rest[passed(before.0, engine.total_in(), rest.len())..];
-            let written = passed(before.1, engine.total_out(), room);
-            output.truncate(at + written);
+            let _ = engine.compress_vec(rest, output, FlushCompress::Sync);
+            rest = &rest[passed(before, engine.total_in(), rest.len())..];
             // With room left, everything has been flushed.
-            if rest.is_empty() && written < room {
+            if rest.is_empty() && output.len() < output.capacity() {
                 break;
             }
         }

@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use flate2::Compress;
+use zlib_rs::Inflate;
+
 use super::inflater::History;
 
 /// Engines for directions without context takeover: taken for a message, given back at its end.
@@ -56,12 +59,12 @@ struct Shelf {
 /// An engine between two messages.
 pub(super) enum Engine {
     Compressor {
-        engine: zlib_rs::Deflate,
+        engine: Compress,
         level: u8,
         window_bits: u8,
     },
     /// With the memory of the window beside it, which is empty.
-    Decompressor(zlib_rs::Inflate, History),
+    Decompressor(Inflate, History),
 }
 
 impl Pool {
@@ -77,7 +80,7 @@ impl Pool {
         self.shelf().bytes
     }
 
-    pub(super) fn compressor(&self, level: u8, window_bits: u8) -> Option<zlib_rs::Deflate> {
+    pub(super) fn compressor(&self, level: u8, window_bits: u8) -> Option<Compress> {
         let wanted = (level, window_bits);
         let found = self.take(
             |engine| matches!(engine, Engine::Compressor { level, window_bits, .. } if (*level, *window_bits) == wanted),
@@ -88,7 +91,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn decompressor(&self) -> Option<(zlib_rs::Inflate, History)> {
+    pub(super) fn decompressor(&self) -> Option<(Inflate, History)> {
         match self.take(|engine| matches!(engine, Engine::Decompressor(..)))? {
             Engine::Decompressor(engine, history) => Some((engine, history)),
             Engine::Compressor { .. } => None,
