@@ -33,7 +33,7 @@ pub struct Writer<S> {
     timer: Option<Pin<Box<Sleep>>>,
     /// How the first write failed that did.
     pub(super) failed: Option<io::ErrorKind>,
-    /// A stream that buffers may hold what it took.
+    /// The stream has taken bytes, and may not have handed them on.
     unflushed: bool,
     /// Our writing side has been shut down.
     shut: bool,
@@ -311,9 +311,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
     /// The transport has failed.
     pub(super) fn broken(&mut self, error: io::Error) -> Error {
-        self.link.disconnected(!self.output.is_empty());
+        self.link.disconnected(self.has_unsent());
         self.output = BytesMut::new();
         self.failed.map_or(error, io::Error::from).into()
+    }
+
+    /// Whether something has not left: a stream that buffers may hold what it took.
+    fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.unflushed
     }
 
     /// Whether a deadline has passed, as far as the timer knows.
@@ -332,8 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         context: &mut Context<'_>,
         inside: Option<Inside>,
     ) -> Poll<Result<(), Error>> {
-        // A stream that buffers has not sent what it holds.
-        let unsent = !self.output.is_empty() || self.unflushed;
+        let unsent = self.has_unsent();
         if self.link.wants_time(inside, unsent) {
             self.link.arm(clock::now(), inside, unsent);
         }
@@ -407,14 +411,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 Poll::Ready(Ok(_)) if self.is_overdue() => drop(self.poll_deadline(context, Some(inside))),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => {
-                    self.link.disconnected(!self.output.is_empty());
+                    self.link.disconnected(self.has_unsent());
                     break;
                 }
                 // An error is a deadline that ended the transport, or the connection: the loop looks.
                 Poll::Pending => drop(ready!(self.poll_deadline(context, Some(inside)))),
             }
         }
-        if !self.output.is_empty() {
+        if self.has_unsent() {
             self.link.disconnected(true);
             self.output = BytesMut::new();
         }

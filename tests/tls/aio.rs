@@ -407,6 +407,21 @@ async fn a_peer_that_takes_nothing_is_given_up_however_little_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_close_that_never_left_tls_is_no_clean_end() {
+    let (near, mut far) = pair(256).await;
+    far.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
+    far.flush().await.unwrap();
+    let mut ws = server_with(near, Config::default());
+    // One record takes both, and does not go out whole: the peer has sent its Close, and reads nothing.
+    ws.feed(&[0; 1 << 10][..]).await.unwrap();
+    ws.start_close(None).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(300), ws.next()).await.expect("hangs").map(drop);
+    let end = ws.end().unwrap();
+    assert!(!end.clean, "{ended:?} {end:?}");
+    drop(far);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
     let authority = Authority::new();
     let timeout = millis(10_000);
