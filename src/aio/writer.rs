@@ -156,12 +156,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     /// Queues, once there is room.
     #[inline]
     pub(super) fn poll_queue(&mut self, context: &mut Context<'_>, what: What<'_>) -> Poll<Result<(), Error>> {
-        loop {
-            match self.queue(context, what) {
-                Err(Error::Send(SendError::Full)) => ready!(self.poll_room(context))?,
-                done => return Poll::Ready(done),
+        while let Err(error) = self.queue(context, what) {
+            match error {
+                Error::Send(SendError::Full) => ready!(self.poll_room(context))?,
+                error => return Poll::Ready(Err(error)),
             }
         }
+        Poll::Ready(Ok(()))
     }
 
     #[inline]

@@ -84,6 +84,7 @@ mod owned {
     impl Inbound<Messages> {
         /// The data that `find` found, owned: the reassembly buffer itself where that wastes at most half of it.
         /// `take_input` makes a part of the input owned.
+        #[inline]
         pub(crate) fn take(
             &mut self,
             text: bool,
