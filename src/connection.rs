@@ -290,6 +290,12 @@ impl<D: Delivery> Connection<D> {
         self.link.latency()
     }
 
+    /// The extensions that both ends use.
+    #[must_use]
+    pub fn extensions(&self) -> &Agreement {
+        self.inbound.extensions()
+    }
+
     /// The reason in the peer's Close, for people to read; empty where there is none.
     #[must_use]
     pub fn close_reason(&self) -> &str {

@@ -17,6 +17,7 @@ use super::websocket::WebSocket;
 use super::writer::Writer;
 use crate::close::Close;
 use crate::error::SendError;
+use crate::extension::Agreement;
 use crate::link::End;
 use crate::message::{Chunk, Delivery, Message, Messages};
 use crate::prepared::Prepared;
@@ -46,6 +47,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocketReader<S, D> {
         ReaderNext(Waiting::new(&mut self.reading))
     }
 
+    /// Gives back the memory of compression on the receiving side, 48 KiB, made again for the next compressed message.
+    /// Nothing happens in the middle of a message.
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.reading.inbound.release();
+    }
+
     /// The connection again.
     ///
     /// # Errors
@@ -67,6 +75,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocketReader<S, D> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.reading.subprotocol()
+    }
+
+    /// The extensions that were agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> &Agreement {
+        self.reading.inbound.extensions()
     }
 
     /// The last measured time from a Ping to its Pong.
@@ -125,6 +139,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     /// As [`Writer::feed`].
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Shared<S>> {
         Sending::queued(&mut self.half, What::Message(message.into()))
+    }
+
+    /// Sends a message that is not to be compressed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::send_plain`].
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Shared<S>> {
+        Sending::flushed(&mut self.half, What::Plain(message.into()))
     }
 
     /// Queues a message that is not to be compressed.
@@ -198,6 +221,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     /// As [`Writer::start_close`].
     pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, Shared<S>> {
         Sending::flushed(&mut self.half, What::Close(close))
+    }
+
+    /// Gives back the memory of compression on the sending side, as [`Writer::release_compression`].
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.half.look(Writer::release_compression);
     }
 
     /// How the connection is ending or ended; `None` while it is open.

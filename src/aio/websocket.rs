@@ -20,6 +20,7 @@ use crate::adapter::trace::Trace;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
+use crate::extension::Agreement;
 use crate::link::End;
 use crate::message::{Chunk, Chunks, Delivery, Message, Messages};
 use crate::prepared::Prepared;
@@ -95,6 +96,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// As [`Writer::feed`].
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Writer<S>> {
         self.reading.half.feed(message)
+    }
+
+    /// Sends a message that is not to be compressed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::send_plain`].
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Writer<S>> {
+        self.reading.half.send_plain(message)
     }
 
     /// Queues a message that is not to be compressed.
@@ -238,6 +248,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         self.reading.subprotocol()
     }
 
+    /// The extensions that were agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> &Agreement {
+        self.reading.inbound.extensions()
+    }
+
     /// The last measured time from a Ping to its Pong.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
@@ -260,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
         self.reading.inbound.release();
-        self.reading.half.link.release();
+        self.reading.half.release_compression();
     }
 }
 

@@ -65,8 +65,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Sending::queued(self, What::Message(message.into()))
     }
 
-    /// Queues a message that is not to be compressed: because it is compressed already, or because it holds a secret
+    /// Sends a message that is not to be compressed: because it is compressed already, or because it holds a secret
     /// beside what an attacker chooses (RFC 7692 section 8).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Self> {
+        Sending::flushed(self, What::Plain(message.into()))
+    }
+
+    /// Queues such a message.
     ///
     /// # Errors
     ///
@@ -143,6 +152,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Sending::tried(self, What::Close(close))
     }
 
+    /// Gives back the memory of compression on the sending side, some 300 KiB, made again for the next compressed message.
+    /// Nothing happens in the middle of a message that goes out in chunks.
+    #[cfg(feature = "deflate")]
+    pub fn release_compression(&mut self) {
+        self.link.release();
+    }
+
     pub(super) fn new(socket: S, link: Link, output: BytesMut) -> Self {
         Self { socket, link, output, timer: None, failed: None, unflushed: false, shut: false, peer_ended: false }
     }
@@ -175,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 self.link.message(message, &mut self.output)?;
             }
             What::Message(message) => return self.queue_large(context, message),
-            What::Plain(message) => self.link.plain(message, &mut self.output)?,
+            What::Plain(message) => return self.queue_plain(context, message),
             What::Chunk(chunk) => self.link.chunk(chunk, &mut self.output)?,
             What::Prepared(prepared) => return self.queue_prepared(context, prepared),
             What::Room if self.output.len() >= self.link.config().max_unsent.max(1) => {
@@ -201,6 +217,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             return self.write_uncopied(context, &header, message.as_bytes());
         }
         Ok(self.link.message(message, &mut self.output)?)
+    }
+
+    fn queue_plain(&mut self, context: &mut Context<'_>, message: Message<'_>) -> Result<(), Error> {
+        if message.as_bytes().len() >= UNCOPIED
+            && self.socket.is_write_vectored()
+            && let Some(header) = self.link.begin_plain(message, &self.output)?
+        {
+            return self.write_uncopied(context, &header, message.as_bytes());
+        }
+        Ok(self.link.plain(message, &mut self.output)?)
     }
 
     fn queue_prepared(&mut self, context: &mut Context<'_>, prepared: &Prepared) -> Result<(), Error> {

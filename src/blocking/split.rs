@@ -17,6 +17,7 @@ use super::websocket::WebSocket;
 use super::writer::Writer;
 use crate::close::Close;
 use crate::error::{Error, SendError};
+use crate::extension::Agreement;
 use crate::link::{End, Link};
 use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
 use crate::prepared::Prepared;
@@ -85,6 +86,12 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// The extensions that were agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> &Agreement {
+        self.reading.inbound.extensions()
     }
 
     /// The last measured time from a Ping to its Pong.

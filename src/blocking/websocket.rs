@@ -16,6 +16,7 @@ use crate::adapter::trace::Trace;
 use crate::close::Close;
 use crate::connection::Connection;
 use crate::error::{Error, SendError};
+use crate::extension::Agreement;
 use crate::link::{End, TransportState};
 use crate::message::{Chunk, Chunks, Delivery, Message, Messages, OwnedMessage};
 use crate::prepared::Prepared;
@@ -234,6 +235,12 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// The extensions that were agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> &Agreement {
+        self.reading.inbound.extensions()
     }
 
     /// The last measured time from a Ping to its Pong.

@@ -18,9 +18,9 @@ use super::custom::{Decode, Encode, Incoming, Outgoing, Unit};
 #[cfg(feature = "deflate")]
 use super::permessage_deflate::{Agreed, Deflater, InflateError, Inflater};
 
-/// The receiving side.
+/// The receiving side, and what was agreed on.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder(Option<Box<Decoding>>);
+pub(crate) struct Decoder(Option<Box<(Agreement, Decoding)>>);
 
 #[derive(Debug)]
 enum Decoding {
@@ -50,7 +50,7 @@ pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Enc
         [One::Deflate(agreed)] => {
             let encoding = Encoding::Deflate(Compression::new(agreed, role, config));
             let decoding = Decoding::Deflate(inflater(agreed, role, config));
-            return (Encoder(Some(Box::new(encoding))), Decoder(Some(Box::new(decoding))));
+            return (Encoder(Some(Box::new(encoding))), Decoder(Some(Box::new((agreement.clone(), decoding)))));
         }
         _ => {}
     }
@@ -71,14 +71,31 @@ pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Enc
             }
         }
     }
-    (Encoder(Some(Box::new(Encoding::Chain(encoders)))), Decoder(Some(Box::new(Decoding::Chain(decoders)))))
+    let (encoding, decoding) = (Encoding::Chain(encoders), Decoding::Chain(decoders));
+    (Encoder(Some(Box::new(encoding))), Decoder(Some(Box::new((agreement.clone(), decoding)))))
 }
 
 impl Decoder {
+    /// The extensions that both ends use.
+    pub(crate) fn agreement(&self) -> &Agreement {
+        static NONE: Agreement = Agreement::none();
+        self.0.as_deref().map_or(&NONE, |(agreement, _)| agreement)
+    }
+
+    #[inline]
+    fn decoding(&self) -> Option<&Decoding> {
+        self.0.as_deref().map(|(_, decoding)| decoding)
+    }
+
+    #[inline]
+    fn decoding_mut(&mut self) -> Option<&mut Decoding> {
+        self.0.as_deref_mut().map(|(_, decoding)| decoding)
+    }
+
     /// The reserved bits that a data frame may have, `first` of its message or not.
     #[inline]
     pub(crate) fn rsv(&self, first: bool) -> Rsv {
-        match self.0.as_deref() {
+        match self.decoding() {
             None => Rsv::NONE,
             // RFC 7692 section 6: on the first frame of a message alone.
             #[cfg(feature = "deflate")]
@@ -96,13 +113,13 @@ impl Decoder {
     /// Whether every message goes through it, whatever bits it has.
     #[inline]
     pub(crate) fn is_chain(&self) -> bool {
-        matches!(self.0.as_deref(), Some(Decoding::Chain(_)))
+        matches!(self.decoding(), Some(Decoding::Chain(_)))
     }
 
     /// A data frame begins, and with it perhaps a message of at most `limit` bytes.
     #[inline]
     pub(crate) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
-        match self.0.as_deref_mut() {
+        match self.decoding_mut() {
             Some(Decoding::Chain(chain)) => chain.begin(header, limit),
             _ => Ok(()),
         }
@@ -116,7 +133,7 @@ impl Decoder {
         output: &mut Vec<u8>,
         limit: u64,
     ) -> Result<(), ProtocolError> {
-        match self.0.as_deref_mut() {
+        match self.decoding_mut() {
             None => {
                 output.extend_from_slice(piece);
                 Ok(())
@@ -130,7 +147,7 @@ impl Decoder {
     /// Gives back what can be made again.
     #[cfg(feature = "deflate")]
     pub(crate) fn release(&mut self) {
-        match self.0.as_deref_mut() {
+        match self.decoding_mut() {
             None => {}
             Some(Decoding::Deflate(inflater)) => inflater.release(),
             Some(Decoding::Chain(chain)) => chain.release(),

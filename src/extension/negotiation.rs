@@ -49,6 +49,10 @@ impl Agreement {
         })
     }
 
+    pub(crate) const fn none() -> Self {
+        Self { agreed: Vec::new() }
+    }
+
     pub(crate) fn agreed(&self) -> &[One] {
         &self.agreed
     }

@@ -30,6 +30,7 @@ use alloc::vec::Vec;
 use crate::close::Close;
 use crate::config::Config;
 use crate::error::ProtocolError;
+use crate::extension::Agreement;
 use crate::extension::coding::Decoder;
 use crate::frame::{Header, Lead, OpCode, Rsv};
 use crate::mask::Mask;
@@ -227,6 +228,10 @@ impl<D: Delivery> Inbound<D> {
             _ => self.state = State::Closed,
         }
         self.buffer = Vec::new();
+    }
+
+    pub(crate) fn extensions(&self) -> &Agreement {
+        self.decoder.agreement()
     }
 
     /// The reason in the peer's Close, for people to read; empty where there is none.

@@ -1,6 +1,8 @@
 //! The tokio adapter.
 
 mod cancel;
+#[cfg(feature = "deflate")]
+mod compression;
 mod echo;
 mod ending;
 mod failing;

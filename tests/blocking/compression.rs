@@ -94,6 +94,19 @@ fn a_plain_message_is_split_as_the_configuration_says() {
 }
 
 #[test]
+fn a_connection_tells_what_was_agreed_on() {
+    within(|| {
+        let (peer, stream) = tcp();
+        let ws = server(stream);
+        assert_eq!(ws.extensions().deflate(), Some(AGREED));
+        let (reader, _writer) = ws.split().unwrap();
+        assert_eq!(reader.extensions().names().collect::<Vec<_>>(), ["permessage-deflate"]);
+        let ws = from_connection(peer, Connection::server(Messages, config()));
+        assert_eq!(ws.extensions().names().count(), 0);
+    });
+}
+
+#[test]
 fn after_a_release_compression_starts_from_an_empty_window() {
     within(|| {
         let (mut peer, stream) = tcp();
