@@ -435,7 +435,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 // It may have ended its writing side alone, and still read.
                 Poll::Ready(Ok(0)) => self.peer_ended = true,
                 // However much comes, the deadline is looked at.
-                Poll::Ready(Ok(_)) if self.is_overdue() => drop(self.poll_deadline(context, Some(inside))),
+                Poll::Ready(Ok(_)) if self.timer.is_none() || self.is_overdue() => {
+                    drop(self.poll_deadline(context, Some(inside)))
+                }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => {
                     self.link.disconnected(self.has_unsent());

@@ -1,6 +1,8 @@
 //! Deadlines, on a clock that jumps to the next timer once everything waits.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowsprit::aio::{self, Connector, WebSocket};
@@ -8,7 +10,7 @@ use bowsprit::handshake::client::Request;
 use bowsprit::handshake::server::Accept;
 use bowsprit::{Cause, CloseCode, Config, End, Error, HandshakeError, Initiator, Message, Messages, Role, Timeout};
 use hex_literal::hex;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -277,6 +279,15 @@ async fn a_peer_that_never_closes_is_given_up() {
     }
 }
 
+/// From the Close, not from the next look at the clock.
+#[tokio::test(start_paused = true)]
+async fn the_close_deadline_counts_from_the_close() {
+    let mut ws = open(Role::Server, Stream::silent(), Messages, config());
+    ws.start_close(None).await.unwrap();
+    sleep(Duration::from_secs(7)).await;
+    assert_eq!(expires(&mut ws).await, (Timeout::Close, 3));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_ends_the_stream_is_given_up() {
     for role in ROLES {
@@ -353,6 +364,42 @@ async fn a_flooding_peer_escapes_no_deadline() {
         drop(ws);
         floods.await.unwrap();
     }
+}
+
+/// Reads give this without an end, and never ask to wait.
+struct Endless(Vec<u8>);
+
+impl AsyncRead for Endless {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        buffer.put_slice(&self.0);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The clock is a real one, turned by another thread: this stream never lets its task go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_always_ready_escapes_no_deadline() {
+    const SOON: Option<Duration> = Some(Duration::from_millis(30));
+    // A broken rule, then anything: the close deadline alone ends it.
+    let config = Config { close_timeout: SOON, ..Config::default() };
+    let mut ws = open(Role::Server, Endless(vec![0xff; 100]), Messages, config);
+    let ends = tokio::spawn(async move { ws.next().await.map(drop) });
+    let ended = timeout(Duration::from_secs(20), ends).await.expect("there is a deadline").unwrap();
+    assert!(matches!(ended, Err(Error::Protocol(_))));
 }
 
 /// On a runtime that has no timers, to make one is a panic.
