@@ -309,6 +309,20 @@ async fn a_writer_that_waits_for_room_learns_of_the_end() {
     }
 }
 
+/// No event of the stream wakes the writer here: it is the reader that tells it.
+#[tokio::test(start_paused = true)]
+async fn the_writer_is_told_of_an_end_that_the_reader_met() {
+    let stream = Stream::new(Script { room: 5, silent: true, ..Script::default() });
+    let config = Config { write_timeout: None, ..Config::default() };
+    let (mut reader, mut writer) = open(Role::Server, stream.clone(), Messages, config).split();
+    let writes = tokio::spawn(async move { writer.send(&pattern(100)[..]).await });
+    sleep(Duration::from_secs(1)).await;
+    stream.script().silent = false;
+    assert_eq!(kind(&reader.next().await.unwrap_err()), ErrorKind::UnexpectedEof);
+    let sent = timeout(Duration::from_secs(1), writes).await.expect("it is woken").unwrap();
+    assert_eq!(kind(&sent.unwrap_err()), ErrorKind::BrokenPipe);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_reader_tells_of_an_end_that_the_writer_met() {
     let stream = Stream::new(Script { room: 3, silent: true, ..Script::default() });
