@@ -436,7 +436,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 Poll::Ready(Ok(0)) => self.peer_ended = true,
                 // However much comes, the deadline is looked at.
                 Poll::Ready(Ok(_)) if self.timer.is_none() || self.is_overdue() => {
-                    drop(self.poll_deadline(context, Some(inside)))
+                    drop(self.poll_deadline(context, Some(inside)));
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => {
