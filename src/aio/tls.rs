@@ -118,7 +118,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read),
             }
-            let n = ready!(self.poll_receive(context, room))?;
+            let Poll::Ready(n) = self.poll_receive(context, room)? else {
+                self.session.shrink();
+                return Poll::Pending;
+            };
             let silent = !self.session.wants_write();
             let filled = self.session.receive_in_place(room, n);
             self.replies |= silent && self.session.wants_write();

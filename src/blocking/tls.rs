@@ -121,7 +121,7 @@ impl<S: Transport> Read for TlsStream<S> {
                 }
             }
             // Without the lock: this may wait.
-            let n = self.socket.read(buffer)?;
+            let n = self.socket.read(buffer).inspect_err(|_| self.lock().session.shrink())?;
             let filled = self.lock().session.receive_in_place(buffer, n);
             if filled > 0 {
                 return Ok(filled);
@@ -190,6 +190,9 @@ impl<S: Transport> Transport for TlsStream<S> {
         // In the handshake, to write takes reading, and the other way round.
         let inside = Interest { read: interest.read || handshaking, write: left || (interest.write && !handshaking) };
         let ready = self.socket.wait(inside, timeout)?;
+        if ready == Ready::default() {
+            self.lock().session.shrink();
+        }
         if ready.read {
             let mut ciphertext = [0; 16 << 10];
             let n = self.socket.read(&mut ciphertext)?;

@@ -136,6 +136,19 @@ impl Session {
         }
     }
 
+    /// Nothing has arrived: rustls gives back the room that it took for large records. It does so where it would read on.
+    pub(crate) fn shrink(&mut self) {
+        struct Nothing;
+
+        impl io::Read for Nothing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(ErrorKind::WouldBlock.into())
+            }
+        }
+
+        let _ = self.tls.read_tls(&mut Nothing);
+    }
+
     /// That the handshake goes on.
     ///
     /// # Errors
