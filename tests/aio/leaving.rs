@@ -55,8 +55,10 @@ async fn send_has_handed_its_bytes_over_when_it_is_done() {
     ws.feed("d").await.unwrap();
     ws.send("e").await.unwrap();
     assert_eq!(stream.script().writes()[1..], [&hex!("8101 62")[..], &hex!("8901 63"), &hex!("8101 64 8101 65")]);
+    ws.send_plain("f").await.unwrap();
+    assert_eq!(stream.script().writes()[4..], [hex!("8101 66")]);
     ws.start_close(None).await.unwrap();
-    assert_eq!(stream.script().writes()[4..], [hex!("8800")]);
+    assert_eq!(stream.script().writes()[5..], [hex!("8800")]);
 }
 
 #[tokio::test]
@@ -188,9 +190,12 @@ async fn a_large_unmasked_payload_leaves_in_one_write_behind_what_is_queued() {
     ws.feed("b").await.unwrap();
     ws.send_prepared(&Prepared::binary(&payload)).await.unwrap();
     assert!(stream.script().writes()[1..] == [[&hex!("8101 62")[..], &unmasked(&payload)].concat()]);
+    ws.feed_plain(&payload[..]).await.unwrap();
+    assert!(stream.script().writes()[2..] == [unmasked(&payload)]);
     // One byte less is copied and queued.
     ws.feed(&payload[1..]).await.unwrap();
-    assert_eq!(stream.script().writes().len(), 2);
+    ws.feed_plain(&payload[1..]).await.unwrap();
+    assert_eq!(stream.script().writes().len(), 3);
 }
 
 /// Where each part of each write lay.
