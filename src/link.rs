@@ -374,7 +374,7 @@ impl Link {
     }
 
     /// Whether some of what was queued will never go out.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn is_lost(&self) -> bool {
         self.lost
     }

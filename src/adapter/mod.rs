@@ -59,6 +59,14 @@ pub(crate) fn not_opened(error: io::Error) -> Error {
     error.into()
 }
 
+/// Not all that was queued has gone out, as `end` tells.
+pub(crate) fn lost(end: Option<End>, failed: Option<io::ErrorKind>) -> Error {
+    match end.map(|end| end.cause) {
+        Some(Cause::Timeout(timeout)) => timed_out(timeout),
+        _ => io::Error::from(failed.unwrap_or(io::ErrorKind::BrokenPipe)).into(),
+    }
+}
+
 pub(crate) fn timed_out(timeout: Timeout) -> Error {
     io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()
 }

@@ -16,7 +16,7 @@ use crate::adapter::{self, UNCOPIED};
 use crate::close::Close;
 use crate::error::{Error, ProtocolError, SendError};
 use crate::inbound::{Found, Inside};
-use crate::link::{Cause, Link, TransportState};
+use crate::link::{Link, TransportState};
 use crate::message::{Chunk, Message};
 use crate::prepared::Prepared;
 
@@ -276,7 +276,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             ready!(self.poll_deadline(context, None))?;
         }
         // An empty queue may also be one that was thrown away, by an earlier call or the other half.
-        if self.link.is_lost() { Poll::Ready(Err(self.lost())) } else { Poll::Ready(Ok(())) }
+        if self.link.is_lost() {
+            return Poll::Ready(Err(adapter::lost(self.link.end(), self.failed)));
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what the transport takes at once. Whether the queue is empty now, and handed on.
@@ -326,14 +329,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.output = BytesMut::new();
         self.unflushed = false;
         error.into()
-    }
-
-    /// Why not all that was queued has gone out.
-    fn lost(&self) -> Error {
-        match self.link.end().map(|end| end.cause) {
-            Some(Cause::Timeout(timeout)) => adapter::timed_out(timeout),
-            _ => io::Error::from(self.failed.unwrap_or(io::ErrorKind::BrokenPipe)).into(),
-        }
     }
 
     /// The transport has failed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
+use crate::adapter;
 use crate::error::{Error, SendError};
 use crate::inbound::Inside;
 
@@ -85,7 +86,10 @@ pub(super) fn flush<H: Half>(half: &mut H) -> Result<(), Error> {
     while !half.with(Writer::try_flush)? {
         wait(half, Interest { read: false, write: true }, None)?;
     }
-    Ok(())
+    // An empty queue may also be one that was thrown away, by an earlier call or the other half.
+    half.with(
+        |writer| if writer.link.is_lost() { Err(adapter::lost(writer.link.end(), writer.failed)) } else { Ok(()) },
+    )
 }
 
 /// Waits for the socket, or until the next deadline, which it handles. `inside` is what the reader knows.

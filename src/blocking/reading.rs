@@ -129,6 +129,10 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         let inside = self.inbound.inside();
         let (transport, output, deadline) = self.half.with(|writer| {
             writer.arm(Some(inside));
+            if writer.link.transport() == TransportState::Closed {
+                // Known to the other half before it finds the queue empty.
+                writer.link.disconnected(!writer.output.is_empty());
+            }
             (writer.link.transport(), std::mem::take(&mut writer.output), writer.link.poll_timeout())
         });
         let sent = match transport {

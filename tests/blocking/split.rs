@@ -253,8 +253,22 @@ fn a_writer_that_waits_for_room_learns_of_the_end() {
         expect(&mut peer, &hex!("827f"));
         drop(peer); // with input unread: a reset
         assert!(reader.next().is_err());
-        let _ = join(writes);
+        assert!(join(writes).is_err(), "not all of it was sent");
         assert!(!reader.end().unwrap().clean);
+    });
+}
+
+/// The peer ends its side, and takes no more of what is sent.
+#[test]
+fn what_was_thrown_away_was_not_sent() {
+    within(|| {
+        let (mut peer, stream) = tcp();
+        let (mut reader, mut writer) = server(stream).split().unwrap();
+        let writes = thread::spawn(move || writer.send(&vec![0; 32 << 20][..]));
+        expect(&mut peer, &hex!("827f"));
+        peer.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(kind(&reader.next().unwrap_err()), ErrorKind::UnexpectedEof);
+        assert_eq!(kind(&join(writes).unwrap_err()), ErrorKind::BrokenPipe);
     });
 }
 
