@@ -52,14 +52,14 @@ fn a_message_that_ends_too_early_is_corrupt_whatever_its_rest_looks_like() {
 }
 
 /// What the tail ends, and what it only looks like ending: nothing is taken for a message that another decoder, bit by
-/// bit, does not see end there.
+/// bit, does not see end there; and of what is short, everything that it does.
 #[test]
 fn a_message_that_was_cut_off_anywhere_is_corrupt() {
     let config = Arc::new(Config::default());
     let (mut random, mut accepted, mut refused) = (Random::new(5), 0, 0);
     let mut check = |payload: &[u8]| {
         let (messages, error) = hear(Role::Client, Messages, &config, AGREED, &[&frame(Role::Client, 0xc2, payload)]);
-        if error.is_none() {
+        if error.is_none() || payload.len() <= 2 {
             assert_eq!(Decoder::default().message(payload).as_ref(), messages.first(), "{payload:02x?}");
         }
         *(if error.is_none() { &mut accepted } else { &mut refused }) += 1;

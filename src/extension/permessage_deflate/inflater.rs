@@ -67,13 +67,14 @@ impl Inflater {
             return Ok(());
         }
         let Some(engine) = &mut self.engine else { return Err(InflateError::Corrupt) };
-        if !ends(engine) {
-            return Err(InflateError::Corrupt);
-        }
+        let status = end(engine).ok_or(InflateError::Corrupt)?;
         if self.no_context_takeover {
             engine.reset(false);
             self.history.clear();
             self.give_back();
+        } else if status == Status::StreamEnd {
+            engine.reset(false);
+            self.history.refill(engine);
         }
         Ok(())
     }
@@ -141,28 +142,35 @@ impl Inflater {
     }
 }
 
-/// Whether the data that `engine` had, with what its sender cut off, ends with the end of a block: the engine stands
-/// between two blocks then.
-fn ends(engine: &mut Inflate) -> bool {
+/// With which status the data that `engine` had, and what its sender cut off, come to the end of a block, so that the
+/// engine stands between two; `None` if they do not.
+fn end(engine: &mut Inflate) -> Option<Status> {
     // Neither brings output.
     let mut nothing = [0];
     let mut feed = |bytes: &[u8], flush| {
         let before = (engine.total_in(), engine.total_out());
         let status = engine.decompress(bytes, &mut nothing, flush).ok()?;
-        (status == Status::Ok && engine.total_out() == before.1)
-            .then(|| passed(before.0, engine.total_in(), bytes.len()))
+        (engine.total_out() == before.1).then(|| (status, passed(before.0, engine.total_in(), bytes.len())))
     };
     // The engine stops at the end of each block. Inside one it would take the byte too many.
     let mut rest = &TAIL[..];
     while rest.len() > 1 {
-        match feed(rest, InflateFlush::Block) {
-            Some(consumed @ 1..) => rest = &rest[consumed..],
-            _ => return false,
+        match feed(rest, InflateFlush::Block)? {
+            (Status::Ok, consumed @ 1..) => rest = &rest[consumed..],
+            _ => return None,
         }
     }
-    // A block that ended inside the last byte leaves bits of it, all of them 1: the head of a block that is final, or of
-    // no legal type.
-    !rest.is_empty() && feed(&EMPTY, InflateFlush::SyncFlush) == Some(EMPTY.len())
+    if rest.is_empty() {
+        return None;
+    }
+    match feed(&EMPTY, InflateFlush::SyncFlush)? {
+        (Status::Ok, 5) => Some(Status::Ok),
+        // RFC 7692 section 7.2.1: the block that was cut off is empty and stored; it may be a final one.
+        (Status::StreamEnd, 0) => Some(Status::StreamEnd),
+        // A block that ended inside the last byte leaves bits of it, all of them 1: the head of a block that is final,
+        // or of no legal type.
+        _ => None,
+    }
 }
 
 /// How many bytes to offer in `output` for what `more` bytes may inflate to, up to `max_len` bytes in all; it has room
