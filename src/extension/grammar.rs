@@ -6,7 +6,8 @@
 //! extension-param = token [ "=" ( token | quoted-string ) ]   ; a quoted value is a token once unescaped
 //! ```
 //!
-//! Spaces and tabs may stand around `;`, `=` and `,` (the RFC 2616 grammar implies it). One pass. What the names and values mean is the business of each extension.
+//! Spaces and tabs may stand around `;`, `=` and `,` (the RFC 2616 grammar implies it). One pass. What the names and
+//! values mean is the business of each extension.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
