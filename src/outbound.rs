@@ -172,17 +172,21 @@ impl Outbound {
     pub fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         let text = matches!(chunk.data, Message::Text(_));
         let bytes = chunk.data.as_bytes();
-        let (opcode, encoded) = match self.state {
-            // How long the message becomes, nobody knows yet.
-            State::Idle => (chunk.data.opcode(), self.encoder.wants(if chunk.end { bytes.len() } else { usize::MAX })),
+        let begun = match self.state {
+            State::Idle => None,
             // Raw frames may have left half a character behind them.
             State::Message { text: begun, encoded } if begun == text && self.utf8.incomplete().is_empty() => {
-                (OpCode::Continuation, encoded)
+                Some(encoded)
             }
             State::Message { .. } => return Err(SendError::MessageInProgress),
             State::Closed => return Err(SendError::Closing),
         };
         self.room(output)?;
+        let (opcode, encoded) = match begun {
+            // How long the message becomes, nobody knows yet.
+            None => (chunk.data.opcode(), self.encoder.wants(if chunk.end { bytes.len() } else { usize::MAX })),
+            Some(encoded) => (OpCode::Continuation, encoded),
+        };
         self.state = if chunk.end { State::Idle } else { State::Message { text, encoded } };
         let header = Header { fin: chunk.end, ..Header::new(opcode, 0) };
         if self.encoder.chain().is_some() {

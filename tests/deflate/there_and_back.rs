@@ -1,10 +1,10 @@
 //! Messages from each end to the other, at every level and in every window.
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Deflate, Prepared, Role};
+use bowsprit::{Chunk, Config, Connection, Deflate, Message, Messages, Prepared, Role, SendError};
 use bytes::BytesMut;
 
-use crate::support::{AGREED, pair, receive};
+use crate::support::{AGREED, Random, pair, receive};
 
 #[test]
 fn messages_go_there_and_back() {
@@ -57,5 +57,25 @@ fn a_prepared_message_goes_compressed_and_leaves_the_window_right() {
             };
             assert_eq!(receive(&mut peer, &wire), Ok(vec![text.clone().into_bytes(); 3]));
         }
+    }
+}
+
+#[test]
+fn a_chunk_that_is_refused_changes_nothing_about_the_next_message() {
+    let deflate = Deflate { threshold: 0, ..Deflate::default() };
+    let config = Config { compression: Some(deflate), max_unsent: 1, ..Config::default() };
+    let mut server = Connection::server(Messages, config.into()).with_extensions(&AGREED.into());
+    let mut random = Random::new(3);
+    let noise: Vec<u8> = (0..200).map(|_| random.byte()).collect();
+    let mut output = BytesMut::new();
+    server.binary(&noise, &mut output).unwrap();
+    let chunk = Chunk { data: Message::Binary(&noise), end: true };
+    assert_eq!(server.chunk(chunk, &mut output), Err(SendError::Full));
+    output.clear();
+    // What did not shrink has the next message go as it is, and only that one.
+    for first in [0x82, 0xc2] {
+        server.binary(&[0x61; 200], &mut output).unwrap();
+        assert_eq!(output[0], first);
+        output.clear();
     }
 }
