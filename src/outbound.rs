@@ -475,36 +475,39 @@ impl Outbound {
     /// Appends a piece of a message that a chain of extensions encodes, in as many frames as it takes.
     #[inline(never)]
     fn put_chained(&mut self, piece: Piece<'_>, output: &mut BytesMut) {
-        let mut encoder = core::mem::take(&mut self.encoder);
-        if let Some(chain) = encoder.chain() {
-            let Piece { mut opcode, bytes, end, plain, size } = piece;
-            let mut first = match opcode {
-                OpCode::Continuation => Rsv::NONE,
-                _ => chain.begin(opcode, end.then_some(bytes.len()), plain),
-            };
-            let size = chain.max_frame(size);
-            let encoded = chain.encode(bytes, end);
-            let mut rest = &*encoded;
-            loop {
-                let (payload, behind) = rest.split_at(rest.len().min(size));
-                let fin = end && behind.is_empty();
-                let (own, payload) = chain.frame(opcode, fin, payload);
-                self.put(Header { fin, rsv: first | own, ..Header::new(opcode, 0) }, &payload, output);
-                if behind.is_empty() {
-                    break;
-                }
-                (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, behind);
+        let Self { encoder, keys, .. } = self;
+        let Some(chain) = encoder.chain() else { return };
+        let Piece { mut opcode, bytes, end, plain, size } = piece;
+        let mut first = match opcode {
+            OpCode::Continuation => Rsv::NONE,
+            _ => chain.begin(opcode, end.then_some(bytes.len()), plain),
+        };
+        let size = chain.max_frame(size);
+        let encoded = chain.encode(bytes, end);
+        let mut rest = &*encoded;
+        loop {
+            let (payload, behind) = rest.split_at(rest.len().min(size));
+            let fin = end && behind.is_empty();
+            let (own, payload) = chain.frame(opcode, fin, payload);
+            append(keys, Header { fin, rsv: first | own, ..Header::new(opcode, 0) }, &payload, output);
+            if behind.is_empty() {
+                break;
             }
+            (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, behind);
         }
-        self.encoder = encoder;
     }
 
-    /// Appends one frame: length and mask are filled in here.
     #[inline]
     fn put(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) {
-        let mask = self.keys.as_mut().map(|keys| keys.next());
-        Header { len: payload.len() as u64, mask, ..header }.append(payload, output);
+        append(&mut self.keys, header, payload, output);
     }
+}
+
+/// Appends one frame: length and mask are filled in here.
+#[inline]
+fn append(keys: &mut Option<Box<Keys>>, header: Header, payload: &[u8], output: &mut BytesMut) {
+    let mask = keys.as_mut().map(|keys| keys.next());
+    Header { len: payload.len() as u64, mask, ..header }.append(payload, output);
 }
 
 /// Masking keys, unpredictable and fresh for each frame (RFC 6455 section 5.3).

@@ -1,13 +1,15 @@
 //! What goes out, from both ends, by every verb.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bowsprit::{Chunk, Config, Header, Message, Messages, OpCode, Prepared, Role, SendError};
+use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
+use bowsprit::{Chunk, Config, Header, Message, Messages, OpCode, Prepared, ProtocolError, Role, Rsv, SendError};
 use bytes::BytesMut;
 use hex_literal::hex;
 
 use crate::frames::{Split, Tag, Turn};
-use crate::support::{agreed, agrees, connection, heard, hears, sends, unmasked, with};
+use crate::support::{ROLES, agreed, agrees, connection, heard, hears, sends, unmasked, with};
 use crate::xor::Xor;
 
 fn all() -> Config {
@@ -140,4 +142,55 @@ fn a_refused_message_leaves_the_extensions_as_they_were() {
     assert_eq!(server.frame(wrong, b"\xff", &mut output), Err(SendError::InvalidUtf8));
     server.text("Hello", &mut output).unwrap();
     assert_eq!(output, hex!("81 05 68 45 4c 4c 4f")[..]);
+}
+
+/// Encodes nothing: it panics.
+#[derive(Debug)]
+struct Broken;
+
+impl Extension for Broken {
+    fn name(&self) -> &str {
+        "x-broken"
+    }
+
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+        Some((Vec::new(), Terms::messages(|| (Self, Self))))
+    }
+
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
+        Some(Terms::messages(|| (Self, Self)))
+    }
+}
+
+impl Decode for Broken {
+    fn begin(&mut self, _: Incoming) -> Result<bool, ProtocolError> {
+        Ok(false)
+    }
+
+    fn decode(&mut self, _: &[u8], _: bool, _: u64, _: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+}
+
+impl Encode for Broken {
+    fn begin(&mut self, _: Outgoing) -> Option<Rsv> {
+        Some(Rsv::NONE)
+    }
+
+    fn encode(&mut self, _: &[u8], _: bool, _: &mut Vec<u8>) {
+        panic!("broken");
+    }
+}
+
+#[test]
+fn nothing_goes_past_an_extension_that_panicked() {
+    let config = with(vec![Arc::new(Broken)]);
+    for role in ROLES {
+        let mut end = connection(role, Messages, &config, &agreed(&config, role, "x-broken"));
+        for _ in 0..2 {
+            let mut output = BytesMut::new();
+            let sent = catch_unwind(AssertUnwindSafe(|| end.text("secret", &mut output)));
+            assert!(sent.is_err() && output.is_empty(), "{role:?}");
+        }
+    }
 }
