@@ -24,10 +24,12 @@
 //!
 //! # From the ground up
 //!
-//! A module builds on those above it in this table; [`error`] alone gathers the errors of all.
+//! A module builds on those above it in this table. Two name what stands below them: [`error`] gathers the errors of all,
+//! and [`config`] holds the extensions to negotiate.
 //!
 //! | Module | |
 //! |---|---|
+//! | [`role`] | client or server |
 //! | [`mask`] | XOR with a masking key |
 //! | [`utf8`] | the validator, which fails at the first bad byte |
 //! | [`close`] | close codes, and the payload of a Close frame |
@@ -43,10 +45,10 @@
 //! | [`timers`] | deadlines |
 //! | [`link`] | the rules between the machines, and how it ended |
 //! | [`connection`] | both machines and the rules |
-#![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
-#![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
 #![cfg_attr(not(feature = "rustls"), doc = "| `tls` | TLS for the adapters; needs the feature `rustls` |")]
+#![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
+#![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "tokio", doc = "| [`aio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `aio` | the adapter for tokio; needs the feature `tokio` |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
