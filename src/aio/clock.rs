@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The time since an origin that is the same for all connections of the process.
-pub(super) fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     Instant::now().duration_since(origin())
 }
 

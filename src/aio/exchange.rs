@@ -46,7 +46,7 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
 }
 
 /// `TimedOut` once the deadline is over.
-pub(super) async fn before<F: Future>(deadline: Option<Duration>, work: F) -> Result<F::Output, HandshakeError> {
+pub(crate) async fn before<F: Future>(deadline: Option<Duration>, work: F) -> Result<F::Output, HandshakeError> {
     match deadline.and_then(clock::instant) {
         None => Ok(work.await),
         Some(at) => tokio::time::timeout_at(at, work).await.map_err(|_| HandshakeError::TimedOut),
@@ -54,6 +54,6 @@ pub(super) async fn before<F: Future>(deadline: Option<Duration>, work: F) -> Re
 }
 
 /// When an opening handshake that began at `start` is over.
-pub(super) fn deadline(config: &Config, start: Duration) -> Option<Duration> {
+pub(crate) fn deadline(config: &Config, start: Duration) -> Option<Duration> {
     config.handshake_timeout.map(|timeout| start.saturating_add(timeout))
 }

@@ -52,9 +52,9 @@
 //! when a deadline is set.
 
 mod accept;
-mod clock;
+pub(crate) mod clock;
 mod connect;
-mod exchange;
+pub(crate) mod exchange;
 mod half;
 mod message_reader;
 mod message_writer;

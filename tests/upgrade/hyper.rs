@@ -95,6 +95,19 @@ async fn a_refusal_is_handed_out_with_its_body() {
     }
 }
 
+/// A body that stalls: what is missing of it is left out, and why the server refused is known.
+#[tokio::test]
+async fn the_body_of_a_refusal_is_not_waited_for() {
+    let (mut sender, mut peer) = to_a_script(true).await;
+    let config = Config { handshake_timeout: Some(Duration::from_millis(300)), ..Config::default() };
+    let (opened, ()) = tokio::join!(open(&mut sender, config), async {
+        peer.head().await;
+        peer.sends("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nno").await;
+    });
+    let Err(Error::Handshake(HandshakeError::Refused(refusal))) = opened else { panic!("{opened:?}") };
+    assert_eq!((refusal.status(), refusal.body()), (403, &b"no"[..]));
+}
+
 /// A body without end: no more than 64 KiB of it are kept.
 #[tokio::test]
 async fn the_body_of_a_refusal_is_bounded() {

@@ -11,10 +11,12 @@ use bytes::BytesMut;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 
-use super::{Socket, take_over, within};
+use super::{Socket, take_over};
 use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts};
 use crate::aio::WebSocket;
+use crate::aio::clock;
+use crate::aio::exchange::{before, deadline};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -61,9 +63,8 @@ pub async fn connect<B: Body + Default + 'static, D: Delivery>(
     getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
     let trace = Trace::client(request);
     // The future of the handshake is large, and not kept in the task that goes on.
-    let opening = Box::pin(open(sender, request, nonce, Arc::clone(&config)));
-    let opened = within(config.handshake_timeout, opening).await;
-    let ((socket, input), response) = trace.step(opened.map_err(Error::from).flatten())?;
+    let opened = Box::pin(open(sender, request, nonce, Arc::clone(&config))).await;
+    let ((socket, input), response) = trace.step(opened)?;
     let connection = Connection::client(delivery, config, seed).with_extensions(response.extensions());
     let subprotocol = response.subprotocol().map(Box::from);
     let ws = WebSocket::from_parts(Parts { socket, connection, input, output: BytesMut::new(), subprotocol });
@@ -76,22 +77,28 @@ async fn open<B: Body + Default + 'static>(
     nonce: [u8; 16],
     config: Arc<Config>,
 ) -> Result<((Socket, BytesMut), Response), Error> {
+    let deadline = deadline(&config, clock::now());
     let (handshake, head) = http::Handshake::start(request, nonce, config)?;
-    sender.ready().await.map_err(io::Error::other)?;
-    let response = sender.send_request(head.map(|()| B::default())).await.map_err(io::Error::other)?;
+    let answer = async {
+        sender.ready().await?;
+        sender.send_request(head.map(|()| B::default())).await
+    };
+    let response = before(deadline, answer).await?.map_err(io::Error::other)?;
     match handshake.receive(&response) {
-        Ok(checked) => Ok((take_over(hyper::upgrade::on(response)).await?, checked)),
+        Ok(checked) => Ok((before(deadline, take_over(hyper::upgrade::on(response))).await??, checked)),
         Err(HandshakeError::Refused(mut refusal)) => {
-            refusal.set_body(read(response.into_body()).await);
+            let mut body = Vec::new();
+            // What cannot be read of it is left out.
+            let _ = before(deadline, read(response.into_body(), &mut body)).await;
+            refusal.set_body(body);
             Err(HandshakeError::Refused(refusal).into())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// What can be read of a refusal's body.
-async fn read(mut body: Incoming) -> Vec<u8> {
-    let mut read = Vec::new();
+/// Reads a refusal's body.
+async fn read(mut body: Incoming, read: &mut Vec<u8>) {
     while read.len() < MAX_BODY
         && let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
     {
@@ -99,5 +106,4 @@ async fn read(mut body: Incoming) -> Vec<u8> {
         let len = data.len().min(MAX_BODY - read.len());
         read.extend_from_slice(&data[..len]);
     }
-    read
 }

@@ -48,12 +48,11 @@ pub use server::{Incoming, Opening, receive};
 pub use socket::Socket;
 
 use std::io;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use hyper::upgrade::OnUpgrade;
 
-use crate::error::{Error, HandshakeError};
+use crate::error::Error;
 
 /// What hyper hands over once both heads are through.
 async fn take_over(upgrade: OnUpgrade) -> Result<(Socket, BytesMut), Error> {
@@ -63,12 +62,4 @@ async fn take_over(upgrade: OnUpgrade) -> Result<(Socket, BytesMut), Error> {
         stream.set_nodelay(true)?;
     }
     Ok((socket, input))
-}
-
-/// `TimedOut` when it takes longer than `timeout`.
-async fn within<F: Future>(timeout: Option<Duration>, work: F) -> Result<F::Output, HandshakeError> {
-    match timeout {
-        None => Ok(work.await),
-        Some(timeout) => tokio::time::timeout(timeout, work).await.map_err(|_| HandshakeError::TimedOut),
-    }
 }

@@ -11,10 +11,12 @@ use bytes::BytesMut;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 
-use super::{Socket, take_over, within};
+use super::{Socket, take_over};
 use crate::adapter::Parts;
 use crate::adapter::trace::Trace;
 use crate::aio::WebSocket;
+use crate::aio::clock;
+use crate::aio::exchange::{before, deadline};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -115,7 +117,7 @@ impl<D: Delivery> Opening<D> {
     /// [`HandshakeError::TimedOut`] when that takes longer than [`Config::handshake_timeout`].
     pub async fn open(self) -> Result<WebSocket<Socket, D>, Error> {
         let Self { upgrade, accepted, delivery, config, trace } = self;
-        let taken = within(config.handshake_timeout, take_over(upgrade)).await;
+        let taken = before(deadline(&config, clock::now()), take_over(upgrade)).await;
         let (socket, input) = trace.step(taken.map_err(Error::from).flatten())?;
         let connection = Connection::server(delivery, config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
