@@ -157,5 +157,5 @@ fn refuse<S: Transport>(stream: S, error: HandshakeError, config: &Config, trace
 
 fn finish<S: Transport>(mut stream: S, output: &[u8], config: &Config) -> bool {
     let deadline = config.close_timeout.map(|timeout| clock::now().saturating_add(timeout));
-    linger(&mut stream, output, true, deadline)
+    linger(&mut stream, output, deadline)
 }

@@ -1,4 +1,4 @@
-//! The end of a transport.
+//! The end of a transport over which no connection was opened.
 
 use std::io::{ErrorKind, IoSlice};
 use std::time::Duration;
@@ -7,17 +7,12 @@ use super::clock;
 use super::transport::{Interest, Transport};
 use crate::adapter::buffers::Input;
 
-/// Writes `output`, shuts the writing side down if told to, then reads and discards until the peer ends the stream, or
-/// until `deadline`. Closing at once would send a reset for input that nobody read, and with it destroy what is still
+/// Writes `output`, shuts the writing side down, then reads and discards until the peer ends the stream, or until
+/// `deadline`. Closing at once would send a reset for input that nobody read, and with it destroy what is still
 /// on its way to the peer. Whether all of `output` was written.
-pub(super) fn linger<S: Transport>(
-    socket: &mut S,
-    mut output: &[u8],
-    mut shut_down: bool,
-    deadline: Option<Duration>,
-) -> bool {
+pub(super) fn linger<S: Transport>(socket: &mut S, mut output: &[u8], deadline: Option<Duration>) -> bool {
     let mut input = Input::default();
-    let mut peer_ended = false;
+    let (mut shut, mut peer_ended) = (false, false);
     loop {
         while !output.is_empty() {
             match socket.try_write(&[IoSlice::new(output)]) {
@@ -27,21 +22,21 @@ pub(super) fn linger<S: Transport>(
                 _ => return false,
             }
         }
-        if output.is_empty() && shut_down {
+        if output.is_empty() && !shut {
             match socket.shutdown_write() {
-                Ok(()) => shut_down = false,
+                Ok(()) => shut = true,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(_) => return true,
             }
         }
-        if output.is_empty() && !shut_down && peer_ended {
+        if shut && peer_ended {
             return true;
         }
         let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
         if timeout == Some(Duration::ZERO) {
             return output.is_empty();
         }
-        let interest = Interest { read: !peer_ended, write: !output.is_empty() || shut_down };
+        let interest = Interest { read: !peer_ended, write: !shut };
         match socket.wait(interest, timeout) {
             Ok(ready) if ready.read => match socket.read(input.room()) {
                 Ok(n) if n > 0 => {}

@@ -1,10 +1,13 @@
 //! The receiving side, over whichever half it has.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
+use std::time::Duration;
+
+use bytes::BytesMut;
 
 use super::half::{self, Half};
-use super::linger::linger;
 use super::transport::{Interest, Ready, Transport};
+use super::writer::Writer;
 use crate::adapter;
 use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
@@ -54,7 +57,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     /// the other to read would wait for ever. False at the end of the connection.
     #[cold]
     fn fill(&mut self) -> Result<bool, Error> {
-        if !self.is_open() {
+        if self.transport() != TransportState::Open {
             self.finish();
             return self.ended();
         }
@@ -62,7 +65,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         let filled = self.read();
         if let Err(Error::Io(error)) = &filled
             && half::is_pause(error)
-            && self.is_open()
+            && self.transport() == TransportState::Open
         {
             self.input.park();
         } else if filled.is_err() {
@@ -71,8 +74,8 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         filled.map(|()| true)
     }
 
-    fn is_open(&mut self) -> bool {
-        self.half.with(|writer| writer.link.transport()) == TransportState::Open
+    fn transport(&mut self) -> TransportState {
+        self.half.with(|writer| writer.link.transport())
     }
 
     /// False, or what went wrong.
@@ -110,7 +113,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
                     self.inbound.note_received(true);
                     return Ok(());
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if half::is_pause(&error) => return Err(error.into()),
                 Err(error) => {
                     return Err(self.half.with(|writer| {
@@ -126,29 +129,63 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     fn finish(&mut self) {
         self.inbound.stop();
         self.input.discard();
-        let inside = self.inbound.inside();
-        let (transport, output, deadline) = self.half.with(|writer| {
-            writer.arm(Some(inside));
-            if writer.link.transport() == TransportState::Closed {
-                // Known to the other half before it finds the queue empty.
-                writer.link.disconnected(!writer.output.is_empty());
-            }
-            (writer.link.transport(), std::mem::take(&mut writer.output), writer.link.poll_timeout())
-        });
-        let sent = match transport {
-            TransportState::Closed => output.is_empty(),
-            TransportState::Open | TransportState::AwaitEof => linger(self.half.socket(), &output, false, deadline),
-            TransportState::Shutdown => linger(self.half.socket(), &output, true, deadline),
-        };
-        if transport != TransportState::Shutdown {
+        if !self.linger() {
             // The peer sees the end now, not only when the stream is dropped.
             let _ = self.half.socket().shutdown_write();
         }
+        self.input.discard();
         let end = self.half.with(|writer| {
-            writer.link.disconnected(!sent);
+            writer.link.disconnected(!writer.output.is_empty());
+            writer.output = BytesMut::new();
             writer.link.end()
         });
         self.trace.ended(end);
+    }
+
+    /// Writes what is left, shuts the writing side down, reads and discards until the peer ends the stream or the close
+    /// deadline is over. Closing at once would send a reset for input that nobody read, and with it destroy what is still
+    /// on its way to the peer. Whether the writing side has been shut down.
+    fn linger(&mut self) -> bool {
+        let inside = self.inbound.inside();
+        let (mut shut, mut peer_ended) = (false, false);
+        loop {
+            let transport = self.transport();
+            if transport == TransportState::Closed {
+                break;
+            }
+            let Ok(flushed) = self.half.with(Writer::try_flush) else { break };
+            // A client lets the server end the stream first (RFC 6455 section 7.1.1).
+            let shut_down = !shut && (peer_ended || transport == TransportState::Shutdown);
+            if flushed && shut_down {
+                match self.half.socket().shutdown_write() {
+                    Ok(()) => shut = true,
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                    Err(_) => break,
+                }
+            }
+            if shut && peer_ended {
+                break;
+            }
+            let deadline = self.half.with(|writer| writer.arm(Some(inside)));
+            if deadline == Some(Duration::ZERO) {
+                // An error is a deadline that ended the transport, or the connection: the loop looks.
+                let _ = self.half.with(|writer| writer.expire(Some(inside)));
+                continue;
+            }
+            let interest = Interest { read: !peer_ended, write: !flushed || (shut_down && !shut) };
+            match self.half.socket().wait(interest, deadline) {
+                Ok(ready) if ready.read => match self.half.socket().read(self.input.room()) {
+                    // It may have ended its writing side alone, and still read.
+                    Ok(0) => peer_ended = true,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => break,
+                },
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        shut
     }
 }
 

@@ -1,9 +1,10 @@
 //! How connections end, and what `end()` tells of it.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bowsprit::blocking::{Plain, Transport, WebSocket};
 use bowsprit::{
@@ -353,5 +354,59 @@ fn a_large_echo_does_not_block_a_peer_that_writes_all_before_it_reads() {
         assert!(echoed == [&unmasked(&large)[..], &unmasked(b"small"), &hex!("8800")].concat());
         drop(peer);
         assert!(join(echoing).clean);
+    });
+}
+
+/// What is left is written within the deadline for writing; that the peer ends the stream has the one for closing.
+#[test]
+fn the_end_of_the_stream_is_awaited_as_long_as_closing_may_take() {
+    within(|| {
+        let (near, mut peer) = tcp();
+        let config = Config { write_timeout: millis(100), close_timeout: millis(10_000), ..Config::default() };
+        let mut ws = server_with(near, Messages, config);
+        let start = Instant::now();
+        let peer = thread::spawn(move || {
+            peer.write_all(&[0x88, 0x80, 0, 0, 0, 0]).unwrap();
+            assert_eq!(rest(&mut peer), [0x88, 0x00]);
+            thread::sleep(Duration::from_millis(500));
+        });
+        assert!(ws.next().unwrap().is_none());
+        assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
+        join(peer);
+    });
+}
+
+/// A stream that buffers: the server ends it once it has the Close, which so has to leave.
+#[test]
+fn a_close_does_not_stay_in_a_buffer() {
+    struct Buffered(BufWriter<TcpStream>);
+
+    impl Read for Buffered {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.get_mut().read(buffer)
+        }
+    }
+
+    impl Write for Buffered {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    within(|| {
+        let (near, mut peer) = tcp();
+        let peer = thread::spawn(move || {
+            peer.write_all(&[0x88, 0x00]).unwrap();
+            peer.set_read_timeout(millis(5_000)).unwrap();
+            let mut close = [0; 6];
+            peer.read_exact(&mut close).map(|()| close[0])
+        });
+        let mut ws = client(Plain(Buffered(BufWriter::new(near))));
+        assert!(ws.next().unwrap().is_none());
+        assert_eq!(join(peer).unwrap(), 0x88);
     });
 }
