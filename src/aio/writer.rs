@@ -160,7 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     }
 
     pub(super) fn new(socket: S, link: Link, output: BytesMut) -> Self {
-        Self { socket, link, output, timer: None, failed: None, unflushed: false, shut: false, peer_ended: false }
+        // Whoever had the stream before may have left something in it.
+        Self { socket, link, output, timer: None, failed: None, unflushed: true, shut: false, peer_ended: false }
     }
 
     /// Does what follows from what was found in `input`.

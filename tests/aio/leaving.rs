@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bowsprit::aio::Writer;
+use bowsprit::aio::{WebSocket, Writer};
 use bowsprit::{Chunk, CloseCode, Config, Error, Message, Messages, Prepared, Role};
 use hex_literal::hex;
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
@@ -351,4 +351,16 @@ async fn what_has_left_holds_no_memory() {
             assert_eq!(ws.into_parts().output.capacity(), 0);
         }
     }
+}
+
+/// A stream may hold what it took until it is flushed, also behind a connection that was taken apart meanwhile.
+#[tokio::test]
+async fn what_a_stream_holds_is_flushed_after_it_was_taken_apart() {
+    let stream = Stream::silent();
+    let mut ws = server(stream.clone());
+    ws.feed(&[0; 5_000][..]).await.unwrap();
+    assert!(!stream.script().log.contains(&Op::Flushed));
+    let mut ws = WebSocket::from_parts(ws.into_parts());
+    ws.flush().await.unwrap();
+    assert!(stream.script().log.contains(&Op::Flushed));
 }
