@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::clock;
 use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::adapter;
@@ -116,9 +117,11 @@ pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Ins
 /// `WouldBlock` when the stream's own setting was the shortest.
 fn wait_for_socket<H: Half>(half: &mut H, interest: Interest, deadline: Option<Duration>) -> io::Result<Ready> {
     let own = if interest.read { half.socket().read_patience()? } else { None };
+    let until = own.map(|own| clock::now().saturating_add(own));
     let timeout = [deadline, half.patience(), own].into_iter().flatten().min();
     let ready = half.socket().wait(interest, timeout)?;
-    if ready == Ready::default() && own.is_some() && timeout == own {
+    // It may have returned early, with neither.
+    if ready == Ready::default() && until.is_some_and(|until| until <= clock::now()) {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     Ok(ready)

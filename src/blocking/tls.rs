@@ -35,6 +35,10 @@ pub struct TlsStream<S> {
     shared: Arc<Mutex<Shared>>,
 }
 
+/// The most that is taken in without a wait, in rounds of up to 16 KiB: of records that hold nothing there may be a flood,
+/// and deadlines are to be judged.
+const ROUNDS: usize = 16;
+
 #[derive(Debug)]
 struct Shared {
     session: Session,
@@ -92,6 +96,32 @@ impl<S: Transport> TlsStream<S> {
     /// The lock, and the socket beside it.
     fn parts(&mut self) -> (MutexGuard<'_, Shared>, Sink<'_, S>) {
         (self.shared.lock().unwrap_or_else(PoisonError::into_inner), Sink(&mut self.socket))
+    }
+
+    /// One round: hands on what TLS has to say, waits, takes in what has arrived. And whether anything had.
+    fn wait_once(&mut self, interest: Interest, timeout: Option<Duration>) -> io::Result<(Ready, bool)> {
+        let left = self.push();
+        let (readable, handshaking) = {
+            let mut shared = self.lock();
+            (shared.session.is_readable(), shared.session.is_handshaking())
+        };
+        if readable && (interest.read || handshaking) {
+            return Ok((Ready { read: interest.read, write: interest.write }, false));
+        }
+        // In the handshake, to write takes reading, and the other way round.
+        let inside = Interest { read: interest.read || handshaking, write: left || (interest.write && !handshaking) };
+        let ready = self.socket.wait(inside, timeout)?;
+        if ready == Ready::default() {
+            self.lock().session.shrink();
+        }
+        if ready.read {
+            let mut ciphertext = [0; 16 << 10];
+            let n = self.socket.read(&mut ciphertext)?;
+            self.lock().session.receive(&ciphertext[..n]);
+        }
+        self.push();
+        let write = interest.write && ready.write;
+        Ok((Ready { read: interest.read && self.lock().session.is_readable(), write }, ready.read))
     }
 
     /// Hands ciphertext on. Whether some is left; what fails is for the next write to meet, since what the peer sent
@@ -176,30 +206,17 @@ impl<S: Transport> Transport for TlsStream<S> {
         if written > 0 { Ok(written) } else { Err(ErrorKind::WouldBlock.into()) }
     }
 
-    /// One round: hands on what TLS has to say, waits, takes in what has arrived. Ciphertext that is no plaintext yet
-    /// does not count as something to read, so that a read never waits behind this.
+    /// Ciphertext that is no plaintext yet does not count as something to read, so that a read never waits behind this.
+    /// Without a wait it takes in all that is there: whoever is told that there is nothing may not ask again before more
+    /// arrives.
     fn wait(&mut self, interest: Interest, timeout: Option<Duration>) -> io::Result<Ready> {
-        let left = self.push();
-        let (readable, handshaking) = {
-            let mut shared = self.lock();
-            (shared.session.is_readable(), shared.session.is_handshaking())
-        };
-        if readable && (interest.read || handshaking) {
-            return Ok(Ready { read: interest.read, write: interest.write });
+        for _ in 0..ROUNDS {
+            let (ready, progress) = self.wait_once(interest, timeout)?;
+            if !progress || ready != Ready::default() || timeout != Some(Duration::ZERO) {
+                return Ok(ready);
+            }
         }
-        // In the handshake, to write takes reading, and the other way round.
-        let inside = Interest { read: interest.read || handshaking, write: left || (interest.write && !handshaking) };
-        let ready = self.socket.wait(inside, timeout)?;
-        if ready == Ready::default() {
-            self.lock().session.shrink();
-        }
-        if ready.read {
-            let mut ciphertext = [0; 16 << 10];
-            let n = self.socket.read(&mut ciphertext)?;
-            self.lock().session.receive(&ciphertext[..n]);
-        }
-        self.push();
-        Ok(Ready { read: interest.read && self.lock().session.is_readable(), write: interest.write && ready.write })
+        Ok(Ready::default())
     }
 
     fn read_patience(&self) -> io::Result<Option<Duration>> {

@@ -716,3 +716,26 @@ fn both_versions_of_tls_work() {
         }
     });
 }
+
+/// A message in several records, all of which are there: a socket that does not wait, or not for long, has no pause between.
+#[test]
+fn what_has_arrived_is_handed_out_before_a_pause() {
+    within(|| {
+        for (non_blocking, timeout) in [(true, None), (false, millis(5_000))] {
+            let (near, far) = pair();
+            // A deadline, so that the socket is waited for, and not just read.
+            let config = Config { idle_timeout: millis(60_000), ..Config::default() };
+            let (mut ws, mut peer) = (client_with(near, Messages, config), server(far));
+            let bytes = pattern(40_000);
+            peer.send(&bytes[..]).unwrap();
+            let socket = ws.get_ref().get_ref();
+            let mut arrived = vec![0; 64 << 10];
+            while socket.peek(&mut arrived).unwrap() < bytes.len() {
+                thread::sleep(std::time::Duration::from_millis(1));
+            }
+            socket.set_nonblocking(non_blocking).unwrap();
+            socket.set_read_timeout(timeout).unwrap();
+            assert!(ws.recv().unwrap().unwrap().as_message() == Message::Binary(&bytes));
+        }
+    });
+}
