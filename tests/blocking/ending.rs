@@ -357,6 +357,16 @@ fn a_large_echo_does_not_block_a_peer_that_writes_all_before_it_reads() {
     });
 }
 
+/// A message that was queued, and then thrown away with the rest, has not been sent.
+#[test]
+fn what_was_lost_is_not_flushed() {
+    let reads = [Err(ErrorKind::WouldBlock)].into();
+    let mut ws = server(Script { fails: Some(ErrorKind::BrokenPipe), reads, ..Script::default() });
+    ws.feed("a").unwrap();
+    assert_eq!(kind(&ws.next().unwrap_err()), ErrorKind::WouldBlock);
+    assert_eq!(kind(&ws.flush().unwrap_err()), ErrorKind::BrokenPipe);
+}
+
 /// What is left is written within the deadline for writing; that the peer ends the stream has the one for closing.
 #[test]
 fn the_end_of_the_stream_is_awaited_as_long_as_closing_may_take() {
