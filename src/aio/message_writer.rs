@@ -21,6 +21,19 @@ const PIECE: usize = 64 << 10;
 /// the connection can follow then ([`SendError::MessageInProgress`](crate::SendError::MessageInProgress)), for the peer
 /// must never take a part for the whole.
 ///
+/// ```no_run
+/// use tokio::io::AsyncWriteExt as _;
+///
+/// # async fn example() -> Result<(), bowsprit::Error> {
+/// let mut ws = bowsprit::aio::connect("ws://127.0.0.1:9001/backup").await?;
+/// let mut file = tokio::io::repeat(0x61); // or a file
+/// let mut message = ws.stream_binary();
+/// tokio::io::copy(&mut tokio::io::AsyncReadExt::take(&mut file, 1 << 30), &mut message).await?;
+/// message.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Errors are those of [`Writer::send`]; what is not the transport's stands as `InvalidInput` around its
 /// [`SendError`](crate::SendError). A text that is no UTF-8 is `InvalidData`, and nothing of the bad write is sent.
 #[derive(Debug)]

@@ -18,6 +18,19 @@ use crate::message::{Message, OwnedMessage};
 /// is flushed, and before the stream reads from the socket. To close the sink sends a Close (1000); the stream goes on
 /// until the peer's.
 ///
+/// ```no_run
+/// use bowsprit::aio;
+/// use futures_util::{SinkExt as _, StreamExt as _};
+///
+/// # async fn example() -> Result<(), bowsprit::Error> {
+/// let mut ws = aio::connect("ws://127.0.0.1:9001/").await?.into_stream();
+/// while let Some(message) = ws.next().await {
+///     ws.send(message?).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Cancel safety is that of the combinators: the stream loses nothing, and a `SinkExt::send` that is dropped before it
 /// was done may have queued its message, or not.
 #[derive(Debug)]

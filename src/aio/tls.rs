@@ -31,7 +31,8 @@ use crate::tls::Session;
 /// ```
 ///
 /// It reads ciphertext into the caller's buffer and decrypts it there: beyond what rustls holds, an idle connection holds
-/// nothing. (So who reads without a [`WebSocket`](super::WebSocket) gives room for some KiB.) The end says `close_notify`; a peer that ends without one gives `UnexpectedEof`.
+/// nothing. (So who reads without a [`WebSocket`](super::WebSocket) gives room for some KiB.) The end says
+/// `close_notify`; a peer that ends without one gives `UnexpectedEof`.
 #[derive(Debug)]
 pub struct TlsStream<S> {
     socket: S,

@@ -37,6 +37,26 @@ pub struct WebSocket<S, D: Delivery = Messages> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// A connection whose opening handshake somebody else has done.
+    ///
+    /// ```
+    /// use bowsprit::aio::{Parts, WebSocket};
+    /// use bowsprit::{Config, Connection, Messages};
+    /// use bytes::BytesMut;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), bowsprit::Error> {
+    /// let (socket, mut peer) = tokio::io::duplex(64);
+    /// let connection = Connection::server(Messages, Config::default().into());
+    /// let (input, output) = (BytesMut::new(), BytesMut::new()); // nothing was read behind the handshake
+    /// let mut ws = WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol: None });
+    /// ws.send("hello").await?;
+    ///
+    /// let mut frame = [0; 7];
+    /// tokio::io::AsyncReadExt::read_exact(&mut peer, &mut frame).await?;
+    /// assert_eq!(&frame, b"\x81\x05hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
         let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;

@@ -83,6 +83,35 @@ pub struct Ready {
 
 /// Any `Read + Write` as a transport: it has no deadlines, cannot be split, and every write may block.
 ///
+/// ```
+/// use bowsprit::blocking::{Plain, receive_request};
+/// use std::io::{self, Read, Write};
+///
+/// /// A client that has sent its request, and reads nothing.
+/// struct Script(&'static [u8]);
+///
+/// impl Read for Script {
+///     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+///         self.0.read(buffer)
+///     }
+/// }
+///
+/// impl Write for Script {
+///     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+///         Ok(bytes.len())
+///     }
+///
+///     fn flush(&mut self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let stream = Plain(Script(b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n"));
+/// let incoming = receive_request(stream, bowsprit::Config::default().into())?;
+/// assert_eq!(incoming.request().path(), "/page");
+/// # Ok::<(), bowsprit::Error>(())
+/// ```
+///
 /// Two peers that both write more than the stream holds, and read only afterwards, block each other here.
 /// Dropping the stream is what ends its writing side.
 ///
