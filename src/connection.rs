@@ -1,4 +1,77 @@
 //! Both machines and the rules between them, still pure: bytes in, events and bytes out.
+//!
+//! # A loop of one's own
+//!
+//! One turn over a socket that does not block. Take it when the socket is ready, or when the time that it returns has come.
+//!
+//! ```
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::time::Duration;
+//!
+//! use bowsprit::{Connection, Event, TransportState};
+//! use bytes::BytesMut;
+//!
+//! fn turn(
+//!     ws: &mut Connection,
+//!     socket: &mut (impl Read + Write),
+//!     (input, output): (&mut BytesMut, &mut BytesMut), // the same two in every turn
+//!     now: Duration,                                   // since an origin of your choice
+//! ) -> io::Result<Option<Duration>> {
+//!     let mut block = [0; 4096];
+//!     match socket.read(&mut block) {
+//!         Ok(0) => ws.disconnected(output),
+//!         Ok(n) => input.extend_from_slice(&block[..n]),
+//!         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+//!         Err(error) => return Err(error),
+//!     }
+//!     let mut batch = ws.receive(input, output);
+//!     // Where the peer broke a rule, the Close that says so is in the output already.
+//!     while let Ok(Some((event, mut outbox))) = batch.next() {
+//!         if let Event::Text(text) = event {
+//!             outbox.text(text).map_err(io::Error::other)?;
+//!         }
+//!     }
+//!     drop(batch);
+//!     ws.handle_timeout(now, output); // whether it ended the connection, `transport` tells
+//!     match socket.write(output) {
+//!         Ok(n) => ws.wrote(n, output),
+//!         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+//!         Err(error) => return Err(error),
+//!     }
+//!     if ws.wants_time(output) {
+//!         ws.arm(now, output);
+//!     }
+//!     match ws.transport() {
+//!         TransportState::Open | TransportState::AwaitEof => {}
+//!         TransportState::Shutdown => {} // once the output is empty: shut down the socket's writing side
+//!         TransportState::Closed => return Err(io::Error::other("it is over: drop the socket")),
+//!     }
+//!     Ok(ws.poll_timeout())
+//! }
+//!
+//! /// A peer that says one thing, and then nothing more.
+//! struct Peer(&'static [u8], Vec<u8>);
+//! # impl Read for Peer {
+//! #     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+//! #         if self.0.is_empty() { Err(ErrorKind::WouldBlock.into()) } else { self.0.read(buffer) }
+//! #     }
+//! # }
+//! # impl Write for Peer {
+//! #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+//! #         self.1.write(bytes)
+//! #     }
+//! #     fn flush(&mut self) -> io::Result<()> {
+//! #         Ok(())
+//! #     }
+//! # }
+//!
+//! let mut peer = Peer(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Vec::new());
+//! let mut ws = Connection::server(bowsprit::Messages, bowsprit::Config::default().into());
+//! let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+//! turn(&mut ws, &mut peer, (&mut input, &mut output), Duration::ZERO)?;
+//! assert_eq!(peer.1, b"\x81\x05Hello");
+//! # Ok::<(), io::Error>(())
+//! ```
 
 use alloc::sync::Arc;
 use core::time::Duration;
