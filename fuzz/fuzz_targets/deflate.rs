@@ -163,8 +163,12 @@ impl Setup {
                 continue;
             }
             let mut inflated = Vec::with_capacity(3 << 19); // 1,032 times the longest input
-            let bytes = [&payload[..], &[0x00, 0x00, 0xff, 0xff]].concat();
-            let status = engine.decompress_vec(&bytes, &mut inflated, FlushDecompress::Sync);
+            let mut status = engine.decompress_vec(payload, &mut inflated, FlushDecompress::Sync);
+            // Where the payload is cut off, what is to end it may become something, too.
+            let own = inflated.len() as u64;
+            if matches!(status, Ok(Status::Ok | Status::BufError)) {
+                status = engine.decompress_vec(&[0x00, 0x00, 0xff, 0xff], &mut inflated, FlushDecompress::Sync);
+            }
             match (message, status) {
                 (_, Ok(Status::StreamEnd)) => return,
                 (Some(message), Ok(_)) => assert_eq!(message, &inflated),
@@ -177,7 +181,7 @@ impl Setup {
                         ProtocolError::InvalidUtf8 => assert!(invalid),
                         ProtocolError::InvalidDeflate => {
                             // Right up to its end, as far as flate2 sees: it was cut off.
-                            assert!(status.is_err() || inflated.len() as u64 <= limit);
+                            assert!(status.is_err() || own <= limit);
                         }
                         ProtocolError::TooManyFragments => {}
                         error => panic!("{error:?}"),
