@@ -135,7 +135,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         }
         self.input.discard();
         let end = self.half.with(|writer| {
-            writer.link.disconnected(!writer.output.is_empty());
+            writer.link.disconnected(writer.has_unsent());
             writer.output = BytesMut::new();
             writer.link.end()
         });

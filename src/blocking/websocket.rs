@@ -36,7 +36,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
         let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;
-        let half = Writer { socket, link, output, failed: None };
+        let half = Writer { socket, link, output, failed: None, unflushed: false };
         let reading = Reading { half, inbound, input: Input::new(&input), trace: Trace::default() };
         Self { reading, subprotocol }
     }

@@ -25,6 +25,8 @@ pub struct Writer<S> {
     pub(super) output: BytesMut,
     /// How the first write failed that did.
     pub(super) failed: Option<io::ErrorKind>,
+    /// The stream holds what it took, and could not hand it on.
+    pub(super) unflushed: bool,
 }
 
 impl<S: Transport> Writer<S> {
@@ -187,7 +189,7 @@ impl<S: Transport> Writer<S> {
 
     /// Sets the deadlines. The time until the next one, of those that can be judged without `inside` where it is missing.
     pub(super) fn arm(&mut self, inside: Option<Inside>) -> Option<Duration> {
-        let unsent = !self.output.is_empty();
+        let unsent = self.has_unsent();
         let mut now = None;
         if self.link.wants_time(inside, unsent) {
             self.link.arm(*now.insert(clock::now()), inside, unsent);
@@ -234,10 +236,14 @@ impl<S: Transport> Writer<S> {
         loop {
             match self.socket.flush() {
                 Ok(()) => {
+                    self.unflushed = false;
                     buffers::park_output(&mut self.output);
                     return Ok(true);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unflushed = true;
+                    return Ok(false);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.write_failed(error)),
             }
@@ -249,14 +255,20 @@ impl<S: Transport> Writer<S> {
         self.link.write_failed();
         self.failed.get_or_insert(error.kind());
         self.output = BytesMut::new();
+        self.unflushed = false;
         error.into()
     }
 
     /// The transport has failed.
     pub(super) fn broken(&mut self, error: io::Error) -> Error {
-        self.link.disconnected(!self.output.is_empty());
+        self.link.disconnected(self.has_unsent());
         self.output = BytesMut::new();
         error.into()
+    }
+
+    /// Whether something has not left.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.unflushed
     }
 
     /// One vectored write of the queue and what comes behind it; what the transport refuses is queued.

@@ -1,13 +1,13 @@
 //! Deadlines, short and real. Only their order is judged, never how late they come.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bowsprit::blocking::{Transport, WebSocket};
+use bowsprit::blocking::{Interest, Ready, Transport, WebSocket};
 use bowsprit::{Cause, Close, CloseCode, Config, Initiator, Message, Messages, Timeout};
 use hex_literal::hex;
 
@@ -280,5 +280,49 @@ fn a_peer_that_takes_little_by_little_is_not_given_up() {
         let mut ws = server_with(stream, Messages, Config { write_timeout: millis(2_000), ..config() });
         ws.send(&vec![0; len][..]).unwrap();
         join(slow);
+    });
+}
+
+/// What a stream took and cannot hand on was not sent.
+#[test]
+fn a_stream_that_cannot_be_flushed_is_not_waited_for() {
+    struct Stuck;
+
+    impl Read for Stuck {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Transport for Stuck {
+        fn try_write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.write_vectored(parts)
+        }
+
+        fn wait(&mut self, _: Interest, timeout: Option<Duration>) -> io::Result<Ready> {
+            thread::sleep(timeout.expect("a deadline"));
+            Ok(Ready::default())
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    within(|| {
+        let config = Config { write_timeout: millis(50), ..Config::default() };
+        let mut ws = server_with(Stuck, Messages, config);
+        assert!(timed_out(&ws.send("a").unwrap_err()));
+        assert_eq!(ws.end().unwrap().cause, Cause::Timeout(Timeout::Write));
     });
 }
