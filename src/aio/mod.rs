@@ -45,6 +45,11 @@
 //! or [`Config::close_timeout`](crate::Config::close_timeout) was over: closing a socket with unread input destroys
 //! what is on its way to the peer. [`Shutdown`] says goodbye to many at once.
 //!
+//! # Runtime
+//!
+//! Any of tokio's, with its timers enabled (`enable_time`, or `enable_all`): where they are not, tokio panics at the first
+//! deadline, which is that of the opening handshake.
+//!
 //! # Memory
 //!
 //! A [`WebSocket`] is a pointer to less than 300 bytes, its socket among them. It holds no buffer while it waits for its
