@@ -167,11 +167,19 @@ impl<D: Delivery> Connection<D> {
         at: &mut usize,
         output: &mut BytesMut,
     ) -> Result<Option<Found>, ProtocolError> {
-        let found = self.inbound.find(input, at).transpose();
-        if let Some(told @ (Err(_) | Ok(Found::Ping(_) | Found::Pong(_) | Found::Close(_)))) = found {
-            self.link.follow(told, input, output);
+        // Arm by arm: what passes through unlooked at is copied, which a short message would feel.
+        match self.inbound.find(input, at) {
+            Ok(Some(found @ Found::Data { .. })) => Ok(Some(found)),
+            Ok(None) => Ok(None),
+            Ok(Some(found)) => {
+                self.link.follow(found, input, output);
+                Ok(Some(found))
+            }
+            Err(error) => {
+                self.link.fail(error, output);
+                Err(error)
+            }
         }
-        found.transpose()
     }
 
     /// Appends a text message to `output`.

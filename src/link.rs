@@ -142,16 +142,15 @@ impl Link {
 
     // ---- what the peer did
 
-    /// Does what follows from what was found in `input`.
+    /// Does what follows from a control frame that was found in `input`.
     #[cold]
-    pub(crate) fn follow(&mut self, found: Result<Found, ProtocolError>, input: &[u8], output: &mut BytesMut) {
+    pub(crate) fn follow(&mut self, found: Found, input: &[u8], output: &mut BytesMut) {
         match found {
-            Ok(Found::Data { .. }) => {}
-            Ok(Found::Ping(span)) => self.ping_received(span.of(input), output),
-            Ok(Found::Pong(span)) => self.pong_received(span.of(input)),
+            Found::Data { .. } => {}
+            Found::Ping(span) => self.ping_received(span.of(input), output),
+            Found::Pong(span) => self.pong_received(span.of(input)),
             // Decoded once already, so it is right.
-            Ok(Found::Close(span)) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
-            Err(error) => self.fail(error, output),
+            Found::Close(span) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
         }
     }
 
@@ -185,7 +184,7 @@ impl Link {
     }
 
     /// The peer broke a rule: RFC 6455 section 7.1.7, Fail the WebSocket Connection.
-    fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
+    pub(crate) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
         if self.transport == TransportState::Open {
             self.end_with(Cause::Protocol(error), error.close_code(), output);
         }

@@ -48,19 +48,21 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
     pub(super) fn poll_find(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Data>, Error>> {
         loop {
             let (input, at) = self.input.cursor();
-            match self.inbound.find(input, at).transpose() {
-                Some(Ok(Found::Data { text, end, place })) => return Poll::Ready(Ok(Some((text, end, place)))),
-                Some(told) => {
-                    self.half.with(context, |writer, _| writer.follow(told, input));
+            match self.inbound.find(input, at) {
+                Ok(Some(Found::Data { text, end, place })) => return Poll::Ready(Ok(Some((text, end, place)))),
+                Ok(Some(control)) => {
+                    self.half.with(context, |writer, _| writer.follow(control, input));
                     self.half.wake_other();
-                    if let Err(error) = told {
-                        ready!(self.poll_end(context));
-                        self.half.wake_other();
-                        self.trace_end(context);
-                        return Poll::Ready(Err(error.into()));
-                    }
                 }
-                None => {
+                Err(error) => {
+                    self.half.with(context, |writer, _| writer.fail(error));
+                    self.half.wake_other();
+                    ready!(self.poll_end(context));
+                    self.half.wake_other();
+                    self.trace_end(context);
+                    return Poll::Ready(Err(error.into()));
+                }
+                Ok(None) => {
                     let filled = ready!(self.poll_fill(context));
                     if !matches!(filled, Ok(true)) {
                         self.half.wake_other();

@@ -164,10 +164,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Self { socket, link, output, timer: None, failed: None, unflushed: true, shut: false, peer_ended: false }
     }
 
-    /// Does what follows from what was found in `input`.
-    pub(super) fn follow(&mut self, found: Result<Found, ProtocolError>, input: &[u8]) {
+    /// Does what follows from a control frame that was found in `input`.
+    pub(super) fn follow(&mut self, found: Found, input: &[u8]) {
         buffers::take_output(&mut self.output);
         self.link.follow(found, input, &mut self.output);
+    }
+
+    /// The peer broke a rule.
+    pub(super) fn fail(&mut self, error: ProtocolError) {
+        buffers::take_output(&mut self.output);
+        self.link.fail(error, &mut self.output);
     }
 
     /// Queues, once there is room.

@@ -33,18 +33,16 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     pub(super) fn find(&mut self) -> Result<Option<Data>, Error> {
         loop {
             let (input, at) = self.input.cursor();
-            let found = self.inbound.find(input, at).transpose();
-            match found {
-                Some(Ok(Found::Data { text, end, place })) => return Ok(Some((text, end, place))),
-                Some(told) => {
-                    self.half.with(|writer| writer.follow(told, input));
-                    if let Err(error) = told {
-                        self.finish();
-                        return Err(error.into());
-                    }
+            match self.inbound.find(input, at) {
+                Ok(Some(Found::Data { text, end, place })) => return Ok(Some((text, end, place))),
+                Ok(Some(control)) => self.half.with(|writer| writer.follow(control, input)),
+                Ok(None) if self.fill()? => {}
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    self.half.with(|writer| writer.fail(error));
+                    self.finish();
+                    return Err(error.into());
                 }
-                None if self.fill()? => {}
-                None => return Ok(None),
             }
         }
     }
