@@ -2,9 +2,11 @@
 //!
 //! Plain functions on bytes. Who may send which frame when is the business of [`link`](crate::link).
 
+use alloc::string::String;
 use core::fmt;
 
 use crate::error::{ProtocolError, SendError};
+use crate::role::Role;
 use crate::utf8;
 
 /// A close code (RFC 6455 section 7.4 and the IANA registry).
@@ -141,6 +143,17 @@ impl<'a> Close<'a> {
     }
 }
 
+impl Close<'_> {
+    /// [`encode`](Self::encode) for who sends it.
+    pub(crate) fn encode_as(&self, role: Role) -> Result<ClosePayload, SendError> {
+        // RFC 6455 section 7.4.1: 1010 "is not used by the server".
+        if self.code == CloseCode::MANDATORY_EXTENSION && role == Role::Server {
+            return Err(SendError::InvalidCloseCode(self.code));
+        }
+        self.encode()
+    }
+}
+
 impl fmt::Display for Close<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.reason.is_empty() { write!(f, "{}", self.code) } else { write!(f, "{} {:?}", self.code, self.reason) }
@@ -152,6 +165,60 @@ impl From<CloseCode> for Close<'_> {
         Self { code, reason: "" }
     }
 }
+
+/// An error that says with which Close the connection is to end: what a peer is told whose message has the wrong type.
+///
+/// Returned by a callback of `session::Handler`, it closes the connection like that.
+///
+/// ```
+/// use bowsprit::{CloseCode, CloseError, Message};
+///
+/// let wrong: Result<&str, CloseError> = Message::Binary(b"\x00").try_into();
+/// assert_eq!(wrong.unwrap_err().code(), CloseCode::UNSUPPORTED_DATA);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CloseError {
+    code: CloseCode,
+    reason: String,
+}
+
+impl CloseError {
+    /// With a code, and a reason for people who read logs, which is cut behind 123 bytes. A code that may not be sent
+    /// means [`CloseCode::INTERNAL_ERROR`].
+    #[must_use]
+    pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
+        let code = if code.is_allowed_on_the_wire() { code } else { CloseCode::INTERNAL_ERROR };
+        let mut reason = reason.into();
+        reason.truncate(reason.floor_char_boundary(Close::MAX_REASON));
+        Self { code, reason }
+    }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> CloseCode {
+        self.code
+    }
+
+    /// The reason, of at most 123 bytes.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The Close.
+    #[must_use]
+    pub fn close(&self) -> Close<'_> {
+        Close { code: self.code, reason: &self.reason }
+    }
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl core::error::Error for CloseError {}
 
 /// The encoded payload of a Close frame, on the stack; derefs to its 2 to 125 bytes.
 #[derive(Clone, Copy, Debug)]

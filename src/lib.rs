@@ -147,6 +147,10 @@ pub mod message;
 pub mod outbound;
 pub mod prepared;
 pub mod role;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "tokio")]
+pub mod session;
 mod steps;
 pub mod timers;
 #[cfg(feature = "rustls")]
@@ -160,7 +164,7 @@ pub use error::Error;
 #[cfg(feature = "deflate")]
 pub use extension::permessage_deflate::Deflate;
 pub use {
-    close::{Close, CloseCode},
+    close::{Close, CloseCode, CloseError},
     config::Config,
     connection::{Batch, Connection, Outbox},
     error::{HandshakeError, ProtocolError, SendError},

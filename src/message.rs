@@ -1,8 +1,11 @@
 //! What travels: messages, their pieces, and the events that lend them.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
-use crate::close::Close;
+use crate::close::{Close, CloseCode, CloseError};
 use crate::frame::OpCode;
 use crate::utf8;
 
@@ -80,6 +83,32 @@ impl<'a> From<&'a OwnedMessage> for Message<'a> {
     }
 }
 
+impl<'a> TryFrom<Message<'a>> for &'a str {
+    type Error = CloseError;
+
+    /// Text alone: the error closes with 1003.
+    fn try_from(message: Message<'a>) -> Result<Self, CloseError> {
+        match message {
+            Message::Text(text) => Ok(text),
+            Message::Binary(_) => Err(CloseError::new(CloseCode::UNSUPPORTED_DATA, "only text is taken here")),
+        }
+    }
+}
+
+impl<'a> TryFrom<Message<'a>> for &'a [u8] {
+    type Error = CloseError;
+
+    /// Bytes alone: the error closes with 1003.
+    fn try_from(message: Message<'a>) -> Result<Self, CloseError> {
+        match message {
+            Message::Binary(bytes) => Ok(bytes),
+            Message::Text(_) => {
+                Err(CloseError::new(CloseCode::UNSUPPORTED_DATA, "only binary messages are taken here"))
+            }
+        }
+    }
+}
+
 /// A message that owns its payload, for who keeps it. It holds at most twice its length and 64 bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OwnedMessage {
@@ -112,6 +141,48 @@ impl OwnedMessage {
     #[must_use]
     pub fn as_message(&self) -> Message<'_> {
         self.into()
+    }
+}
+
+impl From<Message<'_>> for OwnedMessage {
+    fn from(message: Message<'_>) -> Self {
+        message.to_owned()
+    }
+}
+
+impl From<&str> for OwnedMessage {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for OwnedMessage {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Utf8Bytes> for OwnedMessage {
+    fn from(text: Utf8Bytes) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&[u8]> for OwnedMessage {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+impl From<Vec<u8>> for OwnedMessage {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<Bytes> for OwnedMessage {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
     }
 }
 
@@ -157,8 +228,8 @@ impl From<&str> for Utf8Bytes {
     }
 }
 
-impl From<alloc::string::String> for Utf8Bytes {
-    fn from(text: alloc::string::String) -> Self {
+impl From<String> for Utf8Bytes {
+    fn from(text: String) -> Self {
         Self(text.into_bytes().into())
     }
 }

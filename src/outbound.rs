@@ -254,12 +254,8 @@ impl Outbound {
         }
         match close {
             None => self.put(Header::new(OpCode::Close, 0), &[], output),
-            // RFC 6455 section 7.4.1: 1010 "is not used by the server".
-            Some(Close { code, .. }) if code == CloseCode::MANDATORY_EXTENSION && self.keys.is_none() => {
-                return Err(SendError::InvalidCloseCode(code));
-            }
             Some(close) => {
-                let payload = close.encode()?;
+                let payload = close.encode_as(self.role())?;
                 self.put(Header::new(OpCode::Close, 0), &payload, output);
             }
         }

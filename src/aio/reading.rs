@@ -1,11 +1,13 @@
 //! The receiving side, over whichever half it has.
 
 use std::boxed::Box;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::half::Half;
+use super::queue::Queue;
 use super::sending::What;
 use super::shutdown::Watch;
 use crate::adapter;
@@ -30,7 +32,18 @@ pub(super) struct Reading<H, D> {
 pub(super) struct Aside {
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) shutdown: Option<Watch>,
+    pub(super) senders: Option<Senders>,
     pub(super) trace: Trace,
+}
+
+/// What other tasks want to send. They are told when it goes away.
+#[derive(Debug)]
+pub(super) struct Senders(pub(super) Arc<Queue>);
+
+impl Drop for Senders {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Data that was found: where it lies, borrowing nothing.
@@ -93,6 +106,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                         .map(|()| false),
                 );
             }
+            let left = self.drain_senders(context);
             let inside = self.inbound.inside();
             let Self { half, input, .. } = self;
             let (read, overdue) = half.with(context, |writer, context| {
@@ -121,7 +135,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                 }
                 Some(Poll::Pending) => {
                     self.input.park();
-                    if self.poll_shutdown(context).is_ready() {
+                    if self.poll_shutdown(context).is_ready() || left && self.has_room(context) {
                         continue;
                     }
                 }
@@ -149,8 +163,25 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
         Poll::Ready(())
     }
 
+    /// Takes what other tasks want to send, while little waits in the output. Whether some is left.
+    fn drain_senders(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(senders) = self.aside.as_ref().and_then(|aside| aside.senders.as_ref()) else { return false };
+        self.half.with(context, |writer, context| senders.0.drain(writer, context))
+    }
+
+    fn has_room(&mut self, context: &mut Context<'_>) -> bool {
+        self.half.with(context, |writer, _| Queue::has_room(writer))
+    }
+
+    fn end_senders(&self) {
+        if let Some(senders) = self.aside.as_ref().and_then(|aside| aside.senders.as_ref()) {
+            senders.0.end();
+        }
+    }
+
     /// Ends the transport as the machine says.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.end_senders();
         self.inbound.stop();
         self.input.discard();
         let inside = self.inbound.inside();

@@ -2,6 +2,7 @@
 
 use std::boxed::Box;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,7 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::message_writer::MessageWriter;
 use super::next::{Next, ReadMessage, Recv, Waiting};
-use super::reading::{Aside, Reading};
+use super::queue::{Queue, WhenFull};
+use super::reading::{Aside, Reading, Senders};
+use super::sender::Sender;
 use super::sending::Sending;
 use super::split::{self, WebSocketReader, WebSocketWriter};
 use super::stream::WebSocketStream;
@@ -200,6 +203,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         self.reading.half.start_close(close)
     }
 
+    /// A handle to send from any task, through a queue of about `max_queued` bytes (a message is taken whole while the
+    /// queue is below that; zero means one), and what becomes of a message that finds it full. Called again, it gives
+    /// another handle to the same queue, as it is.
+    pub fn sender(&mut self, max_queued: usize, when_full: WhenFull) -> Sender {
+        let role = self.reading.half.link.role();
+        let aside = self.reading.aside.get_or_insert_default();
+        let senders = aside.senders.get_or_insert_with(|| Senders(Arc::new(Queue::new(role, max_queued, when_full))));
+        Sender::new(Arc::clone(&senders.0))
+    }
+
     /// One outgoing text message as a stream of bytes.
     pub fn stream_text(&mut self) -> MessageWriter<'_, S> {
         self.reading.half.stream_text()
@@ -222,8 +235,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
             Ok(()) | Err(Error::Send(SendError::Closing) | Error::Io(_)) => {}
             Err(error) => return Err(error),
         }
+        Ok(self.finish().await)
+    }
+
+    /// Discards data until the end of the connection, which has begun.
+    pub(crate) async fn finish(&mut self) -> End {
         poll_fn(|context| self.reading.poll_close(context)).await;
-        Ok(self.end().expect("a transport that has ended has an end"))
+        self.end().expect("a transport that has ended has an end")
+    }
+
+    /// The sending side.
+    pub(crate) fn writer(&mut self) -> &mut Writer<S> {
+        &mut self.reading.half
     }
 
     /// Two halves for two tasks: one reads, the other writes, and neither waits for the other. Pings and Closes are

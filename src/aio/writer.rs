@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     }
 
     #[inline]
-    fn queue(&mut self, context: &mut Context<'_>, what: What<'_>) -> Result<(), Error> {
+    pub(super) fn queue(&mut self, context: &mut Context<'_>, what: What<'_>) -> Result<(), Error> {
         if !matches!(what, What::Room) {
             buffers::take_output(&mut self.output);
         }
@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     }
 
     /// Writes all that is queued.
-    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while !self.try_flush(context)? {
             ready!(self.poll_deadline(context, None))?;
         }

@@ -1,0 +1,111 @@
+//! Who is told.
+
+use std::boxed::Box;
+use std::future::{self, Future};
+
+use super::event::{Closed, Event, Failure};
+use crate::message::{Message, OwnedMessage};
+
+/// Any error: what `?` makes of the errors of a callback.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The callbacks of one connection, told one after the other; `P` is how they reach it: a
+/// [`server::Session`](crate::server::Session) or a [`client::Client`](crate::client::Client).
+///
+/// Write those that you want, as `async fn`; or [`on_event`](Self::on_event) alone, one callback for all. A function or
+/// closure `FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError>` is a handler, too.
+///
+/// While a callback runs, nothing is read from its connection, and what others queue for it goes on leaving. An error of
+/// `on_open` or `on_message` closes the connection with 1011, or with what a [`CloseError`](crate::CloseError) says, and
+/// so does a panic; no other connection notices. [`on_close`](Self::on_close) follows in any case, once.
+///
+/// ```
+/// use bowsprit::session::{BoxError, Handler};
+/// use bowsprit::{Message, OwnedMessage};
+///
+/// /// Counts, and replies with the count.
+/// struct Counter(u64);
+///
+/// impl<P: Sync> Handler<P> for Counter {
+///     async fn on_message(&mut self, _: &P, _: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+///         self.0 += 1;
+///         Ok(Some(self.0.to_string().into()))
+///     }
+/// }
+/// ```
+pub trait Handler<P: Sync>: Send {
+    /// The connection is open. Messages wait until this is done.
+    ///
+    /// # Errors
+    ///
+    /// Any closes the connection.
+    fn on_open(&mut self, peer: &P) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let _ = peer;
+        future::ready(Ok(()))
+    }
+
+    /// A message; what is returned is the reply. By default there is none.
+    ///
+    /// # Errors
+    ///
+    /// Any closes the connection.
+    fn on_message(
+        &mut self,
+        peer: &P,
+        message: Message<'_>,
+    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
+        let _ = (peer, message);
+        future::ready(Ok(None))
+    }
+
+    /// The connection failed. [`on_close`](Self::on_close) follows.
+    fn on_error(&mut self, peer: &P, error: &Failure) -> impl Future<Output = ()> + Send {
+        let _ = (peer, error);
+        future::ready(())
+    }
+
+    /// The connection has ended: told once, and the last.
+    fn on_close(&mut self, peer: &P, closed: &Closed) -> impl Future<Output = ()> + Send {
+        let _ = (peer, closed);
+        future::ready(())
+    }
+
+    /// All of the above in one: by default it calls them. A reply to anything but open and message is not sent.
+    ///
+    /// # Errors
+    ///
+    /// Any closes the connection.
+    fn on_event(
+        &mut self,
+        peer: &P,
+        event: Event<'_>,
+    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
+        async move {
+            match event {
+                Event::Open => self.on_open(peer).await.map(|()| None),
+                Event::Message(message) => self.on_message(peer, message).await,
+                Event::Error(error) => {
+                    self.on_error(peer, error).await;
+                    Ok(None)
+                }
+                Event::Close(closed) => {
+                    self.on_close(peer, closed).await;
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+impl<P: Sync, F> Handler<P> for F
+where
+    F: FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError> + Send,
+{
+    fn on_event(
+        &mut self,
+        peer: &P,
+        event: Event<'_>,
+    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
+        future::ready(self(peer, event))
+    }
+}

@@ -1,0 +1,18 @@
+//! A connection driven by callbacks: what the server layer and the client's registry share.
+//!
+//! No rule of the protocol stands here, and no socket is opened: a [`Handler`] is told of what [`aio`](crate::aio) hands
+//! out, and what it returns is sent.
+//!
+//! ```text
+//!   Open ── Message* ── Error? ── Close          exactly one Open, and exactly one Close behind everything
+//! ```
+
+mod drive;
+mod event;
+mod handler;
+
+pub(crate) use drive::drive;
+#[cfg(feature = "server")]
+pub(crate) use drive::{close_with, guarded};
+pub use event::{Closed, Event, Failure};
+pub use handler::{BoxError, Handler};
