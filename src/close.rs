@@ -189,7 +189,9 @@ impl CloseError {
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
         let code = if code.is_allowed_on_the_wire() { code } else { CloseCode::INTERNAL_ERROR };
         let mut reason = reason.into();
-        reason.truncate(reason.floor_char_boundary(Close::MAX_REASON));
+        // At most four steps; 0 is a boundary.
+        let end = (0..=Close::MAX_REASON.min(reason.len())).rev().find(|&at| reason.is_char_boundary(at));
+        reason.truncate(end.unwrap_or(0));
         Self { code, reason }
     }
 

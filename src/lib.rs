@@ -141,6 +141,8 @@ pub mod extension;
 pub mod frame;
 pub mod handshake;
 pub mod inbound;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod link;
 pub mod mask;
 pub mod message;

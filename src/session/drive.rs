@@ -75,10 +75,10 @@ where
     closed
 }
 
-/// Begins to close for this failure, unless the connection itself has failed.
+/// Begins to close for this failure, unless the connection closes already.
 pub(crate) async fn close_with<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut WebSocket<S>, failure: &Failure) {
-    if !matches!(failure, Failure::Connection(_)) {
-        // Closing already, or it has ended: `finish` finds out.
+    if ws.end().is_none() {
+        // Where this fails the connection ends, and `finish` finds out how.
         let _ = ws.start_close(Some(failure.close())).await;
     }
 }

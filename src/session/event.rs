@@ -44,6 +44,15 @@ impl Failure {
         Self::Panic(text.unwrap_or("a value that is no text").into())
     }
 
+    /// A callback's error may be that of the connection, passed on.
+    #[cfg(feature = "server")]
+    pub(crate) fn or_connection(self) -> Self {
+        match self {
+            Self::Handler(error) => error.downcast().map_or_else(Self::Handler, |error| Self::Connection(*error)),
+            other => other,
+        }
+    }
+
     /// The Close that the peer is told, where it is ours to tell.
     pub(crate) fn close(&self) -> Close<'_> {
         match self {

@@ -12,14 +12,20 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "rustls")]
+use crate::aio::TlsStream;
+
 /// The stream of a connection that was HTTP's: the TCP socket itself where it lies in hyper-util's `TokioIo`, as it does
-/// under axum, and otherwise what hyper makes of it (TLS, a Unix socket, any wrapper of your own).
+/// under axum, or a `TlsStream` of ours likewise; and otherwise what hyper makes of it (any other TLS, a Unix socket, any
+/// wrapper of your own).
 #[derive(Debug)]
 pub struct Socket(Inner);
 
 #[derive(Debug)]
 enum Inner {
     Tcp(TcpStream),
+    #[cfg(feature = "rustls")]
+    Tls(Box<TlsStream<TcpStream>>),
     Hyper(Box<TokioIo<Upgraded>>),
 }
 
@@ -28,23 +34,30 @@ impl Socket {
     /// [`accept`](super::Incoming::accept) and [`connect`](super::connect) do this by themselves.
     #[must_use]
     pub fn new(upgraded: Upgraded) -> (Self, BytesMut) {
-        let (stream, read) = match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => (parts.io, parts.read_buf),
-            // The server of hyper-util that finds out the version of HTTP wraps the stream once more.
-            Err(upgraded) => match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-                Ok(parts) => (parts.io, parts.read_buf),
-                // It gives what it has read when it is read.
-                Err(upgraded) => return (Self(Inner::Hyper(Box::new(TokioIo::new(upgraded)))), BytesMut::new()),
-            },
+        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => return (Self(Inner::Tcp(parts.io.into_inner())), parts.read_buf.into()),
+            Err(upgraded) => upgraded,
         };
-        (Self(Inner::Tcp(stream.into_inner())), read.into())
+        #[cfg(feature = "rustls")]
+        let upgraded = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(parts) => return (Self(Inner::Tls(Box::new(parts.io.into_inner()))), parts.read_buf.into()),
+            Err(upgraded) => upgraded,
+        };
+        // The server of hyper-util that finds out the version of HTTP wraps the stream once more.
+        match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => (Self(Inner::Tcp(parts.io.into_inner())), parts.read_buf.into()),
+            // It gives what it has read when it is read.
+            Err(upgraded) => (Self(Inner::Hyper(Box::new(TokioIo::new(upgraded)))), BytesMut::new()),
+        }
     }
 
-    /// The TCP socket, where it was found.
+    /// The TCP socket, where it was found: inside TLS, perhaps.
     #[must_use]
     pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
             Inner::Tcp(stream) => Some(stream),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => Some(stream.get_ref()),
             Inner::Hyper(_) => None,
         }
     }
@@ -54,6 +67,8 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             Inner::Hyper(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -63,6 +78,8 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
             Inner::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
             Inner::Hyper(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
@@ -74,6 +91,8 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
             Inner::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Inner::Hyper(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
@@ -81,6 +100,8 @@ impl AsyncWrite for Socket {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Inner::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => stream.is_write_vectored(),
             Inner::Hyper(stream) => stream.is_write_vectored(),
         }
     }
@@ -88,6 +109,8 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => Pin::new(stream).poll_flush(context),
             Inner::Hyper(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -95,6 +118,8 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Inner::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             Inner::Hyper(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }

@@ -1,0 +1,131 @@
+//! A request: what was asked, by whom.
+
+use std::borrow::Cow;
+use std::boxed::Box;
+use std::net::SocketAddr;
+use std::string::String;
+
+use bytes::Bytes;
+
+use crate::handshake::{Fields, server};
+
+/// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::handshake::server).
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: server::Request,
+    /// Of the route's path, decoded.
+    params: Params,
+    peer: SocketAddr,
+    body: Bytes,
+}
+
+/// Names and values.
+pub(super) type Params = Box<[(Box<str>, Box<str>)]>;
+
+impl Request {
+    pub(super) fn new(head: server::Request, peer: SocketAddr) -> Self {
+        Self { head, params: Box::default(), peer, body: Bytes::new() }
+    }
+
+    pub(super) fn with_params(self, params: Params) -> Self {
+        Self { params, ..self }
+    }
+
+    pub(super) fn with_body(self, body: Bytes) -> Self {
+        Self { body, ..self }
+    }
+
+    /// `GET`, when it asks for WebSocket.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.head.method()
+    }
+
+    /// The path, percent-encoded as it was sent.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// A parameter of the route's path, percent-decoded.
+    ///
+    /// Of the route `/chat/{room}`, `room` is a parameter; of `/files/{*path}`, `path` is all that is left of the path.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params.iter().find_map(|(known, value)| (**known == *name).then_some(&**value))
+    }
+
+    /// The query, as it was sent.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.head.query()
+    }
+
+    /// Names and values of the query, decoded as a form's (`+` is a space).
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        form_urlencoded::parse(self.query().unwrap_or_default().as_bytes())
+    }
+
+    /// The first value of this name in the query, decoded.
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.query_pairs().find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// All header fields.
+    #[must_use]
+    pub const fn fields(&self) -> &Fields {
+        self.head.fields()
+    }
+
+    /// The first header field of this name, where it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.fields().get(name)
+    }
+
+    /// Names and values of the cookies, as they were sent (RFC 6265 section 4.2.1).
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.fields().lines("Cookie").filter_map(|line| str::from_utf8(line).ok());
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let value = value.trim();
+            let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            Some((name.trim(), unquoted.unwrap_or(value)))
+        })
+    }
+
+    /// The first cookie of this name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies().find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// Where the client's end of the connection is: of a proxy, where there is one.
+    #[must_use]
+    pub const fn peer_address(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The body, of at most [`Router::max_body`](super::Router::max_body) bytes. Empty of what asks for a WebSocket.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Host, origin, offered subprotocols and extensions, and the rest of what the handshake knows.
+    #[must_use]
+    pub const fn head(&self) -> &server::Request {
+        &self.head
+    }
+}
+
+/// The parameters of a path, decoded; `None` where one is no text.
+pub(super) fn decode<'a>(params: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Params> {
+    params
+        .map(|(name, value)| {
+            let value = percent_encoding::percent_decode_str(value).decode_utf8().ok()?;
+            Some((Box::from(name), String::from(value).into()))
+        })
+        .collect()
+}

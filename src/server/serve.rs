@@ -1,0 +1,280 @@
+//! The loop of a server: connections to hyper, requests to routes, and the end of it all.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming as Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::endpoint::Endpoint;
+use super::listener::Listener;
+use super::request::Request;
+use super::response::{Response, text};
+use super::router::{Answer, Found, Router};
+use super::sessions::Sessions;
+#[cfg(feature = "rustls")]
+use crate::aio::TlsStream;
+use crate::aio::clock;
+use crate::aio::exchange::{before, deadline};
+use crate::error::HandshakeError;
+use crate::message::Messages;
+use crate::session::{Failure, guarded};
+use crate::upgrade;
+use crate::upgrade::hyper::Incoming;
+
+/// Serves the routes on all connections of `listener` (a [`TcpListener`](tokio::net::TcpListener), or a [`Listener`] with
+/// TLS) until `shutdown` is done.
+///
+/// Then it takes no more connections, closes every session with 1001 behind what is queued for it, lets requests of
+/// plain HTTP be answered, and returns once all have ended, or [`Router::shutdown_timeout`] is over.
+///
+/// Whatever becomes of one connection, the others go on. Where no connection can be taken, as when there is no file
+/// descriptor left, it tries again after 100 ms.
+///
+/// Dropped before it is done, sessions that are open go on.
+pub async fn serve(listener: impl Into<Listener>, router: Router, shutdown: impl Future<Output = ()>) {
+    let listener = listener.into();
+    let server = Arc::new(Server { router, sessions: Arc::default() });
+    let (closing, mut connections) = (watch::Sender::new(false), JoinSet::new());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = poll_fn(|context| {
+            // What has ended is forgotten.
+            while let Poll::Ready(Some(_)) = connections.poll_join_next(context) {}
+            if shutdown.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            listener.poll_accept(context).map(Some)
+        });
+        match accepted.await {
+            None => break,
+            Some(Ok((tcp, peer))) => {
+                // Where this fails, so will reading.
+                let _ = tcp.set_nodelay(true);
+                server.connect(&listener, tcp, peer, &closing, &mut connections);
+            }
+            Some(Err(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    drop(listener);
+    server.sessions.close();
+    closing.send_replace(true);
+    let ended = async {
+        while connections.join_next().await.is_some() {}
+        server.sessions.ended().await;
+    };
+    if tokio::time::timeout(server.router.patience(), ended).await.is_err() {
+        server.sessions.abort();
+    }
+}
+
+/// What all connections share.
+struct Server {
+    router: Router,
+    sessions: Arc<Sessions>,
+}
+
+impl Server {
+    fn connect(
+        self: &Arc<Self>,
+        #[cfg_attr(not(feature = "rustls"), expect(unused_variables, reason = "it knows of TLS alone"))]
+        listener: &Listener,
+        tcp: TcpStream,
+        peer: SocketAddr,
+        closing: &watch::Sender<bool>,
+        connections: &mut JoinSet<()>,
+    ) {
+        #[cfg(feature = "rustls")]
+        if let Some(tls) = listener.tls_config() {
+            match TlsStream::server(tcp, Arc::clone(tls)) {
+                Ok(stream) => self.speak_http(stream, peer, closing, connections),
+                Err(error) => self.report(peer, error.into()),
+            }
+            return;
+        }
+        self.speak_http(tcp, peer, closing, connections);
+    }
+
+    /// Has hyper serve a connection.
+    fn speak_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self: &Arc<Self>,
+        stream: S,
+        peer: SocketAddr,
+        closing: &watch::Sender<bool>,
+        connections: &mut JoinSet<()>,
+    ) {
+        let config = self.router.shared_config();
+        let server = Arc::clone(self);
+        let service = service_fn(move |request| {
+            let server = Arc::clone(&server);
+            async move { Ok::<_, Infallible>(server.answer(request, peer).await.map(Full::new)) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.handshake_timeout)
+            .max_headers(config.max_head_fields.clamp(1, MAX_FIELDS))
+            .max_buf_size(config.max_head.max(LEAST_HEAD))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut closing = closing.subscribe();
+        connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let mut closes = pin!(closing.wait_for(|closing| *closing));
+            let mut told = false;
+            let ended = poll_fn(|context| {
+                if !told && closes.as_mut().poll(context).is_ready() {
+                    told = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                connection.as_mut().poll(context)
+            });
+            // How a connection of plain HTTP ended is nobody's concern.
+            let _ = ended.await;
+        });
+    }
+
+    async fn answer(self: &Arc<Self>, mut request: hyper::Request<Body>, peer: SocketAddr) -> Response {
+        let found = self.router.find(request.uri().path());
+        let endpoint = if let Found::Route(route, _) = &found { route.endpoint() } else { None };
+        let config = endpoint.and_then(Endpoint::own_config).unwrap_or(self.router.shared_config());
+        let start = clock::now();
+        let deadline = deadline(config, start);
+        let incoming = match upgrade::hyper::receive(&mut request, Arc::clone(config)) {
+            Ok(incoming) => incoming,
+            Err(error) => return refuse(&error),
+        };
+        let asked = Request::new(incoming.request().clone(), peer);
+        let (answer, asked) = match found {
+            Found::NoText => return refuse(&HandshakeError::Target),
+            Found::Nothing => (self.router.fallback_answer(), asked),
+            Found::Route(route, params) => {
+                let asked = asked.with_params(params);
+                if incoming.request().is_upgrade()
+                    && let Some(endpoint) = route.endpoint()
+                {
+                    return self.upgrade(incoming, asked, endpoint, deadline).await;
+                }
+                match route.answer(asked.method()) {
+                    Some(answer) => (answer, asked),
+                    None => return no_such_method(&route.allow()),
+                }
+            }
+        };
+        let read = Limited::new(request.into_body(), self.router.longest_body()).collect();
+        match before(deadline, read).await {
+            Err(error) => refuse(&error),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => closing(text(413, "the body is too long\n")),
+            Ok(Err(_)) => closing(text(400, "the body did not come whole\n")),
+            Ok(Ok(body)) => self.call(answer, asked.with_body(body.to_bytes()), peer).await,
+        }
+    }
+
+    /// Answers a request of plain HTTP. A panic takes nobody else down.
+    async fn call(&self, answer: &Answer, request: Request, peer: SocketAddr) -> Response {
+        let answered = pin!(async { Ok(answer(request).await) });
+        match guarded(answered).await {
+            Ok(response) => response,
+            Err(failure) => {
+                (self.router.report())(peer, &failure);
+                text(500, "")
+            }
+        }
+    }
+
+    /// Answers a request for a WebSocket.
+    async fn upgrade(
+        self: &Arc<Self>,
+        incoming: Incoming,
+        asked: Request,
+        endpoint: &Endpoint,
+        deadline: Option<Duration>,
+    ) -> Response {
+        let peer = asked.peer_address();
+        let chosen = {
+            let choosing = pin!(async { Ok(before(deadline, endpoint.choose(&asked)).await) });
+            guarded(choosing).await
+        };
+        let choices = match chosen {
+            Ok(Ok(Ok(choices))) => choices,
+            Ok(Ok(Err(refusal))) => return closing(refusal),
+            Ok(Err(error)) => return refuse(&error),
+            Err(failure) => {
+                (self.router.report())(peer, &failure);
+                return closing(text(500, ""));
+            }
+        };
+        let (response, opening) = match incoming.accept(&choices, Messages) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let response = refuse(&error);
+                if response.status().is_server_error() {
+                    self.report(peer, error.into());
+                }
+                return response;
+            }
+        };
+        let (server, endpoint, opens) = (Arc::clone(self), endpoint.clone(), self.sessions.open());
+        // In a task of its own, since hyper lets the connection go only once the answer is written; and the session in
+        // another one, which is no larger than a session.
+        tokio::spawn(async move {
+            match opening.open().await {
+                Ok(mut ws) => {
+                    let session = endpoint.session(&mut ws, asked);
+                    let id = session.id();
+                    let entered = server.sessions.enter(session.clone());
+                    let task = endpoint.start(ws, session, entered, Arc::clone(server.router.report()));
+                    server.sessions.runs_in(id, task);
+                }
+                Err(error) => server.report(peer, error),
+            }
+            drop(opens);
+        });
+        response.map(Bytes::from)
+    }
+
+    fn report(&self, peer: SocketAddr, error: crate::Error) {
+        (self.router.report())(peer, &Failure::Connection(error));
+    }
+}
+
+/// The answer to a method that nothing here answers.
+fn no_such_method(allow: &str) -> Response {
+    if allow.is_empty() {
+        return refuse(&HandshakeError::NoUpgrade);
+    }
+    let mut response = text(405, "this cannot be done here\n");
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
+}
+
+fn refuse(error: &HandshakeError) -> Response {
+    upgrade::http::refuse(error).map(Bytes::from)
+}
+
+/// Has hyper close the connection: what stands behind the request must not be taken for another one.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The most fields that [`Config::max_head_fields`] can ask for.
+const MAX_FIELDS: usize = 1_024;
+
+/// hyper reads no less.
+const LEAST_HEAD: usize = 8 << 10;

@@ -1,0 +1,137 @@
+//! One connection of the server, as everybody else sees it.
+
+use std::boxed::Box;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::request::Request;
+use crate::aio::{Queuing, Sender};
+use crate::close::Close;
+use crate::error::SendError;
+use crate::extension::Agreement;
+use crate::message::OwnedMessage;
+use crate::prepared::Prepared;
+
+/// A connection of the server: who it is, and a way to send to it. Clones are the same session; one that is kept does not
+/// keep the connection.
+///
+/// What is sent goes through the session's queue, of [`Endpoint::queue`](super::Endpoint::queue) bytes, and leaves while
+/// the connection's own task waits for its peer: as [`Sender`] says.
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: SessionId,
+    request: Request,
+    subprotocol: Option<Box<str>>,
+    extensions: Agreement,
+    sender: Sender,
+}
+
+impl Session {
+    pub(super) fn new(request: Request, subprotocol: Option<&str>, extensions: Agreement, sender: Sender) -> Self {
+        let subprotocol = subprotocol.map(Box::from);
+        Self(Arc::new(Inner { id: SessionId::next(), request, subprotocol, extensions, sender }))
+    }
+
+    /// No other session of this process has this.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// Where the client's end of the connection is: of a proxy, where there is one.
+    #[must_use]
+    pub fn peer_address(&self) -> SocketAddr {
+        self.0.request.peer_address()
+    }
+
+    /// What opened it: path, parameters, query, header fields, cookies.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.0.request
+    }
+
+    /// The subprotocol that was agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.subprotocol.as_deref()
+    }
+
+    /// The extensions that were agreed on.
+    #[must_use]
+    pub fn extensions(&self) -> &Agreement {
+        &self.0.extensions
+    }
+
+    /// Queues a message, as [`Sender::send`]: under [`WhenFull::Wait`](crate::aio::WhenFull::Wait) it waits for room.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`].
+    pub fn send(&self, message: impl Into<OwnedMessage>) -> Queuing<'_> {
+        self.0.sender.send(message)
+    }
+
+    /// Queues a message at once, or not at all, as [`Sender::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::try_send`]: full, or closing.
+    pub fn try_send(&self, message: impl Into<OwnedMessage>) -> Result<(), SendError> {
+        self.0.sender.try_send(message)
+    }
+
+    /// Queues a message that was encoded before, as [`Sender::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send_prepared`].
+    pub fn send_prepared(&self, prepared: &Prepared) -> Queuing<'_> {
+        self.0.sender.send_prepared(prepared)
+    }
+
+    /// Closes the connection behind all that is queued, as [`Sender::close`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::close`].
+    pub fn close(&self, close: Option<Close<'_>>) -> Result<(), SendError> {
+        self.0.sender.close(close)
+    }
+
+    /// Its queue.
+    #[must_use]
+    pub fn sender(&self) -> &Sender {
+        &self.0.sender
+    }
+}
+
+/// Two are equal if they are one and the same.
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Session {}
+
+/// Tells the sessions of a process apart, in the order of their opening.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}

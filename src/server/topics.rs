@@ -1,0 +1,349 @@
+//! Messages to all who want them.
+
+use std::boxed::Box;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::vec::Vec;
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::backplane::{Backplane, BackplaneError, Incoming};
+use super::session::{Session, SessionId};
+use crate::message::OwnedMessage;
+use crate::prepared::Prepared;
+
+/// Topics by name: sessions subscribe, and what is published reaches all of them. Clones share the topics.
+///
+/// A message is encoded once, and compressed once for all sessions that agreed on the same window, when the first of them
+/// sends it. Messages that are published one after the other reach every session in that order. What becomes of a
+/// message for a session whose queue is full, says its [`Endpoint::queue`](super::Endpoint::queue).
+///
+/// In one process it needs nothing; [`with_backplane`](Self::with_backplane) reaches others.
+///
+/// ```no_run
+/// use bowsprit::server::{Router, Topics, WebSocket, websocket};
+/// use bowsprit::session::BoxError;
+///
+/// let topics = Topics::new();
+/// let router = Router::new().route("/news", websocket(move |mut ws: WebSocket| {
+///     let topics = topics.clone();
+///     async move {
+///         let _subscription = topics.subscribe("news", ws.session()).await?; // until it is dropped
+///         while let Some((message, _)) = ws.next().await? {
+///             topics.publish("news", message).await?;
+///         }
+///         Ok::<_, BoxError>(())
+///     }
+/// }));
+/// # let _ = router;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Topics(Arc<Shared>);
+
+pub(super) struct Shared {
+    topics: Mutex<HashMap<Box<str>, Arc<Topic>>>,
+    on_join: OnceLock<Box<Moved>>,
+    on_leave: OnceLock<Box<Moved>>,
+    on_error: OnceLock<Box<Missed>>,
+    backplane: Option<Box<dyn Backplane>>,
+    /// The topics that the backplane subscribes to. Held while that changes, so that it follows `topics`.
+    followed: AsyncMutex<HashSet<Box<str>>>,
+}
+
+/// A session came or went, and so many are there now.
+type Moved = dyn Fn(&str, &Session, usize) + Send + Sync;
+
+/// Messages may be missing.
+type Missed = dyn Fn(&BackplaneError) + Send + Sync;
+
+/// One with subscribers, or about to have some.
+struct Topic {
+    name: Box<str>,
+    /// With the number of subscriptions that each of them holds.
+    subscribers: Mutex<HashMap<SessionId, (Session, usize)>>,
+}
+
+impl Topics {
+    /// Of this process alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::of(None)
+    }
+
+    /// Together with all processes that this backplane reaches.
+    ///
+    /// # Panics
+    ///
+    /// As [`Backplane::start`]: outside a tokio runtime.
+    #[must_use]
+    pub fn with_backplane(backplane: impl Backplane) -> Self {
+        let topics = Self::of(Some(Box::new(backplane)));
+        if let Some(backplane) = &topics.0.backplane {
+            backplane.start(Incoming::new(Arc::downgrade(&topics.0)));
+        }
+        topics
+    }
+
+    /// Calls back when a session joins a topic: the topic, the session, and how many sessions of this process are there
+    /// now. Of several callbacks, the first counts.
+    #[must_use]
+    pub fn on_join(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
+        let _ = self.0.on_join.set(Box::new(callback));
+        self
+    }
+
+    /// Calls back when a session leaves a topic, by itself or because it ended.
+    #[must_use]
+    pub fn on_leave(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
+        let _ = self.0.on_leave.set(Box::new(callback));
+        self
+    }
+
+    /// Calls back when the backplane may have missed messages of other processes, or goes on delivering what nobody
+    /// wants.
+    #[must_use]
+    pub fn on_error(self, callback: impl Fn(&BackplaneError) + Send + Sync + 'static) -> Self {
+        let _ = self.0.on_error.set(Box::new(callback));
+        self
+    }
+
+    /// Subscribes a session to a topic, until the subscription is dropped. Keep it where it goes when the session does:
+    /// in the function that serves it, or in its handler. A session that subscribes twice gets each message once, until
+    /// both are dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backplane; without one there are none.
+    pub async fn subscribe(&self, topic: &str, session: &Session) -> Result<Subscription, BackplaneError> {
+        let subscription = self.0.join(topic, session);
+        self.0.follow(topic).await?;
+        Ok(subscription)
+    }
+
+    /// Publishes a message to all sessions that subscribe to the topic; done once it is queued for all of them. It waits
+    /// for room in those queues that want that ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)): dropped meanwhile, the
+    /// message reaches the others alone.
+    ///
+    /// With a backplane it is done once the broker has the message.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backplane; without one there are none.
+    pub async fn publish(&self, topic: &str, message: impl Into<OwnedMessage>) -> Result<Published, BackplaneError> {
+        let message = message.into();
+        match &self.0.backplane {
+            Some(backplane) => {
+                backplane.publish(topic, message.as_message()).await?;
+                Ok(Published::default())
+            }
+            None => Ok(self.0.deliver(topic, &Prepared::message(message.as_message())).await),
+        }
+    }
+
+    /// As [`publish`](Self::publish) in this process alone, a message that was encoded before, and perhaps compressed.
+    pub async fn publish_prepared(&self, topic: &str, prepared: &Prepared) -> Published {
+        self.0.deliver_encoded(topic, prepared).await
+    }
+
+    /// How many sessions of this process subscribe to the topic.
+    #[must_use]
+    pub fn count(&self, topic: &str) -> usize {
+        self.0.find(topic).map_or(0, |topic| topic.lock().len())
+    }
+
+    /// The sessions of this process that subscribe to the topic, in the order of their opening.
+    #[must_use]
+    pub fn sessions(&self, topic: &str) -> Vec<Session> {
+        let Some(topic) = self.0.find(topic) else { return Vec::new() };
+        let mut sessions: Vec<_> = topic.lock().values().map(|(session, _)| session.clone()).collect();
+        sessions.sort_by_key(Session::id);
+        sessions
+    }
+
+    fn of(backplane: Option<Box<dyn Backplane>>) -> Self {
+        Self(Arc::new(Shared {
+            topics: Mutex::default(),
+            on_join: OnceLock::new(),
+            on_leave: OnceLock::new(),
+            on_error: OnceLock::new(),
+            backplane,
+            followed: AsyncMutex::default(),
+        }))
+    }
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Published {
+    /// For how many sessions of this process it was queued. None with a backplane, where it comes back from the broker.
+    pub queued: usize,
+    /// For how many it was not: their queue was full, or they are closing.
+    pub refused: usize,
+}
+
+/// A session's place in a topic. Dropped, the session leaves.
+#[derive(Debug)]
+#[must_use = "a subscription that is dropped ends"]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    topic: Arc<Topic>,
+    session: Session,
+}
+
+impl Subscription {
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic.name
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        Shared::leave(&self.shared, &self.topic, &self.session);
+    }
+}
+
+impl Shared {
+    fn join(self: &Arc<Self>, name: &str, session: &Session) -> Subscription {
+        let mut topics = lock(&self.topics);
+        let topic = match topics.get(name) {
+            Some(topic) => Arc::clone(topic),
+            None => {
+                let topic = Arc::new(Topic { name: name.into(), subscribers: Mutex::default() });
+                topics.insert(name.into(), Arc::clone(&topic));
+                topic
+            }
+        };
+        let mut subscribers = topic.lock();
+        let (_, times) = subscribers.entry(session.id()).or_insert_with(|| (session.clone(), 0));
+        *times += 1;
+        let (is_new, count) = (*times == 1, subscribers.len());
+        drop((subscribers, topics));
+        if let Some(on_join) = self.on_join.get()
+            && is_new
+        {
+            on_join(name, session, count);
+        }
+        Subscription { shared: Arc::clone(self), topic, session: session.clone() }
+    }
+
+    fn leave(shared: &Arc<Self>, topic: &Topic, session: &Session) {
+        let mut topics = lock(&shared.topics);
+        let mut subscribers = topic.lock();
+        let Some((_, times)) = subscribers.get_mut(&session.id()) else { return };
+        *times -= 1;
+        if *times > 0 {
+            return;
+        }
+        subscribers.remove(&session.id());
+        let count = subscribers.len();
+        if count == 0 {
+            topics.remove(&topic.name);
+        }
+        drop((subscribers, topics));
+        if let Some(on_leave) = shared.on_leave.get() {
+            on_leave(&topic.name, session, count);
+        }
+        // Without a runtime the process is ending, and its connection to the broker with it.
+        if count == 0
+            && shared.backplane.is_some()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (shared, name) = (Arc::clone(shared), topic.name.clone());
+            runtime.spawn(async move {
+                if let Err(error) = shared.follow(&name).await {
+                    shared.missed(&error);
+                }
+            });
+        }
+    }
+
+    /// Has the backplane subscribe to the topic if somebody here does, and only then.
+    async fn follow(&self, name: &str) -> Result<(), BackplaneError> {
+        let Some(backplane) = &self.backplane else { return Ok(()) };
+        let mut followed = self.followed.lock().await;
+        match (self.find(name).is_some(), followed.contains(name)) {
+            (true, false) => {
+                backplane.subscribe(name).await?;
+                followed.insert(name.into());
+            }
+            (false, true) => {
+                followed.remove(name);
+                backplane.unsubscribe(name).await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Encodes a message, and queues it for all sessions of this process that subscribe to the topic.
+    pub(super) async fn deliver(&self, topic: &str, prepared: &Prepared) -> Published {
+        #[cfg(feature = "deflate")]
+        let prepared = &prepared.clone().deflated(crate::Deflate::default().level);
+        self.deliver_encoded(topic, prepared).await
+    }
+
+    async fn deliver_encoded(&self, topic: &str, prepared: &Prepared) -> Published {
+        let Some(topic) = self.find(topic) else { return Published::default() };
+        let mut published = Published::default();
+        let mut waiting = Vec::new();
+        {
+            // One message at a time: they are in one order in all queues.
+            for (session, _) in topic.lock().values() {
+                match session.sender().push_prepared(prepared) {
+                    Ok(None) => published.queued += 1,
+                    Ok(Some(ticket)) => waiting.push(ticket),
+                    Err(_) => published.refused += 1,
+                }
+            }
+        }
+        for ticket in waiting {
+            match ticket.await {
+                Ok(()) => published.queued += 1,
+                Err(_) => published.refused += 1,
+            }
+        }
+        published
+    }
+
+    pub(super) fn missed(&self, error: &BackplaneError) {
+        if let Some(on_error) = self.on_error.get() {
+            on_error(error);
+        }
+    }
+
+    fn find(&self, topic: &str) -> Option<Arc<Topic>> {
+        lock(&self.topics).get(topic).cloned()
+    }
+}
+
+impl Topic {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, (Session, usize)>> {
+        lock(&self.subscribers)
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topics").field("backplane", &self.backplane).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics halfway through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
