@@ -235,13 +235,23 @@ impl Encoder {
         }
     }
 
-    /// Whether a message goes out that was compressed on its own, with a window of 15 bits. The messages behind it must
-    /// not refer to those before it then: the peer's window has moved on.
+    /// The window, in 9 to 15 bits, that a message which was compressed on its own has to keep to; `None` where no such
+    /// message may go out.
     #[cfg(feature = "deflate")]
-    pub(crate) fn passes_deflated(&mut self) -> bool {
+    pub(crate) fn window_bits(&self) -> Option<u8> {
+        match self.0.as_deref() {
+            Some(Encoding::Deflate(compression)) => Some(compression.deflater.window_bits()),
+            None | Some(Encoding::Chain(_)) => None,
+        }
+    }
+
+    /// A message goes out that was compressed on its own, in this window. Those behind it must not refer to those before
+    /// it: the peer's window moves on.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn passes_deflated(&mut self) {
         match self.0.as_deref_mut() {
             Some(Encoding::Deflate(compression)) => compression.deflater.passes_deflated(),
-            None | Some(Encoding::Chain(_)) => false,
+            None | Some(Encoding::Chain(_)) => {}
         }
     }
 

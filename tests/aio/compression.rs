@@ -1,14 +1,15 @@
-//! The verbs of compression: messages that go plain, memory that is given back, and what was agreed on.
+//! The verbs of compression: messages that go plain, broadcasts, memory that is given back, and what was agreed on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bowsprit::aio::{Parts, WebSocket};
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Config, Connection, Deflate, Messages, OwnedMessage};
+use bowsprit::{Config, Connection, Deflate, Event, Messages, OwnedMessage, Prepared};
 use bytes::BytesMut;
 use hex_literal::hex;
 
-use crate::support::{Stream, client, pattern, unmasked};
+use crate::support::{Script, Stream, client, pattern, unmasked};
 
 const AGREED: Agreed = Agreed {
     server_no_context_takeover: false,
@@ -23,9 +24,13 @@ const SECOND: [u8; 7] = hex!("c105 f200110000");
 const PLAIN: [u8; 7] = hex!("8105 48656c6c6f");
 
 fn server(socket: Stream) -> WebSocket<Stream> {
+    server_with(socket, AGREED)
+}
+
+fn server_with(socket: Stream, agreed: Agreed) -> WebSocket<Stream> {
     let compression = Some(Deflate { threshold: 0, ..Deflate::default() });
     let config = Arc::new(Config { compression, ..Config::default() });
-    let connection = Connection::server(Messages, config).with_extensions(&AGREED.into());
+    let connection = Connection::server(Messages, config).with_extensions(&agreed.into());
     let (input, output) = (BytesMut::new(), BytesMut::new());
     WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol: None })
 }
@@ -45,6 +50,36 @@ async fn a_plain_message_is_not_compressed_and_leaves_the_window() {
     writer.feed_plain("Hello").await.unwrap();
     writer.send_plain("Hello").await.unwrap();
     assert_eq!(stream.written(), [&FIRST[..], &PLAIN, &large, &SECOND, &PLAIN, &PLAIN].concat());
+}
+
+#[tokio::test]
+async fn a_broadcast_is_compressed_once_for_each_window() {
+    let text = "one two three four five six seven eight nine ten ".repeat(1_000);
+    let news = Prepared::text(&text).deflated(6);
+    let mut sent = Vec::new();
+    for server_max_window_bits in [15, 9, 12, 9, 15, 12] {
+        let agreed = Agreed { server_max_window_bits, ..AGREED };
+        // The socket takes some of the frame, and all of it only later.
+        let stream = Stream::new(Script { takes: VecDeque::from([12]), silent: true, ..Script::default() });
+        let mut ws = server_with(stream.clone(), agreed);
+        ws.feed("Hello").await.unwrap();
+        ws.send_prepared(&news).await.unwrap();
+        ws.send("Hello").await.unwrap();
+        let wire = stream.written();
+        // What is behind it starts from an empty window.
+        let frame = wire.strip_prefix(&FIRST).and_then(|rest| rest.strip_suffix(&FIRST)).expect("Hello, twice");
+        assert!(frame[0] == 0xc1 && frame.len() < text.len() / 10, "{} bytes", frame.len());
+        sent.push(frame.to_vec());
+
+        let mut receiver = Connection::client(Messages, Arc::default(), [7; 32]).with_extensions(&agreed.into());
+        let (mut input, mut output) = (BytesMut::from(&wire[..]), BytesMut::new());
+        let mut batch = receiver.receive(&mut input, &mut output);
+        for expected in ["Hello", &text, "Hello"] {
+            assert!(matches!(batch.next(), Ok(Some((Event::Text(text), _))) if text == expected));
+        }
+    }
+    assert_eq!(sent[..3], [&sent[4..5], &sent[3..4], &sent[5..]].concat());
+    assert_eq!(news.encodings(), 4);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod engine;
 mod heard;
 mod mixed;
 mod pool;
+mod prepared;
 mod receiving;
 mod rfc;
 mod support;

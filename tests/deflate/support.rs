@@ -105,6 +105,26 @@ pub(crate) fn payloads(sender: Role, mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
     frames
 }
 
+/// Random runs, each of which comes again at distances of all sizes, in messages of all sizes; about `len` bytes.
+pub(crate) fn messages(len: usize) -> Vec<Vec<u8>> {
+    let mut random = Random::new(3);
+    let mut stream: Vec<u8> = Vec::new();
+    while stream.len() < len {
+        let run = random.below(40) + 3;
+        let distance = 1_usize << random.below(16);
+        match stream.len().checked_sub(distance + random.below(distance)) {
+            Some(from) if random.below(3) > 0 => (0..run).for_each(|at| stream.push(stream[from + at])),
+            _ => stream.extend((0..run).map(|_| random.byte())),
+        }
+    }
+    let mut messages = Vec::new();
+    while !stream.is_empty() {
+        let rest = stream.split_off((1_usize << random.below(13)).min(stream.len()));
+        messages.push(std::mem::replace(&mut stream, rest));
+    }
+    messages
+}
+
 /// Bits, the first one lowest in the first byte (RFC 1951 section 3.1.1).
 pub(crate) fn bytes_of(bits: &[u8]) -> Vec<u8> {
     bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | bit)).collect()

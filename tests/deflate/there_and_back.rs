@@ -1,7 +1,7 @@
 //! Messages from each end to the other, at every level and in every window.
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Chunk, Config, Connection, Deflate, Message, Messages, Prepared, Role, SendError};
+use bowsprit::{Chunk, Config, Connection, Deflate, Message, Messages, SendError};
 use bytes::BytesMut;
 
 use crate::support::{AGREED, Random, pair, receive};
@@ -32,30 +32,6 @@ fn messages_go_there_and_back() {
                     assert_eq!(receive(&mut client, &output.split()), Ok(vec![message.into_bytes()]));
                 }
             }
-        }
-    }
-}
-
-#[test]
-fn a_prepared_message_goes_compressed_and_leaves_the_window_right() {
-    let text = "one two three four five six seven eight nine ten ".repeat(20);
-    let news = Prepared::text(&text).deflated(9);
-    for (bits, compressed) in [(15, true), (14, false)] {
-        let agreed = Agreed { server_max_window_bits: bits, client_max_window_bits: bits, ..AGREED };
-        let (mut client, mut server) = pair(agreed, Deflate::default());
-        let mut output = BytesMut::new();
-        for connection in [&mut server, &mut client] {
-            connection.text(&text, &mut output).unwrap();
-            connection.prepared(&news, &mut output).unwrap();
-            connection.text(&text, &mut output).unwrap();
-            let wire = output.split();
-            assert_eq!(wire.len() < text.len(), compressed, "{} bytes", wire.len());
-            // One by one, as the other end sees them.
-            let mut peer = match connection.role() {
-                Role::Server => pair(agreed, Deflate::default()).0,
-                Role::Client => pair(agreed, Deflate::default()).1,
-            };
-            assert_eq!(receive(&mut peer, &wire), Ok(vec![text.clone().into_bytes(); 3]));
         }
     }
 }

@@ -7,7 +7,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
 
 use crate::decoder::Decoder;
-use crate::support::{AGREED, Random, pair, payloads};
+use crate::support::{AGREED, messages, pair, payloads};
 
 #[test]
 fn the_decoder_inflates_and_sees_a_window_that_is_too_large() {
@@ -86,26 +86,6 @@ fn without_takeover_no_match_leaves_its_message() {
             assert_eq!(&inflated(&mut sender, message, &mut decoder), message);
         }
     }
-}
-
-/// Random runs, each of which comes again at distances of all sizes, in messages of all sizes; about `len` bytes.
-fn messages(len: usize) -> Vec<Vec<u8>> {
-    let mut random = Random::new(3);
-    let mut stream: Vec<u8> = Vec::new();
-    while stream.len() < len {
-        let run = random.below(40) + 3;
-        let distance = 1_usize << random.below(16);
-        match stream.len().checked_sub(distance + random.below(distance)) {
-            Some(from) if random.below(3) > 0 => (0..run).for_each(|at| stream.push(stream[from + at])),
-            _ => stream.extend((0..run).map(|_| random.byte())),
-        }
-    }
-    let mut messages = Vec::new();
-    while !stream.is_empty() {
-        let rest = stream.split_off((1_usize << random.below(13)).min(stream.len()));
-        messages.push(std::mem::replace(&mut stream, rest));
-    }
-    messages
 }
 
 /// What the message goes out as, inflated. Some go plain, where those before them hardly shrank.

@@ -96,6 +96,8 @@ fn chunks_prepared_plain_and_raw_frames_are_encoded_too() {
         let wire = hello(&all(), answer);
         assert_eq!(sends(&all(), answer, |end, output| end.prepared(&news, output)), wire);
     }
+    // They encode the payload, each for itself.
+    assert_eq!(news.encodings(), 1);
     let plain = |answer| {
         let plain = sends(&all(), answer, |end, output| end.plain(Message::Text("Hello"), output));
         let header = Header::new(OpCode::Text, 5);

@@ -82,16 +82,20 @@ impl Deflater {
         }
     }
 
-    /// Whether a message that was compressed elsewhere, in a window of 15 bits, may take the place of one of its own;
-    /// the next one then starts from an empty window.
-    pub(crate) fn passes_deflated(&mut self) -> bool {
-        let passes = self.window_bits == 15;
+    /// The engine's window: 9 to 15.
+    pub(crate) const fn window_bits(&self) -> u8 {
+        self.window_bits
+    }
+
+    /// A message that was compressed elsewhere, on its own and in this window, takes the place of one of its own: the next
+    /// one starts from an empty window.
+    pub(crate) fn passes_deflated(&mut self) {
         if let Some(engine) = &mut self.engine
-            && passes
+            && engine.total_in() > 0
         {
+            // Its tables are large: not again for each of several such messages.
             engine.reset();
         }
-        passes
     }
 
     /// Starts the next message from an empty window, which is always legal, and gives the engine's memory back.
