@@ -13,8 +13,7 @@
 //! upgraded, its socket is taken back from hyper, and nothing of that is kept.
 //!
 //! ```no_run
-//! use bowsprit::server::{Request, Router, get, html, serve, websocket};
-//! use bowsprit::server::WebSocket;
+//! use bowsprit::server::{Request, Router, WebSocket, get, html, serve, websocket};
 //! use bowsprit::session::BoxError;
 //!
 //! async fn echo(mut ws: WebSocket) -> Result<(), BoxError> {
@@ -25,19 +24,21 @@
 //! }
 //!
 //! # async fn example() -> std::io::Result<()> {
+//! let (shut_down, begun) = tokio::sync::oneshot::channel::<()>();
 //! let router = Router::new()
 //!     .route("/", get(async |_: Request| html("<script>new WebSocket('/echo')</script>")))
 //!     .route("/echo", websocket(echo));
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
-//! serve(listener, router, async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await
+//! // Until `shut_down` is used, or dropped: on a signal, say.
+//! serve(listener, router, async { drop(begun.await) }).await;
+//! # drop(shut_down);
+//! # Ok(())
 //! # }
 //! ```
 
 mod backplane;
 mod endpoint;
 mod listener;
-#[cfg(feature = "redis")]
-mod redis;
 mod request;
 mod response;
 mod router;
@@ -50,8 +51,6 @@ mod websocket;
 pub use backplane::{Backplane, BackplaneError, Incoming, Pending};
 pub use endpoint::{Endpoint, Outcome, handler, websocket};
 pub use listener::Listener;
-#[cfg(feature = "redis")]
-pub use redis::Redis;
 pub use request::Request;
 pub use response::{Response, html, text};
 pub use router::{Route, Router, delete, get, on, post, put};
