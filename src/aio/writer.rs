@@ -176,6 +176,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.link.fail(error, &mut self.output);
     }
 
+    /// Queues a message, once there is room.
+    pub(crate) fn poll_feed(&mut self, context: &mut Context<'_>, message: Message<'_>) -> Poll<Result<(), Error>> {
+        self.poll_queue(context, What::Message(message))
+    }
+
     /// Queues, once there is room.
     #[inline]
     pub(super) fn poll_queue(&mut self, context: &mut Context<'_>, what: What<'_>) -> Poll<Result<(), Error>> {

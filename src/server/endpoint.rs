@@ -3,7 +3,6 @@
 use std::boxed::Box;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::string::String;
 use std::sync::Arc;
@@ -14,8 +13,8 @@ use tokio::task::AbortHandle;
 
 use super::request::Request;
 use super::response::Response;
+use super::serve::{Entered, Server};
 use super::session::Session;
-use super::sessions::Entered;
 use super::websocket::WebSocket;
 use crate::aio::{self, WhenFull};
 use crate::close::CloseCode;
@@ -54,10 +53,7 @@ pub struct Endpoint {
 }
 
 /// Starts the task of a session.
-type Start = dyn Fn(aio::WebSocket<Socket>, Session, Entered, Arc<Report>) -> AbortHandle + Send + Sync;
-
-/// Is told of failures that no handler is told of.
-pub(super) type Report = dyn Fn(SocketAddr, &Failure) + Send + Sync;
+type Start = dyn Fn(aio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync;
 
 type Choose = dyn Fn(Request, Accept) -> Pin<Box<dyn Future<Output = Result<Accept, Response>> + Send>> + Send + Sync;
 
@@ -83,13 +79,12 @@ where
     Serving: Future<Output: Outcome> + Send + 'static,
 {
     let function = Arc::new(function);
-    Endpoint::new(move |ws, session, entered, report| {
+    Endpoint::new(move |ws, entered| {
         let function = Arc::clone(&function);
         let serving = async move {
             let (home, returned) = oneshot::channel();
-            let peer = session.peer_address();
-            let sender = session.sender().clone();
             let served = {
+                let session = entered.0.clone();
                 // The call itself may panic.
                 let serving = pin!(async move {
                     let serving = function(WebSocket::new(ws, session, home));
@@ -98,26 +93,25 @@ where
                 });
                 guarded(serving).await
             };
-            let failure = served.err().map(Failure::or_connection);
-            if let Some(failure) = &failure {
-                report(peer, failure);
-            }
-            // Wherever the function has left it: until it is dropped there. Where it was taken apart, it is nobody's.
-            if let Ok(mut ws) = returned.await {
-                let close = async {
-                    match failure {
-                        Some(failure) => close_with(&mut ws, &failure).await,
-                        // Closing already, otherwise.
-                        None => drop(sender.close(Some(CloseCode::NORMAL.into()))),
-                    }
-                    ws.finish().await
-                };
-                Box::pin(close).await;
-            }
-            drop(entered);
+            Box::pin(close(returned, served.err().map(Failure::or_connection), &entered.0)).await;
         };
         tokio::spawn(serving).abort_handle()
     })
+}
+
+/// Closes a connection whose function has returned.
+async fn close(returned: oneshot::Receiver<aio::WebSocket<Socket>>, failure: Option<Failure>, session: &Session) {
+    if let Some(failure) = &failure {
+        session.server().report_failure(session.peer_address(), failure);
+    }
+    // Wherever the function has left it: until it is dropped there. Where it was taken apart, it is nobody's.
+    let Ok(mut ws) = returned.await else { return };
+    match failure {
+        Some(failure) => close_with(&mut ws, &failure).await,
+        // Closing already, otherwise.
+        None => drop(session.close(Some(CloseCode::NORMAL.into()))),
+    }
+    ws.finish().await;
 }
 
 /// A WebSocket that a [`Handler`] is told of: `make` gives one for each connection.
@@ -138,20 +132,19 @@ where
 /// # let _ = endpoint;
 /// ```
 pub fn handler<H: Handler<Session> + 'static>(make: impl Fn(&Session) -> H + Send + Sync + 'static) -> Endpoint {
-    Endpoint::new(move |mut ws, session, entered, _| {
-        let mut handler = make(&session);
+    Endpoint::new(move |mut ws, entered| {
+        let mut handler = make(&entered.0);
         let serving = async move {
-            drive(&mut ws, session.sender(), &session, &mut handler).await;
-            drop((ws, handler, entered));
+            drive(&mut ws, &entered.0, &mut handler).await;
+            drop((ws, handler));
+            drop(entered);
         };
         tokio::spawn(serving).abort_handle()
     })
 }
 
 impl Endpoint {
-    fn new(
-        start: impl Fn(aio::WebSocket<Socket>, Session, Entered, Arc<Report>) -> AbortHandle + Send + Sync + 'static,
-    ) -> Self {
+    fn new(start: impl Fn(aio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync + 'static) -> Self {
         Self {
             start: Arc::new(start),
             config: None,
@@ -224,21 +217,15 @@ impl Endpoint {
     }
 
     /// The session of a connection that has opened.
-    pub(super) fn session(&self, ws: &mut aio::WebSocket<Socket>, request: Request) -> Session {
+    pub(super) fn session(&self, server: Arc<Server>, ws: &mut aio::WebSocket<Socket>, request: Request) -> Session {
         let (max, when_full) = self.queue;
         let sender = ws.sender(max, when_full);
-        Session::new(request, ws.subprotocol(), ws.extensions().clone(), sender)
+        Session::new(server, request, ws.subprotocol(), ws.extensions().clone(), sender)
     }
 
     /// Starts the task of a session.
-    pub(super) fn start(
-        &self,
-        ws: aio::WebSocket<Socket>,
-        session: Session,
-        entered: Entered,
-        report: Arc<Report>,
-    ) -> AbortHandle {
-        (self.start)(ws, session, entered, report)
+    pub(super) fn start(&self, ws: aio::WebSocket<Socket>, entered: Entered) -> AbortHandle {
+        (self.start)(ws, entered)
     }
 }
 

@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 use http::Method;
 
-use super::endpoint::{Endpoint, Report};
+use super::endpoint::Endpoint;
 use super::request::{Params, Request, decode};
 use super::response::{Response, text};
 use crate::adapter::default_config;
@@ -47,8 +47,11 @@ pub struct Router {
     config: Arc<Config>,
     max_body: usize,
     shutdown_timeout: Duration,
-    report: Arc<Report>,
+    report: Box<Report>,
 }
+
+/// Is told of failures that no handler is told of.
+type Report = dyn Fn(SocketAddr, &Failure) + Send + Sync;
 
 /// Answers a request of plain HTTP.
 pub(super) type Answer = Arc<dyn Fn(Request) -> Answering + Send + Sync>;
@@ -64,7 +67,7 @@ impl Router {
             config: default_config(),
             max_body: 1 << 20,
             shutdown_timeout: Duration::from_secs(30),
-            report: Arc::new(|_, _| ()),
+            report: Box::new(|_, _| ()),
         }
     }
 
@@ -121,7 +124,7 @@ impl Router {
     /// that did not open although it was agreed on, an answer that could not be given. By default nobody is.
     #[must_use]
     pub fn on_error(mut self, report: impl Fn(SocketAddr, &Failure) + Send + Sync + 'static) -> Self {
-        self.report = Arc::new(report);
+        self.report = Box::new(report);
         self
     }
 
@@ -150,8 +153,8 @@ impl Router {
         self.shutdown_timeout
     }
 
-    pub(super) const fn report(&self) -> &Arc<Report> {
-        &self.report
+    pub(super) fn report(&self) -> &Report {
+        &*self.report
     }
 }
 

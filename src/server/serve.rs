@@ -25,6 +25,7 @@ use super::listener::Listener;
 use super::request::Request;
 use super::response::{Response, text};
 use super::router::{Answer, Found, Router};
+use super::session::Session;
 use super::sessions::Sessions;
 #[cfg(feature = "rustls")]
 use crate::aio::TlsStream;
@@ -83,7 +84,8 @@ pub async fn serve(listener: impl Into<Listener>, router: Router, shutdown: impl
 }
 
 /// What all connections share.
-struct Server {
+#[derive(Debug)]
+pub(super) struct Server {
     router: Router,
     sessions: Arc<Sessions>,
 }
@@ -189,7 +191,7 @@ impl Server {
         match guarded(answered).await {
             Ok(response) => response,
             Err(failure) => {
-                (self.router.report())(peer, &failure);
+                self.report_failure(peer, &failure);
                 text(500, "")
             }
         }
@@ -213,7 +215,7 @@ impl Server {
             Ok(Ok(Err(refusal))) => return closing(refusal),
             Ok(Err(error)) => return refuse(&error),
             Err(failure) => {
-                (self.router.report())(peer, &failure);
+                self.report_failure(peer, &failure);
                 return closing(text(500, ""));
             }
         };
@@ -233,11 +235,9 @@ impl Server {
         tokio::spawn(async move {
             match opening.open().await {
                 Ok(mut ws) => {
-                    let session = endpoint.session(&mut ws, asked);
-                    let id = session.id();
-                    let entered = server.sessions.enter(session.clone());
-                    let task = endpoint.start(ws, session, entered, Arc::clone(server.router.report()));
-                    server.sessions.runs_in(id, task);
+                    let session = endpoint.session(Arc::clone(&server), &mut ws, asked);
+                    server.sessions.enter(session.clone());
+                    session.runs_in(endpoint.start(ws, Entered(session.clone())));
                 }
                 Err(error) => server.report(peer, error),
             }
@@ -247,7 +247,20 @@ impl Server {
     }
 
     fn report(&self, peer: SocketAddr, error: crate::Error) {
-        (self.router.report())(peer, &Failure::Connection(error));
+        self.report_failure(peer, &Failure::Connection(error));
+    }
+
+    pub(super) fn report_failure(&self, peer: SocketAddr, failure: &Failure) {
+        (self.router.report())(peer, failure);
+    }
+}
+
+/// A session that is open, in the hands of its task. It has ended when this is dropped.
+pub(super) struct Entered(pub(super) Session);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.server().sessions.leave(&self.0);
     }
 }
 

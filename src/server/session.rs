@@ -2,11 +2,15 @@
 
 use std::boxed::Box;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::task::AbortHandle;
 
 use super::request::Request;
+use super::serve::Server;
 use crate::aio::{Queuing, Sender};
 use crate::close::Close;
 use crate::error::SendError;
@@ -29,12 +33,47 @@ struct Inner {
     subprotocol: Option<Box<str>>,
     extensions: Agreement,
     sender: Sender,
+    /// Of which server.
+    server: Arc<Server>,
+    /// Once it runs.
+    task: OnceLock<AbortHandle>,
 }
 
 impl Session {
-    pub(super) fn new(request: Request, subprotocol: Option<&str>, extensions: Agreement, sender: Sender) -> Self {
+    pub(super) fn new(
+        server: Arc<Server>,
+        request: Request,
+        subprotocol: Option<&str>,
+        extensions: Agreement,
+        sender: Sender,
+    ) -> Self {
         let subprotocol = subprotocol.map(Box::from);
-        Self(Arc::new(Inner { id: SessionId::next(), request, subprotocol, extensions, sender }))
+        Self(Arc::new(Inner {
+            id: SessionId::next(),
+            request,
+            subprotocol,
+            extensions,
+            sender,
+            server,
+            task: OnceLock::new(),
+        }))
+    }
+
+    /// It runs in this task.
+    pub(super) fn runs_in(&self, task: AbortHandle) {
+        // Once.
+        let _ = self.0.task.set(task);
+    }
+
+    /// Ends its task as it is.
+    pub(super) fn abort(&self) {
+        if let Some(task) = self.0.task.get() {
+            task.abort();
+        }
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.0.server
     }
 
     /// No other session of this process has this.
@@ -110,6 +149,12 @@ impl Session {
     }
 }
 
+impl AsRef<Sender> for Session {
+    fn as_ref(&self) -> &Sender {
+        self.sender()
+    }
+}
+
 /// Two are equal if they are one and the same.
 impl PartialEq for Session {
     fn eq(&self, other: &Self) -> bool {
@@ -118,6 +163,12 @@ impl PartialEq for Session {
 }
 
 impl Eq for Session {}
+
+impl Hash for Session {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
 
 /// Tells the sessions of a process apart, in the order of their opening.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

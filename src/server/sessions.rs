@@ -1,12 +1,11 @@
 //! All sessions of a server, for its end.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
-use super::session::{Session, SessionId};
+use super::session::Session;
 use crate::close::CloseCode;
 
 /// Those that are open.
@@ -18,7 +17,7 @@ pub(super) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Open {
-    sessions: HashMap<SessionId, (Session, Option<AbortHandle>)>,
+    sessions: HashSet<Session>,
     /// How many have been agreed on and are not open yet.
     opening: usize,
     /// Those that open later are closed at once.
@@ -32,29 +31,31 @@ impl Sessions {
         Opening(Arc::clone(self))
     }
 
-    /// A session is open; it has ended when the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>, session: Session) -> Entered {
+    /// A session is open, until it [leaves](Self::leave).
+    pub(super) fn enter(&self, session: Session) {
         let mut open = self.lock();
-        let (id, closing) = (session.id(), open.closing);
-        if closing {
+        if open.closing {
             close(&session);
         }
-        open.sessions.insert(id, (session, None));
-        Entered { sessions: Arc::clone(self), id }
+        open.sessions.insert(session);
     }
 
-    /// By which to end its task.
-    pub(super) fn runs_in(&self, id: SessionId, task: AbortHandle) {
-        if let Some((_, known)) = self.lock().sessions.get_mut(&id) {
-            *known = Some(task);
+    /// A session has ended.
+    pub(super) fn leave(&self, session: &Session) {
+        let mut open = self.lock();
+        open.sessions.remove(session);
+        if open.sessions.is_empty() {
+            open.sessions.shrink_to_fit();
         }
+        drop(open);
+        self.changed.notify_waiters();
     }
 
     /// Has each of them send a Close (1001), behind what is queued.
     pub(super) fn close(&self) {
         let mut open = self.lock();
         open.closing = true;
-        open.sessions.values().for_each(|(session, _)| close(session));
+        open.sessions.iter().for_each(close);
     }
 
     /// Waits until all have ended.
@@ -70,7 +71,7 @@ impl Sessions {
 
     /// Ends the tasks of those that are left, as they are.
     pub(super) fn abort(&self) {
-        self.lock().sessions.values().filter_map(|(_, task)| task.as_ref()).for_each(AbortHandle::abort);
+        self.lock().sessions.iter().for_each(Session::abort);
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -99,25 +100,4 @@ impl Drop for Opening {
 fn close(session: &Session) {
     // Closing already, otherwise.
     let _ = session.close(Some(CloseCode::GOING_AWAY.into()));
-}
-
-/// A session that is open.
-#[derive(Debug)]
-pub(super) struct Entered {
-    sessions: Arc<Sessions>,
-    id: SessionId,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let mut open = self.sessions.lock();
-        // The session is dropped when the lock is not held: foreign code may hang on it.
-        let gone = open.sessions.remove(&self.id);
-        if open.sessions.is_empty() {
-            open.sessions.shrink_to_fit();
-        }
-        drop(open);
-        drop(gone);
-        self.sessions.changed.notify_waiters();
-    }
 }

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::backplane::{Backplane, BackplaneError, Incoming};
-use super::session::{Session, SessionId};
+use super::session::Session;
 use crate::message::OwnedMessage;
 use crate::prepared::Prepared;
 
@@ -61,7 +61,7 @@ type Missed = dyn Fn(&BackplaneError) + Send + Sync;
 struct Topic {
     name: Box<str>,
     /// With the number of subscriptions that each of them holds.
-    subscribers: Mutex<HashMap<SessionId, (Session, usize)>>,
+    subscribers: Mutex<HashMap<Session, usize>>,
 }
 
 impl Topics {
@@ -156,7 +156,7 @@ impl Topics {
     #[must_use]
     pub fn sessions(&self, topic: &str) -> Vec<Session> {
         let Some(topic) = self.0.find(topic) else { return Vec::new() };
-        let mut sessions: Vec<_> = topic.lock().values().map(|(session, _)| session.clone()).collect();
+        let mut sessions: Vec<_> = topic.lock().keys().cloned().collect();
         sessions.sort_by_key(Session::id);
         sessions
     }
@@ -223,7 +223,7 @@ impl Shared {
             }
         };
         let mut subscribers = topic.lock();
-        let (_, times) = subscribers.entry(session.id()).or_insert_with(|| (session.clone(), 0));
+        let times = subscribers.entry(session.clone()).or_default();
         *times += 1;
         let (is_new, count) = (*times == 1, subscribers.len());
         drop((subscribers, topics));
@@ -238,12 +238,12 @@ impl Shared {
     fn leave(shared: &Arc<Self>, topic: &Topic, session: &Session) {
         let mut topics = lock(&shared.topics);
         let mut subscribers = topic.lock();
-        let Some((_, times)) = subscribers.get_mut(&session.id()) else { return };
+        let Some(times) = subscribers.get_mut(session) else { return };
         *times -= 1;
         if *times > 0 {
             return;
         }
-        subscribers.remove(&session.id());
+        subscribers.remove(session);
         let count = subscribers.len();
         if count == 0 {
             topics.remove(&topic.name);
@@ -297,7 +297,7 @@ impl Shared {
         let mut waiting = Vec::new();
         {
             // One message at a time: they are in one order in all queues.
-            for (session, _) in topic.lock().values() {
+            for session in topic.lock().keys() {
                 match session.sender().push_prepared(prepared) {
                     Ok(None) => published.queued += 1,
                     Ok(Some(ticket)) => waiting.push(ticket),
@@ -326,7 +326,7 @@ impl Shared {
 }
 
 impl Topic {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, (Session, usize)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Session, usize>> {
         lock(&self.subscribers)
     }
 }

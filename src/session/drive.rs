@@ -4,62 +4,54 @@ use std::boxed::Box;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::event::{Closed, Event, Failure};
+use super::event::{Closed, Failure};
 use super::handler::{BoxError, Handler};
 use crate::aio::{Sender, WebSocket, Writer};
-use crate::message::OwnedMessage;
+use crate::message::{Message, OwnedMessage};
 
-/// Tells `handler` of all that happens to a connection, from its opening to its end. `sender` is the connection's.
-pub(crate) async fn drive<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Closed
+/// Tells `handler` of all that happens to a connection, from its opening to its end. `peer` knows the connection's sender.
+pub(crate) async fn drive<S, P, H>(ws: &mut WebSocket<S>, peer: &P, handler: &mut H) -> Closed
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    P: Sync,
+    P: AsRef<Sender> + Sync,
     H: Handler<P>,
 {
-    let heard = hear(ws, sender, peer, handler).await;
-    // In a box: the task is as large as what it awaits, and most of its time it hears.
-    Box::pin(finish(ws, peer, handler, heard.err())).await
-}
-
-async fn hear<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    P: Sync,
-    H: Handler<P>,
-{
-    let reply = {
-        let callback = pin!(handler.on_event(peer, Event::Open));
-        Beside { callback, out: ws.writer(), sender }.await?
+    // A task is as large as what it awaits, and most of its time it hears: what is awaited here is written by hand, and
+    // what comes at the end is in a box.
+    let mut failed = {
+        let callback = pin!(handler.on_open(peer));
+        Beside { callback, out: ws.writer(), sender: peer.as_ref() }.await
     };
-    answer(reply, ws.writer(), sender).await;
-    while let Some((message, out)) = ws.next().await? {
-        // Once we close, what still comes is for nobody.
-        if sender.is_closing() {
-            continue;
-        }
-        let reply = {
-            let callback = pin!(handler.on_event(peer, Event::Message(message)));
-            Beside { callback, out: &mut *out, sender }.await?
+    while failed.is_ok() {
+        failed = match ws.next().await {
+            Ok(None) => break,
+            // Once we close, what still comes is for nobody.
+            Ok(Some(_)) if peer.as_ref().is_closing() => continue,
+            Ok(Some((message, out))) => {
+                let sender = peer.as_ref();
+                let replied = {
+                    let callback = pin!(handler.on_message(peer, message));
+                    Beside { callback, out: &mut *out, sender }.await
+                };
+                match replied {
+                    Ok(Some(reply)) => {
+                        Answering { reply, out, sender }.await;
+                        Ok(())
+                    }
+                    replied => replied.map(drop),
+                }
+            }
+            Err(error) => Err(Box::new(error.into())),
         };
-        answer(reply, out, sender).await;
     }
-    Ok(())
+    Box::pin(finish(ws, peer, handler, failed.err())).await
 }
 
-/// Sends a reply, behind what the callback has queued. Where it cannot be sent, the connection has ended or is about to,
-/// which `next` tells.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(reply: Option<OwnedMessage>, out: &mut Writer<S>, sender: &Sender) {
-    let Some(reply) = reply else { return };
-    if poll_fn(|context| sender.poll_drain(out, context)).await.is_ok() {
-        let _ = out.feed(&reply).await;
-    }
-}
-
-async fn finish<S, P, H>(ws: &mut WebSocket<S>, peer: &P, handler: &mut H, failure: Option<Failure>) -> Closed
+async fn finish<S, P, H>(ws: &mut WebSocket<S>, peer: &P, handler: &mut H, failure: Option<Box<Failure>>) -> Closed
 where
     S: AsyncRead + AsyncWrite + Unpin,
     P: Sync,
@@ -68,10 +60,10 @@ where
     if let Some(failure) = failure {
         close_with(ws, &failure).await;
         // What a callback says of the end changes nothing about it.
-        let _ = guarded(pin!(handler.on_event(peer, Event::Error(&failure)))).await;
+        let _ = guarded(pin!(told(handler.on_error(peer, &failure)))).await;
     }
     let closed = Closed { end: ws.finish().await, reason: ws.close_reason().into() };
-    let _ = guarded(pin!(handler.on_event(peer, Event::Close(&closed)))).await;
+    let _ = guarded(pin!(told(handler.on_close(peer, &closed)))).await;
     closed
 }
 
@@ -81,6 +73,11 @@ pub(crate) async fn close_with<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut WebSo
         // Where this fails the connection ends, and `finish` finds out how.
         let _ = ws.start_close(Some(failure.close())).await;
     }
+}
+
+async fn told(callback: impl Future<Output = ()>) -> Result<(), BoxError> {
+    callback.await;
+    Ok(())
 }
 
 /// What comes of a callback, be it a panic.
@@ -101,19 +98,19 @@ fn poll_guarded<T>(
     }
 }
 
-/// Runs a callback, and sends meanwhile what is queued for its connection: it may wait for room itself.
+/// Runs a callback. Meanwhile, what is queued for its connection is sent: the callback may itself wait for room there.
 struct Beside<'a, S, F> {
     callback: Pin<&'a mut F>,
     out: &'a mut Writer<S>,
     sender: &'a Sender,
 }
 
-impl<S, F> Future for Beside<'_, S, F>
+impl<S, T, F> Future for Beside<'_, S, F>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    F: Future<Output = Result<Option<OwnedMessage>, BoxError>>,
+    F: Future<Output = Result<T, BoxError>>,
 {
-    type Output = Result<Option<OwnedMessage>, Failure>;
+    type Output = Result<T, Box<Failure>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { callback, out, sender } = &mut *self;
@@ -122,6 +119,26 @@ where
             // An error is met again by `next`.
             let _ = sender.poll_drain(out, context).is_ready() && out.poll_flush(context).is_ready();
         }
-        polled
+        polled.map_err(Box::new)
+    }
+}
+
+/// Sends a reply, behind what the callback has queued. Where it cannot be sent, the connection has ended or is about to,
+/// which `next` tells.
+struct Answering<'a, S> {
+    reply: OwnedMessage,
+    out: &'a mut Writer<S>,
+    sender: &'a Sender,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Answering<'_, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { reply, out, sender } = &mut *self;
+        if ready!(sender.poll_drain(out, context)).is_ok() {
+            let _ = ready!(out.poll_feed(context, Message::from(&*reply)));
+        }
+        Poll::Ready(())
     }
 }

@@ -12,8 +12,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The callbacks of one connection, told one after the other; `P` is how they reach it: a
 /// [`server::Session`](crate::server::Session) or a [`client::Client`](crate::client::Client).
 ///
-/// Write those that you want, as `async fn`; or [`on_event`](Self::on_event) alone, one callback for all. A function or
-/// closure `FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError>` is a handler, too.
+/// Write those that you want, as `async fn`. A function or closure
+/// `FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError>` is a handler, too: one callback for all.
 ///
 /// While a callback runs, nothing is read from its connection, and what others queue for it goes on leaving. An error of
 /// `on_open` or `on_message` closes the connection with 1011, or with what a [`CloseError`](crate::CloseError) says, and
@@ -69,43 +69,34 @@ pub trait Handler<P: Sync>: Send {
         let _ = (peer, closed);
         future::ready(())
     }
-
-    /// All of the above in one: by default it calls them. A reply to anything but open and message is not sent.
-    ///
-    /// # Errors
-    ///
-    /// Any closes the connection.
-    fn on_event(
-        &mut self,
-        peer: &P,
-        event: Event<'_>,
-    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
-        async move {
-            match event {
-                Event::Open => self.on_open(peer).await.map(|()| None),
-                Event::Message(message) => self.on_message(peer, message).await,
-                Event::Error(error) => {
-                    self.on_error(peer, error).await;
-                    Ok(None)
-                }
-                Event::Close(closed) => {
-                    self.on_close(peer, closed).await;
-                    Ok(None)
-                }
-            }
-        }
-    }
 }
 
+/// One callback for all. What it returns is the reply to a message, and of the rest only an error counts, of the opening.
 impl<P: Sync, F> Handler<P> for F
 where
     F: FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError> + Send,
 {
-    fn on_event(
+    fn on_open(&mut self, peer: &P) -> impl Future<Output = Result<(), BoxError>> + Send {
+        future::ready(self(peer, Event::Open).map(drop))
+    }
+
+    fn on_message(
         &mut self,
         peer: &P,
-        event: Event<'_>,
+        message: Message<'_>,
     ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
-        future::ready(self(peer, event))
+        future::ready(self(peer, Event::Message(message)))
+    }
+
+    fn on_error(&mut self, peer: &P, error: &Failure) -> impl Future<Output = ()> + Send {
+        // It fails already.
+        let _ = self(peer, Event::Error(error));
+        future::ready(())
+    }
+
+    fn on_close(&mut self, peer: &P, closed: &Closed) -> impl Future<Output = ()> + Send {
+        // It has ended.
+        let _ = self(peer, Event::Close(closed));
+        future::ready(())
     }
 }

@@ -1,0 +1,135 @@
+//! What an idle session of the server layer holds, beside a connection of the plain echo server, over loopback.
+//!
+//! The heap is that of the whole process, so nothing else may run meanwhile: one test goes through all.
+
+#[expect(dead_code, reason = "the most that was held is of no interest here")]
+#[path = "../aio_memory/heap.rs"]
+mod heap;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use bowsprit::server::{Request, Router, Session, WebSocket, handler, serve, websocket};
+use bowsprit::session::{BoxError, Handler};
+use bowsprit::{Message, OwnedMessage, aio};
+use tokio::net::TcpListener;
+
+/// What a session may hold beyond a connection of the plain echo server and what is kept of its request, in bytes.
+const SESSION: usize = 512;
+
+const CONNECTIONS: usize = 500;
+
+const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// "Hello", masked (RFC 6455 section 5.7), and its echo.
+const HELLO: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+const ECHO: &[u8] = b"\x81\x05Hello";
+
+struct Echo;
+
+impl Handler<Session> for Echo {
+    async fn on_message(&mut self, _: &Session, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        Ok(Some(message.to_owned()))
+    }
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    let plain = idle(async |listener| {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut ws = aio::accept(stream).await?;
+                while let Some((message, out)) = ws.next().await? {
+                    out.feed(message).await?;
+                }
+                Ok::<_, bowsprit::Error>(())
+            });
+        }
+    });
+    let (tell, told) = mpsc::channel::<usize>();
+    let asked = move |request: &Request| {
+        let kept = size_of::<Request>() + heap::held_by(request.clone());
+        tell.send(kept).expect("the test listens");
+    };
+    let by_handler = idle(async move |listener| {
+        let router = Router::new().route("/echo", handler(|_| Echo));
+        serve(listener, router, std::future::pending()).await;
+    });
+    let by_function = idle(async move |listener| {
+        let echo = |mut ws: WebSocket| async move {
+            while let Some((message, out)) = ws.next().await? {
+                out.feed(message).await?;
+            }
+            Ok::<_, bowsprit::Error>(())
+        };
+        let router = Router::new().route("/echo", websocket(echo));
+        serve(listener, router, std::future::pending()).await;
+    });
+    // Last: what it asks is about the request alone.
+    idle(async move |listener| {
+        let router = Router::new().route(
+            "/echo",
+            handler(move |session: &Session| {
+                asked(session.request());
+                Echo
+            }),
+        );
+        serve(listener, router, std::future::pending()).await;
+    });
+    let request = told.recv().expect("a session told");
+    println!("heap of an idle connection: {plain} B");
+    println!(
+        "of a session with a handler {by_handler} B, with a function {by_function} B; of which its request {request} B"
+    );
+    for session in [by_handler, by_function] {
+        assert!(session <= plain + SESSION + request, "{session} B, {plain} B, {request} B");
+    }
+}
+
+/// The heap of each connection to this server, in bytes, when it is idle behind ten messages.
+fn idle<F: Future<Output = ()>>(server: impl FnOnce(TcpListener) -> F + Send + 'static) -> usize {
+    let (send, address) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            send.send(listener.local_addr().expect("it is bound")).expect("the test waits");
+            server(listener).await;
+        });
+    });
+    let address = address.recv().expect("the server starts");
+    let mut clients = Vec::with_capacity(2 * CONNECTIONS);
+    let open = |clients: &mut Vec<TcpStream>| {
+        for _ in 0..CONNECTIONS {
+            clients.push(connect(address));
+        }
+        thread::sleep(Duration::from_millis(300));
+        heap::live()
+    };
+    // The first ones bring what belongs to the server; as many again do not make its tables grow out of proportion.
+    let before = open(&mut clients);
+    usize::try_from(open(&mut clients) - before).expect("it grows") / CONNECTIONS
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.write_all(REQUEST).expect("it is open");
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("an answer");
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    for _ in 0..10 {
+        stream.write_all(HELLO).expect("it is open");
+        let mut echo = [0; ECHO.len()];
+        stream.read_exact(&mut echo).expect("an echo");
+        assert_eq!(echo, ECHO);
+    }
+    stream
+}
