@@ -16,6 +16,8 @@ pub enum Contender {
     Owned,
     /// The example of the crate, which is the lent loop.
     TokioEcho,
+    /// Ours, under the server layer: a handler that returns its reply.
+    Session,
     FastWebSockets,
     /// `next`, then `send`.
     Tungstenite,
@@ -25,11 +27,12 @@ pub enum Contender {
 
 impl Contender {
     /// The floor first: the others are divided by it.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Floor,
         Self::Lent,
         Self::Owned,
         Self::TokioEcho,
+        Self::Session,
         Self::FastWebSockets,
         Self::Tungstenite,
         Self::TungsteniteFeed,
@@ -41,6 +44,7 @@ impl Contender {
             Self::Lent => "lent",
             Self::Owned => "owned",
             Self::TokioEcho => "tokio_echo",
+            Self::Session => "session",
             Self::FastWebSockets => "fastwebsockets",
             Self::Tungstenite => "tungstenite",
             Self::TungsteniteFeed => "tungstenite-feed",

@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::Config;
 use bowsprit::handshake::server::{Accept, Handshake};
+use bowsprit::server::{self, Router, Session, handler};
+use bowsprit::session::{BoxError, Handler};
+use bowsprit::{Config, Message, OwnedMessage};
 use bytes::BytesMut;
 use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket, WebSocketError};
 use futures_util::future::poll_immediate;
@@ -32,6 +34,11 @@ pub fn serve(contender: Contender, address: SocketAddr) -> io::Result<()> {
             Contender::Lent => accept_all(listener, lent).await,
             Contender::Owned => accept_all(listener, owned).await,
             Contender::TokioEcho => Err(io::Error::other("a program of its own: an example of the crate")),
+            Contender::Session => {
+                let router = Router::new().route("/", handler(|_| Reply));
+                server::serve(listener, router, std::future::pending()).await;
+                Ok(())
+            }
             Contender::FastWebSockets => accept_all(listener, fast_web_sockets).await,
             Contender::Tungstenite => accept_all(listener, tungstenite).await,
             Contender::TungsteniteFeed => accept_all(listener, tungstenite_feed).await,
@@ -67,6 +74,15 @@ async fn lent(stream: TcpStream) -> Result<(), bowsprit::Error> {
 
 async fn owned(stream: TcpStream) -> Result<(), bowsprit::Error> {
     feed_all(bowsprit::aio::accept(stream).await?.into_stream()).await
+}
+
+/// Each message is the reply to itself.
+struct Reply;
+
+impl Handler<Session> for Reply {
+    async fn on_message(&mut self, _: &Session, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        Ok(Some(message.to_owned()))
+    }
 }
 
 /// As the crate's own example: outside of tokio's budget.

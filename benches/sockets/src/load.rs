@@ -12,9 +12,9 @@ use crate::batch::Batch;
 /// For how long nothing may come back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The sample handshake of RFC 6455 section 1.3.
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+/// The sample handshake of RFC 6455 section 1.3, but for its end.
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// Connections to one server.
@@ -43,11 +43,16 @@ impl Load {
 
     /// Opens one more connection.
     pub fn connect(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.connect_with(address, "")
+    }
+
+    /// Opens one more connection, with further lines in its request.
+    pub fn connect_with(&mut self, address: SocketAddr, lines: &str) -> io::Result<()> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(REQUEST)?;
+        stream.write_all(format!("{REQUEST}{lines}\r\n").as_bytes())?;
         self.shake_hands(&mut stream)?;
         let number = epoll::EventData::new_u64(self.clients.len() as u64);
         epoll::add(&self.epoll, &stream, number, epoll::EventFlags::IN)?;
@@ -100,13 +105,14 @@ impl Load {
         Ok(messages)
     }
 
-    /// Waits until `frame` has arrived on every connection.
-    pub fn receive(&mut self, frame: &[u8]) -> io::Result<()> {
+    /// Waits until client `n` has received `frames[n]`, beginning again where they end.
+    pub fn receive(&mut self, frames: &[&[u8]]) -> io::Result<()> {
         let mut waiting = self.clients.len();
         while waiting > 0 {
             self.wait()?;
             for event in self.events.drain(..) {
                 let number = usize::try_from(event.data.u64()).expect("the number of a client");
+                let frame = frames[number % frames.len()];
                 waiting -= usize::from(self.clients[number].receive(frame, &mut self.buffer)?);
             }
         }

@@ -26,11 +26,12 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
+use broadcast::Publisher;
 use contender::Contender;
 
 const USAGE: &str = "usage: sockets [cpu | memory | broadcast] [--rounds N] [--only NAME].. [--row TEXT] [--smoke]
        sockets serve NAME ADDR
-       sockets serve-broadcast ADDR";
+       sockets serve-broadcast (task | topic) ADDR";
 
 /// What the command line asks for.
 struct Options {
@@ -79,7 +80,9 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", name, address] => Ok(echo::serve(contender(name)?, address.parse()?)?),
-        ["serve-broadcast", address] => Ok(broadcast::serve(address.parse()?)?),
+        ["serve-broadcast", publisher, address] => {
+            Ok(broadcast::serve(Publisher::from_name(publisher).ok_or(USAGE)?, address.parse()?)?)
+        }
         ["cpu"] => Ok(cpu::run(&options)?),
         ["memory"] => Ok(memory::run(&options)?),
         ["broadcast"] => Ok(broadcast::run(&options)?),

@@ -13,7 +13,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 pub struct Server {
     process: Child,
     /// Held open: a server may go on printing.
-    _output: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
     pub address: SocketAddr,
 }
 
@@ -29,7 +29,7 @@ impl Server {
         let mut line = String::new();
         while output.read_line(&mut line)? > 0 {
             if let Some(address) = address(&line) {
-                return Ok(Self { process, _output: output, address });
+                return Ok(Self { process, output, address });
             }
             line.clear();
         }
@@ -40,6 +40,11 @@ impl Server {
     /// Where the server reads what it is told.
     pub fn input(&mut self) -> &mut ChildStdin {
         self.process.stdin.as_mut().expect("standard input is piped, and never taken")
+    }
+
+    /// What the server prints.
+    pub fn output(&mut self) -> &mut BufReader<ChildStdout> {
+        &mut self.output
     }
 
     /// CPU time of all its threads up to now.
