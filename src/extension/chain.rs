@@ -188,10 +188,12 @@ impl DecoderChain {
             };
             let mut between = Vec::new();
             // The last one, of which much may come, writes where it is to be.
-            let decoded = if last { &mut *output } else { &mut between };
-            if last {
-                reserve(decoded, data.len(), room);
-            }
+            let decoded = if last {
+                reserve(output, data.len(), room);
+                &mut *output
+            } else {
+                &mut between
+            };
             let start = decoded.len();
             // What came before an error goes on, without an end: an error further on is one of earlier bytes, and
             // would have been met first had they arrived alone.
