@@ -109,6 +109,7 @@
 //! |---|---|
 //! | `blocking` (default) | the adapter; brings `std` |
 //! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
+//! | `legacy-extensions` | those from before RFC 7692 (`extension::legacy`), for whom `Config::extensions` names them; brings `deflate` |
 //! | `tokio` | the adapter for tokio; brings `std` |
 //! | `http` | the opening handshake in types of the crate `http`; brings `std` |
 //! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |

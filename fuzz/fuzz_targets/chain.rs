@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use bowsprit::extension::Agreement;
+use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::handshake::server;
 use bowsprit::{Chunks, Config, Connection, Deflate, Delivery, Event, Mask, Messages, ProtocolError, Role, Rsv};
 use bowsprit_fuzz::cuts::Cuts;
@@ -40,11 +41,15 @@ struct Setup {
     cuts: Cuts,
 }
 
-const OFFERS: [&str; 4] = [
+const OFFERS: [&str; 8] = [
     "x-xor; key=32, permessage-deflate, x-split; max=7, x-identity, x-tag, x-turn",
     "permessage-deflate; server_no_context_takeover; client_no_context_takeover, x-xor; key=7, x-turn, x-tag",
     "x-identity, x-turn, x-xor; key=255, x-split; max=1, x-tag",
     "x-tag, x-split; max=100, permessage-deflate",
+    "deflate-frame",
+    "fragment; maxLength=5, identity, deflate-frame; no_context_takeover",
+    "identity; any=1, x-xor; key=7, x-webkit-deflate-frame; max_window_bits=9, x-turn",
+    "fragment; maxLength=1, x-tag, permessage-deflate",
 ];
 
 fuzz_target!(|input: Input<'_>| {
@@ -60,6 +65,10 @@ fuzz_target!(|input: Input<'_>| {
             Arc::new(frames::Tag),
             Arc::new(frames::Split),
             Arc::new(frames::Claims("x-identity", Rsv::NONE)),
+            Arc::new(DeflateFrame::new()),
+            Arc::new(DeflateFrame::webkit()),
+            Arc::new(Fragment::default()),
+            Arc::new(Identity),
         ],
         ..Config::default()
     });

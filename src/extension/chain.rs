@@ -180,40 +180,55 @@ impl DecoderChain {
         let mut result = Ok(());
         let mut stages = self.stages.iter_mut().filter(|stage| stage.active).peekable();
         while let Some(stage) = stages.next() {
-            let limit = if stages.peek().is_some() { self.max_between.saturating_sub(stage.length) } else { room };
+            let last = stages.peek().is_none();
+            let limit = if last { room } else { self.max_between.saturating_sub(stage.length) };
             let end = match stage.unit {
                 Unit::Frame => ends.frame,
                 Unit::Message => ends.message,
             };
-            let mut decoded = Vec::new();
+            let mut between = Vec::new();
+            // The last one, of which much may come, writes where it is to be.
+            let decoded = if last {
+                reserve(output, data.len(), room);
+                &mut *output
+            } else {
+                &mut between
+            };
+            let start = decoded.len();
             // What came before an error goes on, without an end: an error further on is one of earlier bytes, and
             // would have been met first had they arrived alone.
-            let this = stage.coder.decode(&data, end && result.is_ok(), limit, &mut decoded);
-            result = cut(&mut decoded, limit).and(this).and(result);
-            stage.length += decoded.len() as u64;
-            data = Cow::Owned(decoded);
+            let this = stage.coder.decode(&data, end && result.is_ok(), limit, decoded);
+            result = cut(decoded, start, limit).and(this).and(result);
+            stage.length += (decoded.len() - start) as u64;
+            if last {
+                return result;
+            }
+            data = Cow::Owned(between);
         }
         // Nobody has looked at the length of what passes as it is.
-        let fits = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
-        append(output, &data[..fits], room);
-        if fits < data.len() { Err(ProtocolError::MessageTooLong) } else { result }
+        let fits = len(room).min(data.len());
+        reserve(output, fits, room);
+        output.extend_from_slice(&data[..fits]);
+        if fits < data.len() { Err(ProtocolError::MessageTooLong) } else { Ok(()) }
     }
 }
 
-/// Grows by doubling, but never beyond `room`, which is enough for `data`.
-fn append(output: &mut Vec<u8>, data: &[u8], room: u64) {
-    if output.capacity() - output.len() < data.len() {
-        let most = usize::try_from(room).unwrap_or(usize::MAX);
-        output.reserve_exact(output.capacity().clamp(data.len(), most));
+/// Has room for so much more: grows by doubling, but never beyond what it holds, `room` and that.
+fn reserve(output: &mut Vec<u8>, more: usize, room: u64) {
+    if output.capacity() - output.len() < more {
+        output.reserve_exact(output.capacity().min(len(room)).max(more));
     }
-    output.extend_from_slice(data);
 }
 
-/// Holds a decoder to its limit.
-fn cut(decoded: &mut Vec<u8>, limit: u64) -> Result<(), ProtocolError> {
-    if decoded.len() as u64 <= limit {
+/// Holds a decoder to its limit: what it appended behind `start`.
+fn cut(decoded: &mut Vec<u8>, start: usize, limit: u64) -> Result<(), ProtocolError> {
+    if decoded.len().saturating_sub(start) as u64 <= limit {
         return Ok(());
     }
-    decoded.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    decoded.truncate(start.saturating_add(len(limit)));
     Err(ProtocolError::MessageTooLong)
+}
+
+fn len(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -263,7 +263,7 @@ pub trait Decode: fmt::Debug + Send + Sync {
     fn begin(&mut self, unit: Incoming) -> Result<bool, ProtocolError>;
 
     /// Appends what a piece of the unit decodes to, at most `limit` bytes; with `end` it is the last one, and perhaps
-    /// empty.
+    /// empty. What `output` holds already, earlier pieces or nothing, is to be left as it is.
     ///
     /// # Errors
     ///

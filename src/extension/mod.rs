@@ -6,6 +6,7 @@
 //! | `custom` | extensions of one's own: [`Extension`], [`Terms`], [`Encode`], [`Decode`] |
 //! | `negotiation` | what is offered, answered and agreed on |
 //! | `permessage_deflate` | compressed messages (RFC 7692), with the feature `deflate` |
+//! | `legacy` | those from before RFC 7692, with the feature `legacy-extensions` |
 //! | `chain` | several at once, or extensions of one's own: one after the other |
 //! | `coding` | what the agreed extensions do to messages, as the machines see it |
 
@@ -13,6 +14,8 @@ mod chain;
 pub(crate) mod coding;
 mod custom;
 pub mod grammar;
+#[cfg(feature = "legacy-extensions")]
+pub mod legacy;
 mod negotiation;
 #[cfg(feature = "deflate")]
 pub mod permessage_deflate;

@@ -253,10 +253,7 @@ impl Bits {
         let fresh = *self == Self::Absent;
         *self = match value {
             None => Self::NoValue,
-            // RFC 7692 section 7.1.2: a decimal without leading zeros, 8 to 15.
-            Some(value) => {
-                Self::Value(LEGAL.iter().position(|legal| legal == value)?.try_into().ok().map(|at: u8| at + 8)?)
-            }
+            Some(value) => Self::Value(WindowBits::decode(value)?.get()),
         };
         Some(fresh)
     }
@@ -268,5 +265,3 @@ fn set(flag: &mut bool) -> bool {
 }
 
 const MAX_BITS: u8 = WindowBits::MAX.get();
-
-const LEGAL: [&str; 8] = ["8", "9", "10", "11", "12", "13", "14", "15"];
