@@ -86,7 +86,7 @@ fn the_handshake(log: &mut Log) {
             end.close(None),
         ];
         assert_eq!(refused, [Err(SendError::Closing); 6]);
-        assert_eq!(end.sent(), []);
+        assert_eq!(end.sent(), b"");
         log.proved("WS-5.5.1-03", role);
     }
 
@@ -163,7 +163,7 @@ fn the_handshake(log: &mut Log) {
     assert_eq!(client.reads(&to_client), [Told::Close(Some((1001, "server".to_owned())))]);
     assert_eq!(server.reads(&to_server), [Told::Close(Some((1000, "client".to_owned())))]);
     for end in [&mut client, &mut server] {
-        assert_eq!(end.sent(), [], "no second Close");
+        assert_eq!(end.sent(), b"", "no second Close");
         end.disconnected();
         assert!(end.connection.end().unwrap().clean);
         log.proved("WS-5.5.1-08", end.role);
@@ -277,7 +277,7 @@ fn how_it_ends(log: &mut Log) {
             let ended = end.connection.end().unwrap();
             assert_eq!((ended.code().0, ended.clean, ended.cause), (1006, false, Cause::Disconnected));
             assert_eq!(end.gets(&hex!("80 00")), [], "nor later");
-            assert_eq!(end.sent(), [], "nobody listens any more");
+            assert_eq!(end.sent(), b"", "nobody listens any more");
             assert_eq!(end.connection.transport(), TransportState::Closed);
         }
         log.proved("WS-7.1-04", role);

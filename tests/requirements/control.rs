@@ -148,7 +148,7 @@ fn pings_of_our_own(log: &mut Log) {
         end.gets(&hex!("88 00"));
         assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Closing));
         assert_eq!(end.connection.pong(b"", &mut end.output), Err(SendError::Closing));
-        assert_eq!(end.sent(), []);
+        assert_eq!(end.sent(), b"");
         log.proved("WS-5.5.2-04", role);
     }
 }

@@ -68,7 +68,7 @@ fn receiving(log: &mut Log) {
             let header = Header { fin: false, ..Header::new(opcode, 0) };
             assert_eq!(end.connection.frame(header, b"", &mut end.output), Err(SendError::InvalidFrame));
         }
-        assert_eq!(end.sent(), []);
+        assert_eq!(end.sent(), b"");
     }
 
     // REQ: WS-5.4-06

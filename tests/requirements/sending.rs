@@ -105,7 +105,7 @@ fn order(log: &mut Log) {
         // Header first: a server's payload needs no copy, a client's has to be masked.
         let begun = end.connection.begin(Message::Binary(&[0; 200]), &end.output).unwrap();
         assert_eq!(begun.as_deref(), if role == Role::Server { Some(&hex!("82 7e 00 c8")[..]) } else { None });
-        assert_eq!(end.sent(), []);
+        assert_eq!(end.sent(), b"");
         log.proved("WS-6-02", role);
     }
 
