@@ -181,6 +181,11 @@ impl<D: Delivery + Clone> Connector<D> {
         Box::pin(self.open(stream, clock::now())).await
     }
 
+    /// What is asked of the server.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
     async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         socket: S,

@@ -70,7 +70,7 @@ where
         // What a callback says of the end changes nothing about it.
         let _ = guarded(pin!(handler.on_event(peer, Event::Error(&failure)))).await;
     }
-    let closed = Closed { end: ws.finish().await, reason: ws.close_reason().into() };
+    let closed = Closed::of(ws).await;
     let _ = guarded(pin!(handler.on_event(peer, Event::Close(&closed)))).await;
     closed
 }
