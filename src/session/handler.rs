@@ -106,6 +106,7 @@ where
         peer: &P,
         event: Event<'_>,
     ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
-        future::ready(self(peer, event))
+        // Called when it is polled, where a panic is met.
+        async move { self(peer, event) }
     }
 }
