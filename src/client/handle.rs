@@ -73,7 +73,7 @@ struct Connected {
 }
 
 impl Handle {
-    /// Queues a message, as [`Sender::send`]. Dropped before it is done, the message is not sent.
+    /// Queues a message, as [`Sender::send`]. Dropped while there is no room, the message is not sent.
     ///
     /// # Errors
     ///

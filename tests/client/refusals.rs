@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use bowsprit::aio::Connector;
-use bowsprit::client::{Incident, Lost, Reconnecting, State};
+use bowsprit::client::{Lost, Reconnecting, State};
 use bowsprit::handshake::UriError;
 use bowsprit::handshake::client::Request;
 use bowsprit::session::{BoxError, Failure};
@@ -140,6 +140,7 @@ async fn tls_that_is_not_there_is_final() {
 #[tokio::test]
 async fn a_certificate_that_is_not_accepted_is_final_and_silence_is_not() {
     use bowsprit::aio::TlsStream;
+    use bowsprit::client::Incident;
     use bowsprit::tls::rustls::Error as TlsError;
 
     use crate::authority::Authority;
