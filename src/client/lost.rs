@@ -12,7 +12,6 @@ use crate::timers::Timeout;
 
 /// Why there is no connection: an attempt came to nothing, or one that was open has ended.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Lost {
     /// It did not open, or could not be resumed.
     NotOpened(Failure),

@@ -4,14 +4,16 @@
 //! handlers of them.
 //!
 //! ```text
-//!                      opened                     lost
-//!   Connecting 0 ----------------> Open -------------------> Waiting 1 <---+
-//!        |                          ^ |                          | delay   |
-//!        |            opened        | | 1000, or our Close       v         |  failed: the next, later
-//!        |        +-----------------+ +-------------> Ended  Connecting 1 -+
-//!        |        |                                     ^        |
-//!        +--------|-- refused for good, or too often ---+--------+
-//!                 +----------------------------------------------+
+//!                  it opens            it is lost
+//!   Connecting ----------------> Open ------------> Waiting --+
+//!     ^    |                      |                  ^        |
+//!     |    |  an attempt fails    |                  |        |
+//!     |    +----------------------|------------------+        |
+//!     |    |                      |                           |  the delay is over
+//!     |    |  refused for good,   |  1000, or our Close       |
+//!     |    |  or too often        v                           |
+//!     |    +------------------> Ended                         |
+//!     +-------------------------------------------------------+
 //! ```
 //!
 //! | | |

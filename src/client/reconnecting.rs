@@ -60,7 +60,6 @@ pub struct Reconnecting<P: Plan = Connector> {
 
 /// What happens to a client: from [`Reconnecting::next`].
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Incident<'a, S = Stream> {
     /// A connection is open, and has been resumed.
     Open {
@@ -174,13 +173,10 @@ impl<P: Plan> Reconnecting<P> {
         loop {
             let Self { driver, phase, .. } = self;
             match phase {
-                Phase::Waiting(_, delay) => {
-                    let waited = driver.unless_closed(|context| delay.as_mut().poll(context)).await;
-                    match waited {
-                        Some(()) => self.attempt(),
-                        None => self.end(),
-                    }
-                }
+                Phase::Waiting(_, delay) => match driver.unless_closed(|context| delay.as_mut().poll(context)).await {
+                    Some(()) => self.attempt(),
+                    None => self.end(),
+                },
                 Phase::Attempt(attempt) => match driver.unless_closed(|context| attempt.as_mut().poll(context)).await {
                     Some((plan, Ok((ws, response)))) => return Ok(Some(self.open(plan, ws, response))),
                     Some((plan, Err(lost))) => return self.lose(plan, lost),

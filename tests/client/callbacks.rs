@@ -190,6 +190,40 @@ async fn four_closes_clean_or_not_by_us_or_by_the_peer() {
 }
 
 #[tokio::test]
+async fn a_callback_may_wait_for_room_itself_and_its_reply_comes_behind() {
+    struct Floods;
+    impl Handler<Client> for Floods {
+        async fn on_message(&mut self, client: &Client, _: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+            for number in 0..500 {
+                client.send(format!("{number}")).await?;
+            }
+            Ok(Some("done".into()))
+        }
+    }
+
+    soon(async {
+        let (uri, server) = server(async |mut ws: WebSocket<TcpStream>| {
+            ws.send("go").await.unwrap();
+            let mut received = Vec::new();
+            while received.last().is_none_or(|last| last != "done") {
+                received.push(ws.recv().await.unwrap().unwrap().into_text().unwrap().to_string());
+            }
+            ws.close(None).await.unwrap();
+            received
+        })
+        .await;
+        // One message at a time.
+        let clients = Clients::with_queue(0, aio::WhenFull::Wait);
+        let client = clients.open("floods", &uri, Floods).await.unwrap();
+        client.ended().await;
+        let mut expected: Vec<_> = (0..500).map(|number| format!("{number}")).collect();
+        expected.push("done".to_owned());
+        assert_eq!(server.await.unwrap(), expected);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_sent_after_the_echo_server_closed_fails() {
     soon(async {
         let server = Server::start().await;

@@ -204,7 +204,8 @@ async fn a_handler_that_fails_or_panics_takes_its_entry_with_it_alone() {
     .await;
 }
 
-// FEATURE: DG6 DG7
+// FEATURE: DG6
+// FEATURE: DG7
 #[tokio::test]
 async fn one_callback_tells_open_message_error_and_close_apart() {
     soon(async {

@@ -188,7 +188,7 @@ fn shown<S>(incident: Option<Incident<'_, S>>) -> String {
         Some(Incident::Open { .. }) => "open".to_owned(),
         Some(Incident::Message(message, _)) => format!("{message:?}"),
         Some(Incident::Lost { lost, .. }) => lost.to_string(),
-        _ => "the end".to_owned(),
+        None => "the end".to_owned(),
     }
 }
 
