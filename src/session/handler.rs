@@ -101,12 +101,8 @@ impl<P: Sync, F> Handler<P> for F
 where
     F: FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError> + Send,
 {
-    fn on_event(
-        &mut self,
-        peer: &P,
-        event: Event<'_>,
-    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
-        // Called when it is polled, where a panic is met.
-        async move { self(peer, event) }
+    // By `async`, so that it is called when it is polled, where a panic is met.
+    async fn on_event(&mut self, peer: &P, event: Event<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        self(peer, event)
     }
 }
