@@ -121,6 +121,8 @@ pub enum SendError {
     Full,
     /// A Close has been sent or received, or the connection has failed (section 6.1).
     Closing,
+    /// No connection is open at the moment, of a client that may connect again.
+    NotOpen,
     /// A ping of more than 125 bytes (section 5.5).
     ControlTooLong,
     /// A close code that may not be sent, or not by this role (section 7.4).
@@ -143,6 +145,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Full => f.write_str("too much output is waiting to be written"),
             Self::Closing => f.write_str("the connection is closing"),
+            Self::NotOpen => f.write_str("no connection is open"),
             Self::ControlTooLong => f.write_str("a ping carries at most 125 bytes"),
             Self::InvalidCloseCode(code) => write!(f, "the close code {code} may not be sent"),
             Self::ReasonTooLong => f.write_str("a close reason holds at most 123 bytes"),

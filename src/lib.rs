@@ -51,6 +51,8 @@
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "tokio", doc = "| [`aio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `aio` | the adapter for tokio; needs the feature `tokio` |")]
+#![cfg_attr(feature = "tokio", doc = "| [`client`] | clients that come back, and a registry of outgoing connections |")]
+#![cfg_attr(not(feature = "tokio"), doc = "| `client` | clients that come back; needs the feature `tokio` |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
 #![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`, `hyper` and `axum`; needs their features |")]
 //!
@@ -134,6 +136,8 @@ mod adapter;
 pub mod aio;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(feature = "tokio")]
+pub mod client;
 pub mod close;
 pub mod config;
 pub mod connection;

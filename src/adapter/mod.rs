@@ -31,6 +31,13 @@ pub(crate) fn default_config() -> Arc<Config> {
     DEFAULT.clone()
 }
 
+/// Bytes that nobody can guess, from the operating system.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
 /// What `next` makes of an `end` when nothing is left to read: nothing, or what went wrong, also when it was the other
 /// half or an earlier call that met it. `failed` is how the first write failed that did.
 pub(crate) fn ended(end: Option<End>, failed: Option<io::ErrorKind>) -> Result<(), Error> {

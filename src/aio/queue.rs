@@ -199,7 +199,7 @@ impl Queue {
     ) -> bool {
         loop {
             if !Self::has_room(writer) {
-                return !self.lock().items.is_empty();
+                return !self.lock().is_idle(context.waker());
             }
             let Some(item) = self.pop(context.waker()) else { return false };
             match writer.queue(context, item.what.as_what()) {
@@ -219,7 +219,8 @@ impl Queue {
 
     /// Whether items are taken out for this output.
     pub(super) fn has_room<S>(writer: &Writer<S>) -> bool {
-        writer.output.len() < ROOM
+        // Beyond the bound of the connection itself, they would be refused.
+        writer.output.len() < ROOM.min(writer.link.config().max_unsent.max(1))
     }
 
     /// Moves all items into the output, and writes as far as there is no room for them.
@@ -237,12 +238,10 @@ impl Queue {
     /// The first item; without one, `task` is woken when there is.
     fn pop(&self, task: &Waker) -> Option<Item> {
         let mut state = self.lock();
-        let Some(item) = state.items.pop_front() else {
-            if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
-                state.task = Some(task.clone());
-            }
+        if state.is_idle(task) {
             return None;
-        };
+        }
+        let item = state.items.pop_front()?;
         let wakers = state.popped(&item);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -256,6 +255,15 @@ impl Queue {
 }
 
 impl State {
+    /// Whether nothing is queued; `task` is woken when something is, then.
+    fn is_idle(&mut self, task: &Waker) -> bool {
+        let idle = self.items.is_empty();
+        if idle && !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            self.task = Some(task.clone());
+        }
+        idle
+    }
+
     fn push(&mut self, what: Queued, may_wait: bool) -> Result<Pushed, SendError> {
         if self.phase != Phase::Open {
             return Err(SendError::Closing);

@@ -58,7 +58,7 @@ impl Sender {
     }
 
     /// Queues a message. Under [`WhenFull::Wait`](super::WhenFull::Wait) it waits for room, in the order of the calls'
-    /// first polls; dropped meanwhile, the message is not sent.
+    /// first polls; dropped while there is none, the message is not sent.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl Sender {
 
 /// Waits until a message is queued: from [`Sender::send`].
 ///
-/// Dropped before it is done, the message is not sent.
+/// Dropped while there is no room, the message is not sent.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Queuing<'a>(Step<'a>);

@@ -72,7 +72,8 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Future for Sending<'_, '_,
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { half, what, then } = &mut *self;
-        let closes = matches!(what, Some(What::Close(_)));
+        // Behind the last piece of a message, the other half may send what is queued.
+        let tells = matches!(what, Some(What::Close(_) | What::Chunk(Chunk { end: true, .. })));
         let sent = half.with(context, |writer, context| {
             if let Some(queued) = *what {
                 ready!(writer.poll_queue(context, queued))?;
@@ -84,12 +85,12 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Future for Sending<'_, '_,
                 Then::Flush => writer.poll_flush(context),
             }
         });
-        if !closes && matches!(sent, Poll::Ready(Ok(()))) {
+        if !tells && matches!(sent, Poll::Ready(Ok(()))) {
             // Not `sent` itself: its room for an error would be copied as well, which takes longer than to queue a short
             // message.
             return Poll::Ready(Ok(()));
         }
-        if closes || matches!(sent, Poll::Ready(Err(_))) {
+        if tells || matches!(sent, Poll::Ready(Err(_))) {
             half.wake_other();
         }
         sent

@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::message_writer::MessageWriter;
 use super::next::{Next, ReadMessage, Recv, Waiting};
 use super::queue::{Queue, WhenFull};
-use super::reading::{Aside, Reading, Senders};
+use super::reading::{Aside, Data, Reading, Senders};
 use super::sender::Sender;
 use super::sending::Sending;
 use super::split::{self, WebSocketReader, WebSocketWriter};
@@ -100,6 +101,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     #[inline]
     pub fn next(&mut self) -> Next<'_, S, D> {
         Next(Waiting::new(&mut self.reading))
+    }
+
+    /// As [`next`](Self::next), but tells where the message lies: for a loop, which cannot hold what it lends.
+    pub(crate) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Data>, Error>> {
+        self.reading.poll_find(context)
+    }
+
+    /// What [`poll_data`](Self::poll_data) has found.
+    pub(crate) fn lend(&mut self, (text, end, place): Data) -> (D::Item<'_>, &mut Writer<S>) {
+        let Reading { half, inbound, input, .. } = &mut *self.reading;
+        (D::item(inbound.data(text, place, input.bytes()), end), half)
     }
 
     /// Sends a message: its bytes have been handed to the socket when this is done. Dropped at any await, the message has

@@ -17,7 +17,7 @@ use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{MAX_BODY, Parts, default_config};
+use crate::adapter::{MAX_BODY, Parts, default_config, random};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::{Error, HandshakeError};
@@ -195,8 +195,7 @@ impl<D: Delivery + Clone> Connector<D> {
     }
 
     fn shake_hands<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
-        let (mut nonce, mut seed) = ([0; 16], [0; 32]);
-        getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
+        let (nonce, seed) = (random()?, random()?);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let mut handshake = client::Handshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
         let deadline = handshake.poll_timeout();

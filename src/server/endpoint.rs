@@ -135,7 +135,7 @@ pub fn handler<H: Handler<Session> + 'static>(make: impl Fn(&Session) -> H + Sen
     Endpoint::new(move |mut ws, entered| {
         let mut handler = make(&entered.0);
         let serving = async move {
-            drive(&mut ws, &entered.0, &mut handler).await;
+            drive(&mut ws, entered.0.sender(), &entered.0, &mut handler).await;
             drop((ws, handler));
             drop(entered);
         };

@@ -149,12 +149,6 @@ impl Session {
     }
 }
 
-impl AsRef<Sender> for Session {
-    fn as_ref(&self) -> &Sender {
-        self.sender()
-    }
-}
-
 /// Two are equal if they are one and the same.
 impl PartialEq for Session {
     fn eq(&self, other: &Self) -> bool {

@@ -13,26 +13,25 @@ use super::handler::{BoxError, Handler};
 use crate::aio::{Sender, WebSocket, Writer};
 use crate::message::{Message, OwnedMessage};
 
-/// Tells `handler` of all that happens to a connection, from its opening to its end. `peer` knows the connection's sender.
-pub(crate) async fn drive<S, P, H>(ws: &mut WebSocket<S>, peer: &P, handler: &mut H) -> Closed
+/// Tells `handler` of all that happens to a connection, from its opening to its end. `sender` is the connection's.
+pub(crate) async fn drive<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Closed
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    P: AsRef<Sender> + Sync,
+    P: Sync,
     H: Handler<P>,
 {
     // A task is as large as what it awaits, and most of its time it hears: what is awaited here is written by hand, and
     // what comes at the end is in a box.
     let mut failed = {
         let callback = pin!(handler.on_open(peer));
-        Beside { callback, out: ws.writer(), sender: peer.as_ref() }.await
+        Beside { callback, out: ws.writer(), sender }.await
     };
     while failed.is_ok() {
         failed = match ws.next().await {
             Ok(None) => break,
             // Once we close, what still comes is for nobody.
-            Ok(Some(_)) if peer.as_ref().is_closing() => continue,
+            Ok(Some(_)) if sender.is_closing() => continue,
             Ok(Some((message, out))) => {
-                let sender = peer.as_ref();
                 let replied = {
                     let callback = pin!(handler.on_message(peer, message));
                     Beside { callback, out: &mut *out, sender }.await
@@ -62,7 +61,7 @@ where
         // What a callback says of the end changes nothing about it.
         let _ = guarded(pin!(told(handler.on_error(peer, &failure)))).await;
     }
-    let closed = Closed { end: ws.finish().await, reason: ws.close_reason().into() };
+    let closed = Closed::of(ws).await;
     let _ = guarded(pin!(told(handler.on_close(peer, &closed)))).await;
     closed
 }

@@ -5,7 +5,10 @@ use std::boxed::Box;
 use std::fmt;
 use std::string::String;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::handler::BoxError;
+use crate::aio::WebSocket;
 use crate::close::{Close, CloseCode, CloseError};
 use crate::error::Error;
 use crate::link::End;
@@ -99,6 +102,11 @@ pub struct Closed {
 }
 
 impl Closed {
+    /// Waits for the end of a connection that has begun to close, or has failed.
+    pub(crate) async fn of<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut WebSocket<S>) -> Self {
+        Self { end: ws.finish().await, reason: ws.close_reason().into() }
+    }
+
     /// The code of the peer's Close; 1005 where it held none, 1006 where there was no Close (RFC 6455 section 7.1.5).
     #[must_use]
     pub fn code(&self) -> CloseCode {

@@ -76,27 +76,22 @@ impl<P: Sync, F> Handler<P> for F
 where
     F: FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError> + Send,
 {
-    fn on_open(&mut self, peer: &P) -> impl Future<Output = Result<(), BoxError>> + Send {
-        future::ready(self(peer, Event::Open).map(drop))
+    // By `async`, so that it is called when it is polled, where a panic is met.
+    async fn on_open(&mut self, peer: &P) -> Result<(), BoxError> {
+        self(peer, Event::Open).map(drop)
     }
 
-    fn on_message(
-        &mut self,
-        peer: &P,
-        message: Message<'_>,
-    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
-        future::ready(self(peer, Event::Message(message)))
+    async fn on_message(&mut self, peer: &P, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        self(peer, Event::Message(message))
     }
 
-    fn on_error(&mut self, peer: &P, error: &Failure) -> impl Future<Output = ()> + Send {
+    async fn on_error(&mut self, peer: &P, error: &Failure) {
         // It fails already.
         let _ = self(peer, Event::Error(error));
-        future::ready(())
     }
 
-    fn on_close(&mut self, peer: &P, closed: &Closed) -> impl Future<Output = ()> + Send {
+    async fn on_close(&mut self, peer: &P, closed: &Closed) {
         // It has ended.
         let _ = self(peer, Event::Close(closed));
-        future::ready(())
     }
 }

@@ -11,6 +11,7 @@ mod leaving;
 mod messages;
 #[cfg(not(feature = "rustls"))]
 mod secure;
+mod sender;
 mod shutdown;
 mod split;
 mod stream;

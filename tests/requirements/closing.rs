@@ -18,6 +18,8 @@ pub(crate) fn rows(log: &mut Log) {
     how_it_ends(log);
     after_the_end(log);
     deadlines(log);
+    #[cfg(feature = "tokio")]
+    connecting_again(log);
     codes(log);
     registry(log);
 }
@@ -387,6 +389,25 @@ fn deadlines(log: &mut Log) {
         assert_eq!(end.connection.end().unwrap().cause, Cause::Protocol(ProtocolError::UnknownOpCode(3)));
         log.proved("WS-7.1-09", role);
     }
+}
+
+#[cfg(feature = "tokio")]
+fn connecting_again(log: &mut Log) {
+    use bowsprit::client::Backoff;
+
+    // REQ: WS-7.1-10
+    let backoff = Backoff::default();
+    let seconds = |retry, random| backoff.delay(retry, random).unwrap().as_secs_f64();
+    let (mut shortest, mut longest) = (0.0, 5.0);
+    for retry in 1..=20 {
+        assert_eq!(seconds(retry, 0), shortest, "before attempt {retry}");
+        assert!((longest - 0.001..=longest).contains(&seconds(retry, u64::MAX)), "before attempt {retry}");
+        assert!((seconds(retry, 1 << 63) - (shortest + longest) / 2.0).abs() < 0.001, "before attempt {retry}");
+        // Doubled, as far as the bound.
+        longest = f64::min(2.0 * longest, 60.0);
+        shortest = longest / 2.0;
+    }
+    log.proved("WS-7.1-10", Role::Client);
 }
 
 fn codes(log: &mut Log) {

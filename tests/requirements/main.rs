@@ -38,19 +38,19 @@ use std::sync::LazyLock;
 use harness::{Log, cited};
 
 /// Rows of groups A to O that this crate does not execute, each with its reason; `docs/requirements.md` lists the same.
-const OUT_OF_SCOPE: [(&str, &str); 3] = [
+const OUT_OF_SCOPE: [(&str, &str); 2] = [
     ("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`"),
     ("WS-4.1-15", "no proxy is dialled here; `connect_with` takes a stream that leads through one"),
-    ("WS-7.1-10", "nothing here connects again; when to do so is the caller's choice"),
 ];
 
-/// Whether this build can execute the row `id` of `group`: groups N and O and two more are of the feature `deflate`, and
-/// one takes TLS over sockets.
+/// Whether this build can execute the row `id` of `group`: groups N and O and two more are of the feature `deflate`, one
+/// takes TLS over sockets, and one the clients of the feature `tokio`.
 fn is_built(id: &str, group: char) -> bool {
     let deflate = cfg!(feature = "deflate");
     let tls = cfg!(all(feature = "blocking", feature = "rustls", unix));
     match (id, group) {
         ("WS-4.1-16", _) => tls,
+        ("WS-7.1-10", _) => cfg!(feature = "tokio"),
         ("WS-10-04" | "WS-10-12", _) | (_, 'N' | 'O') => deflate,
         _ => true,
     }

@@ -13,7 +13,7 @@ use hyper::client::conn::http1::SendRequest;
 
 use super::{Socket, take_over};
 use crate::adapter::trace::Trace;
-use crate::adapter::{MAX_BODY, Parts};
+use crate::adapter::{MAX_BODY, Parts, random};
 use crate::aio::WebSocket;
 use crate::aio::clock;
 use crate::aio::exchange::{before, deadline};
@@ -59,8 +59,7 @@ pub async fn connect<B: Body + Default + 'static, D: Delivery>(
     delivery: D,
     config: Arc<Config>,
 ) -> Result<(WebSocket<Socket, D>, Response), Error> {
-    let (mut nonce, mut seed) = ([0; 16], [0; 32]);
-    getrandom::fill(&mut nonce).and_then(|()| getrandom::fill(&mut seed)).map_err(io::Error::other)?;
+    let (nonce, seed) = (random()?, random()?);
     let trace = Trace::client(request);
     // The future of the handshake is large, and not kept in the task that goes on.
     let opened = Box::pin(open(sender, request, nonce, Arc::clone(&config))).await;
