@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::string::String;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::close::CloseCode;
 use crate::config::Config;
 use crate::handshake::OriginPolicy;
 use crate::handshake::server::Accept;
-use crate::session::{BoxError, Failure, Handler, close_with, drive, guarded};
+use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
 use crate::upgrade::hyper::Socket;
 
 /// A WebSocket of a route, from [`websocket`] or [`handler`].
@@ -105,11 +106,8 @@ where
             // Wherever the function has left it: until it is dropped there. Where it was taken apart, it is nobody's.
             if let Ok(mut ws) = returned.await {
                 let close = async {
-                    match failure {
-                        Some(failure) => close_with(&mut ws, &failure).await,
-                        // Closing already, otherwise.
-                        None => drop(sender.close(Some(CloseCode::NORMAL.into()))),
-                    }
+                    let how = failure.as_ref().map_or(CloseCode::NORMAL.into(), Failure::close);
+                    start_close(&mut ws, &sender, Some(how)).await;
                     ws.finish().await
                 };
                 Box::pin(close).await;
@@ -138,13 +136,22 @@ where
 /// # let _ = endpoint;
 /// ```
 pub fn handler<H: Handler<Session> + 'static>(make: impl Fn(&Session) -> H + Send + Sync + 'static) -> Endpoint {
-    Endpoint::new(move |mut ws, session, entered, _| {
-        let mut handler = make(&session);
-        let serving = async move {
-            drive(&mut ws, session.sender(), &session, &mut handler).await;
-            drop((ws, handler, entered));
-        };
-        tokio::spawn(serving).abort_handle()
+    Endpoint::new(move |mut ws, session, entered, report| {
+        // A panic in a callback takes nobody else down, and nor does one before there is a handler.
+        match catch_unwind(AssertUnwindSafe(|| make(&session))) {
+            Ok(mut handler) => tokio::spawn(async move {
+                drive(&mut ws, session.sender(), &session, &mut handler).await;
+                drop((ws, handler, entered));
+            }),
+            Err(payload) => tokio::spawn(async move {
+                let failure = Failure::panic(&*payload);
+                report(session.peer_address(), &failure);
+                start_close(&mut ws, session.sender(), Some(failure.close())).await;
+                ws.finish().await;
+                drop(entered);
+            }),
+        }
+        .abort_handle()
     })
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::event::{Closed, Event, Failure};
 use super::handler::{BoxError, Handler};
 use crate::aio::{Sender, WebSocket, Writer};
+use crate::close::Close;
 use crate::message::OwnedMessage;
 
 /// Tells `handler` of all that happens to a connection, from its opening to its end. `sender` is the connection's.
@@ -22,7 +23,7 @@ where
 {
     let heard = hear(ws, sender, peer, handler).await;
     // In a box: the task is as large as what it awaits, and most of its time it hears.
-    Box::pin(finish(ws, peer, handler, heard.err())).await
+    Box::pin(finish(ws, sender, peer, handler, heard.err())).await
 }
 
 async fn hear<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Result<(), Failure>
@@ -59,14 +60,20 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(reply: Option<OwnedMessage>, 
     }
 }
 
-async fn finish<S, P, H>(ws: &mut WebSocket<S>, peer: &P, handler: &mut H, failure: Option<Failure>) -> Closed
+async fn finish<S, P, H>(
+    ws: &mut WebSocket<S>,
+    sender: &Sender,
+    peer: &P,
+    handler: &mut H,
+    failure: Option<Failure>,
+) -> Closed
 where
     S: AsyncRead + AsyncWrite + Unpin,
     P: Sync,
     H: Handler<P>,
 {
     if let Some(failure) = failure {
-        close_with(ws, &failure).await;
+        start_close(ws, sender, Some(failure.close())).await;
         // What a callback says of the end changes nothing about it.
         let _ = guarded(pin!(handler.on_event(peer, Event::Error(&failure)))).await;
     }
@@ -75,12 +82,18 @@ where
     closed
 }
 
-/// Begins to close for this failure, unless the connection closes already.
-pub(crate) async fn close_with<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut WebSocket<S>, failure: &Failure) {
-    if ws.end().is_none() {
-        // Where this fails the connection ends, and `finish` finds out how.
-        let _ = ws.start_close(Some(failure.close())).await;
+/// Begins to close, behind all that is queued, unless the connection closes already. From here on nothing is queued.
+pub(crate) async fn start_close<S>(ws: &mut WebSocket<S>, sender: &Sender, close: Option<Close<'_>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if ws.writer().is_message_in_progress() {
+        // Nothing that is queued can follow one that was left in the middle. Where this fails the connection ends, and
+        // whoever waits for that finds out how.
+        let _ = ws.start_close(close).await;
     }
+    // Closing already, otherwise.
+    let _ = sender.close(close);
 }
 
 /// What comes of a callback, be it a panic.
