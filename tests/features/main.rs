@@ -3,4 +3,5 @@
 
 mod handler_style;
 mod in_and_out;
+mod slow;
 mod support;
