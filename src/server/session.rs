@@ -17,6 +17,7 @@ use crate::error::SendError;
 use crate::extension::Agreement;
 use crate::message::OwnedMessage;
 use crate::prepared::Prepared;
+use crate::session::Failure;
 
 /// A connection of the server: who it is, and a way to send to it. Clones are the same session; one that is kept does not
 /// keep the connection.
@@ -70,6 +71,11 @@ impl Session {
         if let Some(task) = self.0.task.get() {
             task.abort();
         }
+    }
+
+    /// Tells the server of a failure that no handler is told of.
+    pub(super) fn report(&self, failure: &Failure) {
+        self.0.server.report_failure(self.peer_address(), failure);
     }
 
     pub(super) fn server(&self) -> &Server {

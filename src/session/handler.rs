@@ -34,14 +34,15 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// }
 /// ```
 pub trait Handler<P: Sync>: Send {
-    /// The connection is open. Messages wait until this is done.
+    /// The connection is open, and messages wait until this is done; what is returned is sent first. By default that is
+    /// nothing.
     ///
     /// # Errors
     ///
     /// Any closes the connection.
-    fn on_open(&mut self, peer: &P) -> impl Future<Output = Result<(), BoxError>> + Send {
+    fn on_open(&mut self, peer: &P) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
         let _ = peer;
-        future::ready(Ok(()))
+        future::ready(Ok(None))
     }
 
     /// A message; what is returned is the reply. By default there is none.
@@ -71,14 +72,14 @@ pub trait Handler<P: Sync>: Send {
     }
 }
 
-/// One callback for all. What it returns is the reply to a message, and of the rest only an error counts, of the opening.
+/// One callback for all. What it returns of an error or a close does not count.
 impl<P: Sync, F> Handler<P> for F
 where
     F: FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError> + Send,
 {
     // By `async`, so that it is called when it is polled, where a panic is met.
-    async fn on_open(&mut self, peer: &P) -> Result<(), BoxError> {
-        self(peer, Event::Open).map(drop)
+    async fn on_open(&mut self, peer: &P) -> Result<Option<OwnedMessage>, BoxError> {
+        self(peer, Event::Open)
     }
 
     async fn on_message(&mut self, peer: &P, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {

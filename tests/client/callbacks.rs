@@ -46,10 +46,10 @@ async fn a_handler_with_an_async_open_and_a_message_callback() {
     }
 
     impl Handler<Client> for Chat {
-        async fn on_open(&mut self, client: &Client) -> Result<(), BoxError> {
+        async fn on_open(&mut self, client: &Client) -> Result<Option<OwnedMessage>, BoxError> {
             tokio::task::yield_now().await;
             client.send("from the client 0").await?;
-            Ok(())
+            Ok(None)
         }
 
         async fn on_message(&mut self, _: &Client, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {

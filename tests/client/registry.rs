@@ -264,7 +264,7 @@ async fn a_client_that_reconnects_stays_listed_with_its_state() {
 async fn a_client_that_reconnects_ends_with_a_refusal_or_its_handlers_error() {
     struct Fails;
     impl Handler<Client> for Fails {
-        async fn on_open(&mut self, _: &Client) -> Result<(), BoxError> {
+        async fn on_open(&mut self, _: &Client) -> Result<Option<OwnedMessage>, BoxError> {
             Err("unwanted".into())
         }
         async fn on_close(&mut self, _: &Client, closed: &Closed) {

@@ -1,0 +1,7 @@
+//! What users can do, executed: `docs/features.md` states the rows, the files here and elsewhere prove them, each beside
+//! a `FEATURE` comment.
+
+mod handler_style;
+mod in_and_out;
+mod slow;
+mod support;
