@@ -5,8 +5,8 @@ use core::time::Duration;
 /// Truncated binary exponential backoff with jitter.
 ///
 /// ```text
-///   retry       1         2          3             4                  5 and on
-///           [0, first] [first, 2 first] [2 first, 4 first] [4 first, 8 first]   [max / 2, max]
+///   retry            1               2                  3                  4          at last
+///   delay   0 ..= first   first ..= 2 first   2 first ..= 4 first   4 first ..= 8 first   max / 2 ..= max
 /// ```
 ///
 /// Each delay is random in its range, so that the clients of a server that comes back do not all come at once.
@@ -15,7 +15,8 @@ pub struct Backoff {
     /// The longest delay before the first new attempt. 5 s, as RFC 6455 section 7.2.3 proposes; zero is no delay at all,
     /// before any attempt.
     pub first: Duration,
-    /// The longest delay before any. 60 s.
+    /// The longest delay before any, also where a server asks for more ([`Lost::retry_after`](super::Lost::retry_after)).
+    /// 60 s.
     pub max: Duration,
     /// How many new attempts are made in a row; `None`, the default, is no limit.
     pub retries: Option<u32>,

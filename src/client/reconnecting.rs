@@ -46,6 +46,9 @@ use crate::session::{BoxError, Closed};
 /// ```
 ///
 /// Nothing happens but in [`next`](Self::next). To drop it drops its stream, without a Close.
+///
+/// A network that is gone without a word is noticed by what asks for a sign of life:
+/// [`Config::ping_interval`](crate::Config::ping_interval), or [`Config::idle_timeout`](crate::Config::idle_timeout).
 pub struct Reconnecting<P: Plan = Connector> {
     backoff: Backoff,
     queue: (usize, WhenFull),

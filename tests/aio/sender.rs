@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
-    Frame, ROLES, Script, Stream, announce, frame, frames, kind, open, pattern, polls, seconds, server,
+    Frame, ROLES, Script, Stream, announce, client, frame, frames, kind, open, pattern, polls, seconds, server,
 };
 
 /// What a message takes of a queue besides its payload.
@@ -110,6 +110,48 @@ async fn many_tasks_send_whole_messages_each_in_its_order() {
         next[task] += 1;
     }
     assert_eq!(next, [200; 8]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_that_give_up_lose_nothing_that_was_taken_and_send_nothing_twice() {
+    let (near, far) = tokio::io::duplex(1 << 10);
+    let (mut ws, mut peer) = (server(near), client(far));
+    let sender = ws.sender(200, WhenFull::Wait);
+    let served = tokio::spawn(async move { while let Ok(Some(_)) = ws.next().await {} });
+    let tasks: Vec<_> = (0..4)
+        .map(|task| {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                for number in 0..1_000 {
+                    // Some are dropped after a poll or two, whether they wait or have room by then.
+                    let sent = polls(1 + number % 3, sender.send(format!("{task} {number}"))).await;
+                    taken.push(sent.is_some_and(|sent| sent.is_ok()));
+                }
+                taken
+            })
+        })
+        .collect();
+    let receives = tokio::spawn(async move {
+        let mut received = vec![Vec::new(); 4];
+        while let Ok(Some(message)) = peer.recv().await {
+            let text = message.into_text().unwrap().to_string();
+            let (task, number) = text.split_once(' ').unwrap();
+            received[task.parse::<usize>().unwrap()].push(number.parse::<usize>().unwrap());
+        }
+        received
+    });
+    let mut all_taken = Vec::new();
+    for task in tasks {
+        all_taken.push(task.await.unwrap());
+    }
+    sender.close(None).unwrap();
+    served.await.unwrap();
+    for (taken, received) in all_taken.iter().zip(receives.await.unwrap()) {
+        assert!(received.is_sorted_by(|one, next| one < next), "in order, and once");
+        let lost: Vec<_> = (0..1_000).filter(|number| taken[*number] && !received.contains(number)).collect();
+        assert!(lost.is_empty(), "taken, and not sent: {lost:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use bowsprit::session::Closed;
 use bowsprit::{Cause, Close, CloseCode, Initiator, Message, Prepared, SendError};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Answer, client, loses, opens, scripted};
+use crate::support::{Answer, client, impatient, loses, opens, scripted, soon};
 
 #[tokio::test(start_paused = true)]
 async fn messages_come_before_and_after_a_loss_and_are_answered() {
@@ -286,4 +286,25 @@ async fn a_peer_that_breaks_the_protocol_is_asked_again() {
     let Some(Lost::Closed(closed)) = client.lost() else { panic!("it was open") };
     assert!(matches!(closed.end.cause, Cause::Protocol(_)), "{closed:?}");
     assert_eq!(opens(&mut client).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_at_any_time_ends_the_client() {
+    for round in 0..300 {
+        let (plan, mut script) = scripted([Answer::Stumbles]);
+        let mut client = Reconnecting::new(plan).backoff(impatient());
+        let handle = client.handle();
+        let serves = tokio::spawn(async move {
+            let mut server = script.server().await;
+            while let Ok(Some(_)) = server.recv().await {}
+        });
+        let runs = tokio::spawn(async move { while client.next().await.unwrap().is_some() {} });
+        // From before its first attempt until after it has opened.
+        sleep(Duration::from_micros(100) * (round % 250)).await;
+        handle.close(Some(CloseCode::NORMAL.into())).unwrap();
+        soon(handle.ended()).await;
+        soon(runs).await.unwrap();
+        serves.abort();
+        assert_eq!(handle.try_send("late"), Err(SendError::NotOpen));
+    }
 }

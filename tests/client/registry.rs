@@ -89,6 +89,45 @@ async fn clients_are_listed_with_what_is_known_of_them() {
     .await;
 }
 
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn a_client_knows_what_its_newest_connection_agreed_on() {
+    use bowsprit::aio::receive_request;
+    use bowsprit::handshake::server::Accept;
+    use bowsprit::{Config, Deflate, Messages};
+
+    soon(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = Arc::new(Config { compression: Some(Deflate::default()), ..Config::default() });
+        let asked = request(&format!("ws://{}/", listener.local_addr().unwrap()));
+        let asked = asked.subprotocol("one").unwrap().subprotocol("two").unwrap();
+        let connector = Connector::new(asked).config(config.clone());
+        let server = tokio::spawn(async move {
+            for choice in ["two", "one"] {
+                let (stream, _) = listener.accept().await.unwrap();
+                let incoming = receive_request(stream, config.clone()).await.unwrap();
+                let mut ws = incoming.accept(&Accept::new().subprotocol(choice), Messages).await.unwrap();
+                ws.next().await.unwrap();
+            }
+        });
+        let (_, _events, handler) = logging();
+        let reconnecting = Reconnecting::new(connector).backoff(impatient()).queue(1 << 10, WhenFull::Wait);
+        let client = Clients::new().open_reconnecting("chat", reconnecting, handler);
+        let mut state = client.watch();
+        for choice in ["two", "one"] {
+            state.wait_for(|state| *state == State::Open).await.unwrap();
+            assert_eq!(client.subprotocol().unwrap(), choice);
+            assert!(client.extensions().names().eq(["permessage-deflate"]));
+            client.send("next").await.unwrap();
+            state.wait_for(|state| *state != State::Open).await.unwrap();
+        }
+        server.await.unwrap();
+        client.close(None).unwrap();
+        client.ended().await;
+    })
+    .await;
+}
+
 // FEATURE: DG3
 #[tokio::test]
 async fn a_client_is_found_by_its_id_or_not() {
