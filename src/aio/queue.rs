@@ -298,7 +298,7 @@ impl State {
                 WhenFull::Disconnect => {
                     self.dropped += self.items.len() as u64 + 1;
                     self.clear();
-                    self.close(Some(Close { code: CloseCode::POLICY_VIOLATION, reason: "this end reads too slowly" }));
+                    self.close(Some(Close { code: CloseCode::POLICY_VIOLATION, reason: "you read too slowly" }));
                     return Err(SendError::Closing);
                 }
             }
