@@ -105,7 +105,7 @@ impl Redis {
     }
 
     /// What stands before a topic in the name of its channel, `bowsprit:` by default. Servers that share Redis but no
-    /// topics have different ones.
+    /// topics have different ones, none of which begins another.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.into();
