@@ -117,6 +117,7 @@
 //! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |
 //! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
 //! | `axum` | the extractor for axum 0.8; brings `hyper` |
+//! | `redis` | topics that reach other processes, through a Redis server (without TLS); brings `server` |
 //! | `tracing` | the adapters tell `tracing` of connections: see below |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |
 //!

@@ -39,6 +39,8 @@
 mod backplane;
 mod endpoint;
 mod listener;
+#[cfg(feature = "redis")]
+mod redis;
 mod request;
 mod response;
 mod router;
@@ -51,6 +53,8 @@ mod websocket;
 pub use backplane::{Backplane, BackplaneError, Incoming, Pending};
 pub use endpoint::{Endpoint, Outcome, handler, websocket};
 pub use listener::Listener;
+#[cfg(feature = "redis")]
+pub use redis::Redis;
 pub use request::Request;
 pub use response::{Response, html, text};
 pub use router::{Route, Router, delete, get, on, post, put};

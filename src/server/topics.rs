@@ -1,7 +1,7 @@
 //! Messages to all who want them.
 
 use std::boxed::Box;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::vec::Vec;
@@ -47,8 +47,9 @@ pub(super) struct Shared {
     on_leave: OnceLock<Box<Moved>>,
     on_error: OnceLock<Box<Missed>>,
     backplane: Option<Box<dyn Backplane>>,
-    /// The topics that the backplane subscribes to. Held while that changes, so that it follows `topics`.
-    followed: AsyncMutex<HashSet<Box<str>>>,
+    /// The topics that the backplane subscribes to, or may: it has said so, or was asked and has not. Held while that
+    /// changes, so that it follows `topics`.
+    followed: AsyncMutex<HashMap<Box<str>, bool>>,
 }
 
 /// A session came or went, and so many are there now.
@@ -270,12 +271,14 @@ impl Shared {
     async fn follow(&self, name: &str) -> Result<(), BackplaneError> {
         let Some(backplane) = &self.backplane else { return Ok(()) };
         let mut followed = self.followed.lock().await;
-        match (self.find(name).is_some(), followed.contains(name)) {
-            (true, false) => {
+        match (self.find(name).is_some(), followed.get(name)) {
+            (true, None | Some(false)) => {
+                // Dropped before it is done, or failed, it may have come to be all the same.
+                followed.insert(name.into(), false);
                 backplane.subscribe(name).await?;
-                followed.insert(name.into());
+                followed.insert(name.into(), true);
             }
-            (false, true) => {
+            (false, Some(_)) => {
                 followed.remove(name);
                 backplane.unsubscribe(name).await?;
             }
