@@ -59,6 +59,8 @@ struct State {
     dropped: u64,
     /// The task of the connection, while it waits for something to do.
     task: Option<Waker>,
+    /// It waits for room in its output.
+    stuck: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +115,7 @@ impl Queue {
             phase: Phase::Open,
             dropped: 0,
             task: None,
+            stuck: false,
         }))
     }
 
@@ -120,7 +123,7 @@ impl Queue {
     pub(super) fn push(&self, what: Queued, may_wait: bool) -> Result<Pushed, SendError> {
         let mut state = self.lock();
         let pushed = state.push(what, may_wait);
-        let task = state.task.take();
+        let task = state.task();
         drop(state);
         wake(task);
         pushed
@@ -136,7 +139,7 @@ impl Queue {
             return Err(SendError::Closing);
         }
         state.close(close);
-        let task = state.task.take();
+        let task = state.task();
         drop(state);
         wake(task);
         Ok(())
@@ -198,10 +201,10 @@ impl Queue {
         context: &mut Context<'_>,
     ) -> bool {
         loop {
-            if !Self::has_room(writer) {
-                return !self.lock().is_idle(context.waker());
-            }
-            let Some(item) = self.pop(context.waker()) else { return false };
+            let item = match self.pop(context.waker(), Self::has_room(writer)) {
+                Ok(item) => item,
+                Err(left) => return left,
+            };
             match writer.queue(context, item.what.as_what()) {
                 Ok(()) => {}
                 // A message in chunks goes on: the next call to the connection looks again.
@@ -230,22 +233,31 @@ impl Queue {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         while self.drain(writer, context) {
-            ready!(writer.poll_flush(context))?;
+            // Whoever waits for room learns that there will be none.
+            ready!(writer.poll_flush(context)).inspect_err(|_| self.end())?;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// The first item; without one, `task` is woken when there is.
-    fn pop(&self, task: &Waker) -> Option<Item> {
+    /// The first item. Or, when there is none to take, whether one is left, for which there is no room; `task` is woken
+    /// when there is one to take.
+    ///
+    /// A Close takes no room of others: a peer that reads nothing does not put off the deadline that begins with it.
+    fn pop(&self, task: &Waker, has_room: bool) -> Result<Item, bool> {
         let mut state = self.lock();
-        if state.is_idle(task) {
-            return None;
-        }
-        let item = state.items.pop_front()?;
+        let takes = state.items.front().is_some_and(|item| has_room || item.is_close());
+        let first = if takes { state.items.pop_front() } else { None };
+        let Some(item) = first else {
+            state.stuck = !state.items.is_empty();
+            if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+                state.task = Some(task.clone());
+            }
+            return Err(state.stuck);
+        };
         let wakers = state.popped(&item);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        Some(item)
+        Ok(item)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -255,13 +267,10 @@ impl Queue {
 }
 
 impl State {
-    /// Whether nothing is queued; `task` is woken when something is, then.
-    fn is_idle(&mut self, task: &Waker) -> bool {
-        let idle = self.items.is_empty();
-        if idle && !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
-            self.task = Some(task.clone());
-        }
-        idle
+    /// The task, if there is something for it to take now.
+    fn task(&mut self) -> Option<Waker> {
+        let is_close = self.items.front().is_some_and(Item::is_close);
+        if self.stuck && !is_close { None } else { self.task.take() }
     }
 
     fn push(&mut self, what: Queued, may_wait: bool) -> Result<Pushed, SendError> {
@@ -352,6 +361,12 @@ impl State {
 
     fn find(&self, number: u64) -> Option<usize> {
         self.items.binary_search_by_key(&number, |item| item.number).ok()
+    }
+}
+
+impl Item {
+    fn is_close(&self) -> bool {
+        matches!(self.what, Queued::Close(_))
     }
 }
 
