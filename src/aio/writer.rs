@@ -176,6 +176,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.link.fail(error, &mut self.output);
     }
 
+    /// Whether a message goes out in chunks, and has not ended.
+    pub(crate) fn is_message_in_progress(&self) -> bool {
+        self.link.is_message_in_progress()
+    }
+
     /// Queues a message, once there is room.
     pub(crate) fn poll_feed(&mut self, context: &mut Context<'_>, message: Message<'_>) -> Poll<Result<(), Error>> {
         self.poll_queue(context, What::Message(message))

@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::string::String;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::close::CloseCode;
 use crate::config::Config;
 use crate::handshake::OriginPolicy;
 use crate::handshake::server::Accept;
-use crate::session::{BoxError, Failure, Handler, close_with, drive, guarded};
+use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
 use crate::upgrade::hyper::Socket;
 
 /// A WebSocket of a route, from [`websocket`] or [`handler`].
@@ -93,25 +94,31 @@ where
                 });
                 guarded(serving).await
             };
-            Box::pin(close(returned, served.err().map(Failure::or_connection), &entered.0)).await;
+            Box::pin(returns(returned, served.err().map(Failure::or_connection), &entered.0)).await;
         };
         tokio::spawn(serving).abort_handle()
     })
 }
 
 /// Closes a connection whose function has returned.
-async fn close(returned: oneshot::Receiver<aio::WebSocket<Socket>>, failure: Option<Failure>, session: &Session) {
+async fn returns(returned: oneshot::Receiver<aio::WebSocket<Socket>>, failure: Option<Failure>, session: &Session) {
     if let Some(failure) = &failure {
-        session.server().report_failure(session.peer_address(), failure);
+        report(failure, session);
     }
     // Wherever the function has left it: until it is dropped there. Where it was taken apart, it is nobody's.
-    let Ok(mut ws) = returned.await else { return };
-    match failure {
-        Some(failure) => close_with(&mut ws, &failure).await,
-        // Closing already, otherwise.
-        None => drop(session.close(Some(CloseCode::NORMAL.into()))),
+    if let Ok(ws) = returned.await {
+        close(ws, failure.as_ref(), session).await;
     }
+}
+
+async fn close(mut ws: aio::WebSocket<Socket>, failure: Option<&Failure>, session: &Session) {
+    let how = failure.map_or(CloseCode::NORMAL.into(), Failure::close);
+    start_close(&mut ws, session.sender(), Some(how)).await;
     ws.finish().await;
+}
+
+fn report(failure: &Failure, session: &Session) {
+    session.server().report_failure(session.peer_address(), failure);
 }
 
 /// A WebSocket that a [`Handler`] is told of: `make` gives one for each connection.
@@ -133,13 +140,23 @@ async fn close(returned: oneshot::Receiver<aio::WebSocket<Socket>>, failure: Opt
 /// ```
 pub fn handler<H: Handler<Session> + 'static>(make: impl Fn(&Session) -> H + Send + Sync + 'static) -> Endpoint {
     Endpoint::new(move |mut ws, entered| {
-        let mut handler = make(&entered.0);
-        let serving = async move {
-            drive(&mut ws, entered.0.sender(), &entered.0, &mut handler).await;
-            drop((ws, handler));
-            drop(entered);
-        };
-        tokio::spawn(serving).abort_handle()
+        // A panic in a callback takes nobody else down, and nor does one before there is a handler.
+        match catch_unwind(AssertUnwindSafe(|| make(&entered.0))) {
+            Ok(mut handler) => tokio::spawn(async move {
+                drive(&mut ws, entered.0.sender(), &entered.0, &mut handler).await;
+                drop((ws, handler));
+                drop(entered);
+            }),
+            Err(payload) => {
+                let failure = Failure::panic(&*payload);
+                tokio::spawn(async move {
+                    report(&failure, &entered.0);
+                    close(ws, Some(&failure), &entered.0).await;
+                    drop(entered);
+                })
+            }
+        }
+        .abort_handle()
     })
 }
 

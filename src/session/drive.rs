@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::event::{Closed, Failure};
 use super::handler::{BoxError, Handler};
 use crate::aio::{Sender, WebSocket, Writer};
+use crate::close::Close;
 use crate::message::{Message, OwnedMessage};
 
 /// Tells `handler` of all that happens to a connection, from its opening to its end. `sender` is the connection's.
@@ -47,17 +48,23 @@ where
             Err(error) => Err(Box::new(error.into())),
         };
     }
-    Box::pin(finish(ws, peer, handler, failed.err())).await
+    Box::pin(finish(ws, sender, peer, handler, failed.err())).await
 }
 
-async fn finish<S, P, H>(ws: &mut WebSocket<S>, peer: &P, handler: &mut H, failure: Option<Box<Failure>>) -> Closed
+async fn finish<S, P, H>(
+    ws: &mut WebSocket<S>,
+    sender: &Sender,
+    peer: &P,
+    handler: &mut H,
+    failure: Option<Box<Failure>>,
+) -> Closed
 where
     S: AsyncRead + AsyncWrite + Unpin,
     P: Sync,
     H: Handler<P>,
 {
     if let Some(failure) = failure {
-        close_with(ws, &failure).await;
+        start_close(ws, sender, Some(failure.close())).await;
         // What a callback says of the end changes nothing about it.
         let _ = guarded(pin!(told(handler.on_error(peer, &failure)))).await;
     }
@@ -66,12 +73,18 @@ where
     closed
 }
 
-/// Begins to close for this failure, unless the connection closes already.
-pub(crate) async fn close_with<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut WebSocket<S>, failure: &Failure) {
-    if ws.end().is_none() {
-        // Where this fails the connection ends, and `finish` finds out how.
-        let _ = ws.start_close(Some(failure.close())).await;
+/// Begins to close, behind all that is queued, unless the connection closes already. From here on nothing is queued.
+pub(crate) async fn start_close<S>(ws: &mut WebSocket<S>, sender: &Sender, close: Option<Close<'_>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if ws.writer().is_message_in_progress() {
+        // Nothing that is queued can follow one that was left in the middle. Where this fails the connection ends, and
+        // whoever waits for that finds out how.
+        let _ = ws.start_close(close).await;
     }
+    // Closing already, otherwise.
+    let _ = sender.close(close);
 }
 
 async fn told(callback: impl Future<Output = ()>) -> Result<(), BoxError> {

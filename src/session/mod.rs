@@ -13,6 +13,6 @@ mod handler;
 
 pub(crate) use drive::drive;
 #[cfg(feature = "server")]
-pub(crate) use drive::{close_with, guarded};
+pub(crate) use drive::{guarded, start_close};
 pub use event::{Closed, Event, Failure};
 pub use handler::{BoxError, Handler};
