@@ -240,7 +240,7 @@ impl Queue {
     }
 
     /// The first item. Or, when there is none to take, whether one is left, for which there is no room; `task` is woken
-    /// when there is one.
+    /// when there is one to take.
     ///
     /// A Close takes no room of others: a peer that reads nothing does not put off the deadline that begins with it.
     fn pop(&self, task: &Waker, has_room: bool) -> Result<Item, bool> {
@@ -267,7 +267,7 @@ impl Queue {
 }
 
 impl State {
-    /// The task, if there is something for it to do now.
+    /// The task, if there is something for it to take now.
     fn task(&mut self) -> Option<Waker> {
         let is_close = self.items.front().is_some_and(Item::is_close);
         if self.stuck && !is_close { None } else { self.task.take() }

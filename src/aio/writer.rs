@@ -164,11 +164,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Self { socket, link, output, timer: None, failed: None, unflushed: true, shut: false, peer_ended: false }
     }
 
-    /// Whether a message goes out in chunks, and has not ended.
-    pub(crate) fn is_message_in_progress(&self) -> bool {
-        self.link.is_message_in_progress()
-    }
-
     /// Does what follows from a control frame that was found in `input`.
     pub(super) fn follow(&mut self, found: Found, input: &[u8]) {
         buffers::take_output(&mut self.output);
@@ -179,6 +174,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     pub(super) fn fail(&mut self, error: ProtocolError) {
         buffers::take_output(&mut self.output);
         self.link.fail(error, &mut self.output);
+    }
+
+    /// Whether a message goes out in chunks, and has not ended.
+    pub(crate) fn is_message_in_progress(&self) -> bool {
+        self.link.is_message_in_progress()
     }
 
     /// Queues a message, once there is room.

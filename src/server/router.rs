@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::string::String;
 use std::sync::Arc;
@@ -124,7 +125,10 @@ impl Router {
     /// that did not open although it was agreed on, an answer that could not be given. By default nobody is.
     #[must_use]
     pub fn on_error(mut self, report: impl Fn(SocketAddr, &Failure) + Send + Sync + 'static) -> Self {
-        self.report = Box::new(report);
+        self.report = Box::new(move |peer, failure: &Failure| {
+            // Whatever comes of it, the connection that it is about is closed as it should be.
+            let _ = catch_unwind(AssertUnwindSafe(|| report(peer, failure)));
+        });
         self
     }
 
@@ -265,7 +269,12 @@ impl Route {
 
     /// The methods that are answered, as `Allow` lists them. Empty: a WebSocket alone lies here.
     pub(super) fn allow(&self) -> String {
-        let mut names: Vec<_> = self.methods.iter().map(|(method, _)| method.as_str()).collect();
+        let mut names = Vec::new();
+        for name in self.methods.iter().map(|(method, _)| method.as_str()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         if names.contains(&"GET") && !names.contains(&"HEAD") {
             names.push("HEAD");
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming as Body;
+use hyper::body::{Body as _, Incoming as Body};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -150,6 +150,10 @@ impl Server {
     }
 
     async fn answer(self: &Arc<Self>, mut request: hyper::Request<Body>, peer: SocketAddr) -> Response {
+        // hyper stops reading there, but takes what it has read by then.
+        if least_head(&request) > self.router.shared_config().max_head.max(LEAST_HEAD) {
+            return refuse(&HandshakeError::HeadTooLarge);
+        }
         let found = self.router.find(request.uri().path());
         let endpoint = if let Found::Route(route, _) = &found { route.endpoint() } else { None };
         let config = endpoint.and_then(Endpoint::own_config).unwrap_or(self.router.shared_config());
@@ -176,10 +180,16 @@ impl Server {
                 }
             }
         };
-        let read = Limited::new(request.into_body(), self.router.longest_body()).collect();
+        let longest = self.router.longest_body();
+        let too_long = || closing(text(413, "the body is too long\n"));
+        // One that says so itself is not waited for.
+        if usize::try_from(request.body().size_hint().lower()).map_or(true, |len| len > longest) {
+            return too_long();
+        }
+        let read = Limited::new(request.into_body(), longest).collect();
         match before(deadline, read).await {
             Err(error) => refuse(&error),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => closing(text(413, "the body is too long\n")),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
             Ok(Err(_)) => closing(text(400, "the body did not come whole\n")),
             Ok(Ok(body)) => self.call(answer, asked.with_body(body.to_bytes()), peer).await,
         }
@@ -262,6 +272,13 @@ impl Drop for Entered {
     fn drop(&mut self) {
         self.0.server().sessions.leave(&self.0);
     }
+}
+
+/// The bytes of a request's head, but for spaces that may have stood in its fields.
+fn least_head<B>(request: &hyper::Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ":\r\n".len());
+    request.method().as_str().len() + target + "  HTTP/1.1\r\n\r\n".len() + fields.sum::<usize>()
 }
 
 /// The answer to a method that nothing here answers.

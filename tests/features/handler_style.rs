@@ -181,9 +181,11 @@ async fn a_session_knows_where_its_peer_is_and_what_it_asked() {
 async fn a_thousand_sessions_have_a_thousand_ids() {
     // FEATURE: FL9
     let server = server_of(handler(|_| {
-        |session: &Session, event: Event<'_>| match event {
-            Event::Open => Ok::<_, BoxError>(Some(session.id().to_string().into())),
-            _ => Ok(None),
+        |session: &Session, event: Event<'_>| {
+            if let Event::Open = event {
+                session.try_send(session.id().to_string())?;
+            }
+            Ok::<_, BoxError>(None)
         }
     }))
     .await;

@@ -421,6 +421,7 @@ async fn a_message_beyond_the_limit_is_refused() {
     peer.sends(masked(0x82, [0x07; 17])).await;
     let (first, close) = peer.frame().await;
     assert_eq!((first, &close[..2]), (0x88, &hex!("03f1")[..])); // 1009
+    drop(peer);
     assert_eq!(lines.next().await, "open");
     assert!(lines.next().await.starts_with("binary "));
     assert_eq!(lines.next().await, format!("error {}", Error::from(ProtocolError::MessageTooLong)));
@@ -497,6 +498,8 @@ async fn a_function_may_fail_and_panic() {
     // The connection's own error, passed on.
     let mut peer = Raw::open(server.address, "/").await;
     peer.sends(hex!("c180 00000000")).await;
+    assert_eq!(peer.frame().await.0, 0x88);
+    drop(peer);
     let report = within(reports.recv()).await.unwrap();
     assert_eq!(report, Error::from(ProtocolError::ReservedBits).to_string());
     Raw::open(server.address, "/").await.resets();
@@ -504,7 +507,7 @@ async fn a_function_may_fail_and_panic() {
 
     bystander.sends(masked(0x81, "here")).await;
     bystander.expect(b"\x81\x04here").await;
-    drop((bystander, peer));
+    drop(bystander);
     server.end().await;
 }
 

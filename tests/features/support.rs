@@ -209,7 +209,7 @@ impl Raw {
         assert_eq!(read, bytes.as_ref());
     }
 
-    /// The next frame of a server, of at most 64 KiB: its first byte, and its payload.
+    /// The next frame of a server: its first byte, and its payload.
     pub(crate) async fn frame(&mut self) -> (u8, Vec<u8>) {
         within(async {
             let first = self.0.read_u8().await?;

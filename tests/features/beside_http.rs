@@ -1,0 +1,439 @@
+//! Plain HTTP on the same port, and what may be wrong with a request.
+
+use std::panic::catch_unwind;
+use std::time::Duration;
+
+use bowsprit::aio::Connector;
+use bowsprit::server::{
+    Request, Response, Router, Session, WebSocket, delete, get, handler, html, post, put, text, websocket,
+};
+use bowsprit::session::{BoxError, Event, Failure};
+use bowsprit::{Config, OwnedMessage};
+use hex_literal::hex;
+use tokio::sync::mpsc;
+
+use crate::support::{Raw, Server, close, log, masked, noting, opening, refused, request, within};
+
+async fn page(_: Request) -> Response {
+    html("<title>a page</title>")
+}
+
+async fn echo(mut ws: WebSocket) -> Result<(), BoxError> {
+    while let Some((message, out)) = ws.next().await? {
+        out.feed(message).await?;
+    }
+    Ok(())
+}
+
+/// What one request is answered, on a connection of its own: the status, and all of it.
+async fn answer(server: &Server, bytes: impl AsRef<[u8]>) -> (u16, String) {
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends(bytes).await;
+    let answer = String::from_utf8(peer.rest().await).expect("text");
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|answer| answer.get(..3)?.parse().ok());
+    (status.unwrap_or_else(|| panic!("{answer:?}")), answer)
+}
+
+fn plain(method: &str, path: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+}
+
+#[tokio::test]
+async fn one_port_serves_a_page_and_upgrades() {
+    // FEATURE: HX1
+    let router = Router::new().route("/", get(page).websocket(websocket(echo))).route("/page", get(page));
+    let server = Server::start(router).await;
+    let (status, whole) = answer(&server, plain("GET", "/")).await;
+    assert_eq!(status, 200);
+    assert!(whole.contains("content-type: text/html; charset=utf-8\r\n"), "{whole}");
+    assert!(whole.ends_with("\r\n\r\n<title>a page</title>"), "{whole}");
+
+    // The same path, and the same connection: first a page, then an upgrade.
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(peer.head().await.starts_with("HTTP/1.1 200 "));
+    peer.expect("<title>a page</title>").await;
+    let mut peer = peer.opens("/").await;
+    peer.sends(masked(0x81, "hello")).await;
+    peer.expect(b"\x81\x05hello").await;
+
+    // Where no WebSocket is, the page answers: an Upgrade may be ignored (RFC 9110 section 7.8).
+    let (status, body) = refused(request(&server.uri("/page"))).await;
+    assert_eq!((status, &*body), (200, "<title>a page</title>"));
+}
+
+#[tokio::test]
+async fn a_message_is_echoed_as_a_page_expects_it() {
+    // FEATURE: HX2, HX3
+    let (log, mut lines) = log();
+    let echo = |message: bowsprit::Message<'_>| {
+        let bowsprit::Message::Text(text) = message else { return None };
+        Some(OwnedMessage::from(format!("Echo: {text}")))
+    };
+    let server = Server::start(Router::new().route("/", get(page).websocket(noting(&log, echo)))).await;
+    // As a browser asks.
+    let fields = format!(
+        "Origin: http://{}\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+         Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: x\r\n",
+        server.address
+    );
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends(opening("/", &fields).replace("localhost", &server.address.to_string())).await;
+    let head = peer.head().await;
+    assert!(head.starts_with("HTTP/1.1 101 ") && !head.contains("sec-websocket-extensions"), "{head}");
+    peer.sends(masked(0x81, "Hello, server!")).await;
+    peer.expect(b"\x81\x14Echo: Hello, server!").await;
+    peer.sends(hex!("8882 00000000 03e8")).await;
+    assert_eq!(peer.rest().await, hex!("88 02 03e8"));
+    for expected in ["open", "text Hello, server!", "close 1000 \"\" clean"] {
+        assert_eq!(lines.next().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_server_sees_fields_and_may_think_about_them() {
+    // FEATURE: HX11
+    let endpoint = websocket(async |mut ws: WebSocket| {
+        let token = ws.session().request().header("x-token").map(str::to_owned);
+        let _ = ws.send(&*format!("{token:?}")).await;
+    })
+    .subprotocols(&["chat"])
+    .accept(async |request: Request, accept| {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match request.header("X-Token") {
+            Some("secret") => Ok(accept.header("X-Seen", "yes").expect("a legal field")),
+            _ => Err(text(403, "no\n")),
+        }
+    });
+    let server = Server::start(Router::new().route("/", endpoint)).await;
+    let with = |token| request(&server.uri("/")).subprotocol("chat").unwrap().header("X-Token", token).unwrap();
+    assert_eq!(refused(with("guess")).await, (403, "no\n".into()));
+    assert_eq!(refused(request(&server.uri("/"))).await, (403, "no\n".into()));
+    let (mut ws, response) = within(Connector::new(with("secret")).connect()).await.unwrap();
+    assert_eq!((response.subprotocol(), response.fields().get("x-seen")), (Some("chat"), Some("yes")));
+    assert_eq!(within(ws.recv()).await.unwrap(), Some("Some(\"secret\")".into()));
+}
+
+fn hasty() -> Config {
+    Config { handshake_timeout: Some(Duration::from_millis(100)), ..Config::default() }
+}
+
+#[tokio::test]
+async fn who_takes_too_long_to_ask_is_dropped() {
+    // FEATURE: HX12
+    let never = websocket(echo).accept(async |_, accept| {
+        std::future::pending::<()>().await;
+        Ok(accept)
+    });
+    let router = Router::new().route("/", get(page).websocket(websocket(echo))).route("/post", post(page));
+    let server = Server::start(router.route("/never", never).config(hasty())).await;
+    // Silent; in the middle of a head; behind an answer.
+    for begun in ["", "G", "GET / HTTP/1.1\r\nHost: local", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut peer = Raw::connect(server.address).await;
+        peer.sends(begun).await;
+        let answer = String::from_utf8(peer.rest().await).unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{begun:?}: {answer}");
+    }
+    let mut idle = Raw::connect(server.address).await;
+    idle.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(idle.rest().await.ends_with(b"a page</title>"));
+    // In the middle of a body, and while the server thinks about a handshake.
+    let body = "POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc";
+    for begun in [body, &opening("/never", "")] {
+        assert_eq!(answer(&server, begun).await.0, 408);
+    }
+    // What is open may take its time.
+    let mut peer = Raw::open(server.address, "/").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    peer.sends(masked(0x81, "hello")).await;
+    peer.expect(b"\x81\x05hello").await;
+}
+
+/// A request whose head has so many bytes.
+fn head_of(len: usize, fields: &str) -> String {
+    let rest = format!("\r\nConnection:close\r\n{fields}\r\n");
+    let begin = "GET / HTTP/1.1\r\nHost:localhost\r\nX-Long:";
+    format!("{begin}{}{rest}", "x".repeat(len - begin.len() - rest.len()))
+}
+
+#[tokio::test]
+async fn a_head_has_its_bounds() {
+    let server = Server::start(Router::new().route("/", get(page))).await;
+    for len in [1_000, 8 << 10, 15 << 10, 16 << 10] {
+        assert_eq!(answer(&server, head_of(len, "")).await.0, 200, "{len}");
+    }
+    for len in [(16 << 10) + 1, 20 << 10] {
+        assert_eq!(answer(&server, head_of(len, "")).await.0, 431, "{len}");
+    }
+    // With Host and Connection.
+    let fields = |count: usize| (0..count).map(|number| format!("X-{number}: \r\n")).collect::<String>();
+    let head =
+        |count: usize| format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", fields(count - 2));
+    assert_eq!(answer(&server, head(100)).await.0, 200);
+    assert_eq!(answer(&server, head(101)).await.0, 431);
+    server.end().await;
+
+    let config = Config { max_head: 32 << 10, max_head_fields: 3, ..Config::default() };
+    let server = Server::start(Router::new().route("/", get(page)).config(config)).await;
+    assert_eq!(answer(&server, head_of(32 << 10, "")).await.0, 200);
+    assert_eq!(answer(&server, head_of((32 << 10) + 1, "")).await.0, 431);
+    assert_eq!(answer(&server, head(4)).await.0, 431);
+}
+
+#[tokio::test]
+async fn a_body_has_its_bounds() {
+    let lengths = async |request: Request| text(200, request.body().len().to_string());
+    let server = Server::start(Router::new().route("/", post(lengths)).max_body(10)).await;
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    for (request, status, body) in [
+        ("Content-Length: 10\r\n\r\n0123456789", 200, "10"),
+        ("\r\n", 200, "0"),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", 200, "10"),
+        ("Content-Length: 11\r\n\r\n0123456789a", 413, "the body is too long\n"),
+        ("Content-Length: 9007199254740991\r\n\r\n", 413, "the body is too long\n"),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n56789a\r\n0\r\n\r\n", 413, "the body is too long\n"),
+        ("Transfer-Encoding: chunked\r\n\r\nz\r\n", 400, "the body did not come whole\n"),
+    ] {
+        let (told, whole) = answer(&server, format!("{head}{request}")).await;
+        assert_eq!(told, status, "{request}: {whole}");
+        assert!(whole.ends_with(&format!("\r\n\r\n{body}")), "{request}: {whole}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_answers_its_methods_alone() {
+    let methods = async |request: Request| text(200, request.method().to_owned());
+    let router = Router::new()
+        .route("/get", get(methods))
+        .route(
+            "/all",
+            get(methods).on(http::Method::GET, async |_| text(500, "the first counts")).on(http::Method::POST, methods),
+        )
+        .route("/put", put(methods))
+        .route("/delete", delete(methods))
+        .route("/ws", websocket(echo));
+    let server = Server::start(router).await;
+    for (method, path, status, allow) in [
+        ("GET", "/get", 200, ""),
+        ("HEAD", "/get", 200, ""),
+        ("POST", "/get", 405, "GET, HEAD"),
+        ("get", "/get", 405, "GET, HEAD"),
+        ("GET", "/all", 200, ""),
+        ("POST", "/all", 200, ""),
+        ("PUT", "/all", 405, "GET, POST, HEAD"),
+        ("PUT", "/put", 200, ""),
+        ("GET", "/put", 405, "PUT"),
+        ("DELETE", "/delete", 200, ""),
+        ("HEAD", "/delete", 405, "DELETE"),
+        ("POST", "/ws", 426, ""),
+        ("GET", "/nope", 404, ""),
+        ("BREW", "/nope", 404, ""),
+    ] {
+        let (told, whole) = answer(&server, plain(method, path)).await;
+        assert_eq!(told, status, "{method} {path}: {whole}");
+        assert_eq!(whole.contains(&format!("allow: {allow}\r\n")), !allow.is_empty(), "{method} {path}: {whole}");
+        if method == "HEAD" {
+            assert!(whole.ends_with("\r\n\r\n"), "no body: {whole}");
+        }
+    }
+    // An upgrade asks by GET alone.
+    let asked = opening("/ws", "").replace("GET ", "POST ");
+    let (status, _) = answer(&server, asked).await;
+    assert!(matches!(status, 400 | 405), "{status}");
+}
+
+#[tokio::test]
+async fn odd_requests_are_answered() {
+    let server = Server::start(Router::new().route("/{*path}", get(page).websocket(websocket(echo)))).await;
+    for (request, statuses) in [
+        ("GET http://localhost/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", &[200][..]),
+        ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", &[400, 404]),
+        ("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", &[400, 404]),
+        ("GET /a HTTP/1.1\r\nConnection: close\r\n\r\n", &[400]),
+        ("GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n", &[400]),
+        ("GET /%ff HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", &[400]),
+        ("GET /a\0 HTTP/1.1\r\nHost: localhost\r\n\r\n", &[400]),
+        ("GET /a HTTP/2.0\r\nHost: localhost\r\n\r\n", &[400, 505]),
+        ("\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03", &[400]),
+        ("hello\r\n\r\n", &[400]),
+    ] {
+        let (status, whole) = answer(&server, request).await;
+        assert!(statuses.contains(&status), "{request:?}: {whole}");
+    }
+    // HTTP/1.0 gets its page, and no WebSocket.
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends("GET /a HTTP/1.0\r\n\r\n").await;
+    assert!(peer.rest().await.ends_with(b"a page</title>"));
+    let old = opening("/a", "").replace("HTTP/1.1", "HTTP/1.0");
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends(old).await;
+    assert!(!peer.rest().await.windows(3).any(|bytes| bytes == b"101"));
+    // What breaks the rules of the handshake.
+    for (from, to, status) in [
+        ("Version: 13", "Version: 12", 426),
+        ("Version: 13", "Version: x", 400),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ", 400),
+        ("Host: localhost", "Host: local host", 400),
+    ] {
+        let (told, whole) = answer(&server, opening("/a", "").replace(from, to)).await;
+        assert_eq!(told, status, "{to}: {whole}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_behind_a_refused_handshake_is_no_request() {
+    let (log, mut lines) = log();
+    let noted = move |request: Request| {
+        log.note(format!("{} {}", request.method(), request.path()));
+        std::future::ready(text(200, ""))
+    };
+    let veto = websocket(echo).accept(async |_, _| Err(text(403, "no\n")));
+    let panics = websocket(echo).accept(async |_, _| panic!("no choice"));
+    let unoffered = websocket(echo).accept(async |_, accept| Ok(accept.subprotocol("unoffered")));
+    let router = Router::new()
+        .route("/veto", veto)
+        .route("/panics", panics)
+        .route("/unoffered", unoffered)
+        .route("/ws", websocket(echo))
+        .route("/seen", get(noted));
+    let server = Server::start(router).await;
+    let behind = "GET /seen HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (path, change, status) in [
+        ("/veto", ("", ""), 403),
+        ("/panics", ("", ""), 500),
+        ("/unoffered", ("", ""), 500),
+        ("/ws", ("Version: 13", "Version: 8"), 426),
+        ("/ws", ("Upgrade: websocket", "Upgrade: other"), 426),
+        ("/ws?%", ("Host: localhost", "Host: localhost\r\nOrigin: http://evil.example"), 403),
+    ] {
+        let asked =
+            if change.0.is_empty() { opening(path, "") } else { opening(path, "").replacen(change.0, change.1, 1) };
+        let (told, whole) = answer(&server, format!("{asked}{behind}")).await;
+        assert_eq!(told, status, "{path} {change:?}");
+        assert_eq!(whole.matches("HTTP/1.1 ").count(), 1, "{path} {change:?}: {whole}");
+    }
+    // Plain requests may stand behind each other.
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends(behind.repeat(2)).await;
+    for _ in 0..2 {
+        assert!(peer.head().await.starts_with("HTTP/1.1 200 "));
+        assert_eq!(lines.next().await, "GET /seen");
+    }
+    drop(peer);
+    server.end().await;
+    assert!(lines.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_in_an_answer_takes_nobody_down() {
+    let (told, mut reports) = mpsc::unbounded_channel();
+    fn at_once(_: Request) -> std::future::Ready<Response> {
+        panic!("at once")
+    }
+    let router = Router::new()
+        .route("/", get(page).websocket(websocket(echo)))
+        .route("/panics", get(async |_: Request| panic!("in an answer")))
+        .route("/at-once", get(at_once))
+        .route("/choosing", websocket(echo).accept(async |_, _| panic!("in a choice")))
+        .fallback(async |_: Request| panic!("in the fallback"));
+    let router = router.on_error(move |peer, failure: &Failure| {
+        assert!(peer.ip().is_loopback());
+        drop(told.send(failure.to_string()));
+    });
+    let server = Server::start(router).await;
+    let mut bystander = Raw::open(server.address, "/").await;
+    // On one connection: it goes on, but where a handshake failed.
+    let mut peer = Raw::connect(server.address).await;
+    for (path, report) in [("/panics", "in an answer"), ("/at-once", "at once"), ("/nope", "in the fallback")] {
+        peer.sends(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        assert!(peer.head().await.starts_with("HTTP/1.1 500 "));
+        assert_eq!(within(reports.recv()).await.unwrap(), format!("the handler panicked: {report}"));
+    }
+    peer.sends(opening("/choosing", "")).await;
+    assert!(peer.rest().await.starts_with(b"HTTP/1.1 500 "));
+    assert_eq!(within(reports.recv()).await.unwrap(), "the handler panicked: in a choice");
+    bystander.sends(masked(0x81, "here")).await;
+    bystander.expect(b"\x81\x04here").await;
+}
+
+#[tokio::test]
+async fn a_panic_of_who_is_told_takes_nobody_down() {
+    async fn panics(_: WebSocket) {
+        panic!("in a function")
+    }
+    let router = Router::new()
+        .route("/", websocket(echo))
+        .route("/panics", websocket(panics))
+        .route(
+            "/made",
+            handler(|_| if true { panic!("no handler") } else { |_: &Session, _: Event<'_>| Ok::<_, BoxError>(None) }),
+        )
+        .route("/page", get(async |_: Request| panic!("in an answer")))
+        .on_error(|_, _| panic!("when told"));
+    let server = Server::start(router).await;
+    let mut bystander = Raw::open(server.address, "/").await;
+    for path in ["/panics", "/made"] {
+        let mut peer = Raw::open(server.address, path).await;
+        peer.expect(hex!("88 02 03f3")).await;
+        peer.sends(masked(0x88, "")).await;
+        assert_eq!(peer.rest().await, hex!(""));
+    }
+    assert_eq!(answer(&server, plain("GET", "/page")).await.0, 500);
+    bystander.sends(masked(0x81, "here")).await;
+    bystander.expect(b"\x81\x04here").await;
+    drop(bystander);
+    server.end().await;
+}
+
+#[test]
+fn paths_that_conflict_or_are_malformed_are_refused_at_once() {
+    for paths in [&["/a", "/a"][..], &["/{x}", "/{y}"], &["/a/{*x}", "/a/{*y}"], &["/{x"], &["/x}"], &["/{}"]] {
+        let made = catch_unwind(|| paths.iter().fold(Router::new(), |router, path| router.route(path, get(page))));
+        assert!(made.is_err(), "{paths:?}");
+    }
+    // A literal segment comes before a parameter.
+    drop(Router::new().route("/a/{x}", get(page)).route("/a/b", get(page)).route("/a/{x}/c", get(page)));
+}
+
+#[tokio::test]
+async fn a_literal_segment_comes_before_a_parameter() {
+    let which = |name: &'static str| {
+        get(move |request: Request| std::future::ready(text(200, format!("{name} {:?}", request.param("x")))))
+    };
+    let router = Router::new().route("/a/{x}", which("one")).route("/a/b", which("two")).route("/{*x}", which("rest"));
+    let server = Server::start(router).await;
+    for (path, expected) in [
+        ("/a/c", "one Some(\"c\")"),
+        ("/a/b", "two None"),
+        ("/a/%62", "one Some(\"b\")"),
+        ("/a/", "rest Some(\"a/\")"),
+        ("/a/b/c", "rest Some(\"a/b/c\")"),
+        ("/a/b/../c", "rest Some(\"a/b/../c\")"),
+    ] {
+        let (status, whole) = answer(&server, plain("GET", path)).await;
+        assert_eq!(status, 200);
+        assert!(whole.ends_with(&format!("\r\n\r\n{expected}")), "{path}: {whole}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_is_found_by_its_name() {
+    // FEATURE: DG8, DG9
+    let named = handler(|session: &Session| {
+        let name = session.request().param("name").unwrap_or_default().to_owned();
+        move |_: &Session, event: Event<'_>| {
+            let reply = match event {
+                Event::Message(message) => Some(format!("{name}: {} bytes", message.as_bytes().len()).into()),
+                _ => None,
+            };
+            Ok::<_, BoxError>(reply)
+        }
+    });
+    let path = "/websockets/v4/service/{name}";
+    let server = Server::start(Router::new().route(path, get(page).websocket(named))).await;
+    let mut ws = server.connect("/websockets/v4/service/my-endpoint").await;
+    within(ws.send("hello")).await.unwrap();
+    assert_eq!(within(ws.recv()).await.unwrap(), Some("my-endpoint: 5 bytes".into()));
+    close(ws).await;
+    assert_eq!(refused(request(&server.uri("/websockets/v4/service"))).await.0, 404);
+}

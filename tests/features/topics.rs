@@ -1,0 +1,463 @@
+//! Messages to all who subscribed, here and in other processes.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bowsprit::aio::{self, Stream, WhenFull};
+use bowsprit::server::{
+    Backplane, Endpoint, Incoming, Pending, Published, Router, Session, Subscription, Topics, handler,
+};
+use bowsprit::session::{BoxError, Handler};
+use bowsprit::{CloseCode, Message, OwnedMessage, Prepared};
+use tokio::sync::mpsc;
+
+use crate::support::{Raw, Server, Shared, close, log, masked, server_of, until, within};
+
+/// Subscribes to the topic of its query, and publishes what it is sent; `.` leaves.
+struct Member {
+    topics: Topics,
+    subscription: Option<Subscription>,
+}
+
+impl Handler<Session> for Member {
+    async fn on_open(&mut self, session: &Session) -> Result<Option<OwnedMessage>, BoxError> {
+        let topic = session.request().query().unwrap_or("all");
+        self.subscription = Some(self.topics.subscribe(topic, session).await?);
+        session.try_send("joined")?;
+        Ok(None)
+    }
+
+    async fn on_message(&mut self, session: &Session, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        if message == Message::Text(".") {
+            self.subscription = None;
+            return Ok(Some("left".into()));
+        }
+        let topic = session.request().query().unwrap_or("all");
+        self.topics.publish(topic, message).await?;
+        Ok(None)
+    }
+}
+
+fn members(topics: &Topics) -> Endpoint {
+    let topics = topics.clone();
+    handler(move |_| Member { topics: topics.clone(), subscription: None })
+}
+
+async fn joins(server: &Server, path: &str) -> aio::WebSocket<Stream> {
+    let mut ws = server.connect(path).await;
+    assert_eq!(reads(&mut ws).await, "joined");
+    ws
+}
+
+async fn reads(ws: &mut aio::WebSocket<Stream>) -> String {
+    within(ws.recv()).await.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
+}
+
+#[tokio::test]
+async fn joins_and_leaves_are_counted_and_called_back() {
+    // FEATURE: HX10
+    let (log, mut lines) = log();
+    let (on_join, on_leave) = (log.clone(), log.clone());
+    let topics = Topics::new()
+        .on_join(move |topic, session, count| on_join.note(format!("join {topic} {} {count}", session.id())))
+        .on_leave(move |topic, session, count| on_leave.note(format!("leave {topic} {} {count}", session.id())))
+        .on_join(|_, _, _| panic!("the first counts"));
+    let server = server_of(members(&topics)).await;
+    let (mut open, mut ids) = (Vec::new(), Vec::new());
+    for count in 1..=100 {
+        open.push(joins(&server, "/?room").await);
+        let line = lines.next().await;
+        let mut words = line.split(' ');
+        assert_eq!((words.next(), words.next()), (Some("join"), Some("room")));
+        ids.push(words.next().unwrap().to_owned());
+        assert_eq!(words.next(), Some(&*count.to_string()));
+        assert_eq!(topics.count("room"), count);
+    }
+    assert_eq!(topics.count("another"), 0);
+    let known: Vec<_> = topics.sessions("room").iter().map(|session| session.id().to_string()).collect();
+    assert_eq!(known, ids, "in the order of their opening");
+
+    // To all.
+    let expected = Published { queued: 100, refused: 0 };
+    assert_eq!(within(topics.publish("room", "to all")).await.unwrap(), expected);
+    assert_eq!(within(topics.publish("another", "to nobody")).await.unwrap(), Published::default());
+    for ws in &mut open {
+        assert_eq!(reads(ws).await, "to all");
+    }
+
+    // By themselves, by a Close, and by vanishing.
+    for (left, mut ws) in open.into_iter().enumerate().map(|(index, ws)| (index + 1, ws)) {
+        match left % 3 {
+            0 => drop(ws),
+            1 => close(ws).await,
+            _ => {
+                within(ws.send(".")).await.unwrap();
+                assert_eq!(reads(&mut ws).await, "left");
+                close(ws).await;
+            }
+        }
+        assert_eq!(lines.next().await, format!("leave room {} {}", ids[left - 1], 100 - left));
+        assert_eq!(topics.count("room"), 100 - left);
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn one_broadcast_reaches_all() {
+    // FEATURE: HX6
+    let topics = Topics::new();
+    let server = server_of(members(&topics)).await;
+    let mut open = Vec::new();
+    for _ in 0..500 {
+        open.push(joins(&server, "/").await);
+    }
+    let news = Prepared::text("to all");
+    let published = within(topics.publish_prepared("all", &news)).await;
+    assert_eq!(published, Published { queued: 500, refused: 0 });
+    for ws in &mut open {
+        assert_eq!(reads(ws).await, "to all");
+    }
+    assert_eq!(news.encodings(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_subscribes_twice_is_there_once() {
+    let (log, mut lines) = log();
+    let (on_join, on_leave) = (log.clone(), log);
+    let topics = Topics::new()
+        .on_join(move |_, _, count| on_join.note(format!("join {count}")))
+        .on_leave(move |_, _, count| on_leave.note(format!("leave {count}")));
+    let server = server_of(members(&topics)).await;
+    let mut ws = joins(&server, "/").await;
+    assert_eq!(lines.next().await, "join 1");
+    let [session] = &topics.sessions("all")[..] else { panic!("one session") };
+    let twice = topics.subscribe("all", session).await.unwrap();
+    let other = topics.subscribe("other", session).await.unwrap();
+    assert_eq!((twice.topic(), other.topic()), ("all", "other"));
+    assert_eq!(lines.next().await, "join 1", "of the other topic");
+    assert_eq!(topics.publish("all", "once").await.unwrap().queued, 1);
+    within(ws.send(".")).await.unwrap();
+    assert_eq!((reads(&mut ws).await, reads(&mut ws).await), ("once".into(), "left".into()));
+    assert_eq!(topics.publish("all", "still").await.unwrap().queued, 1);
+    assert_eq!(reads(&mut ws).await, "still");
+    drop(twice);
+    assert_eq!(lines.next().await, "leave 0");
+    assert_eq!(topics.publish("all", "no more").await.unwrap(), Published::default());
+    // A subscription outlives its session, where somebody keeps it; there is nobody to send to.
+    close(ws).await;
+    until(|| session.sender().is_closing()).await;
+    assert_eq!(topics.publish("other", "too late").await.unwrap(), Published { queued: 0, refused: 1 });
+    drop(other);
+    assert_eq!(lines.next().await, "leave 0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_subscribers_see_one_order() {
+    for (queue, when_full) in [(1 << 20, WhenFull::Wait), (100, WhenFull::Wait)] {
+        let topics = Topics::new();
+        let server = server_of(members(&topics).queue(queue, when_full)).await;
+        let mut open = Vec::new();
+        for _ in 0..5 {
+            open.push(joins(&server, "/").await);
+        }
+        let publishers: Vec<_> = (0..4)
+            .map(|publisher| {
+                let topics = topics.clone();
+                tokio::spawn(async move {
+                    for count in 0..200 {
+                        let published = topics.publish("all", format!("{publisher} {count}")).await.unwrap();
+                        assert_eq!(published, Published { queued: 5, refused: 0 });
+                    }
+                })
+            })
+            .collect();
+        let mut orders = Vec::new();
+        for mut ws in open {
+            let mut order = Vec::new();
+            for _ in 0..800 {
+                order.push(reads(&mut ws).await);
+            }
+            orders.push((order, ws));
+        }
+        for publisher in publishers {
+            within(publisher).await.unwrap();
+        }
+        let (first, _) = &orders[0];
+        for publisher in 0..4 {
+            let own = first.iter().filter(|text| text.starts_with(&publisher.to_string()));
+            assert!(own.eq(&(0..200).map(|count| format!("{publisher} {count}")).collect::<Vec<_>>()));
+        }
+        assert!(orders.iter().all(|(order, _)| order == first));
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_may_end_in_the_middle_of_a_publication() {
+    const LEN: usize = 100_000;
+    let topics = Topics::new();
+    let (handed, mut sessions) = mpsc::unbounded_channel();
+    let of_topics = topics.clone();
+    // Keeps its subscription outside.
+    let subscriptions: Shared<Vec<Subscription>> = Arc::default();
+    let kept = Arc::clone(&subscriptions);
+    let endpoint = handler(move |session: &Session| {
+        let (topics, session, kept) = (of_topics.clone(), session.clone(), Arc::clone(&kept));
+        let handed = handed.clone();
+        tokio::spawn(async move {
+            let subscription = topics.subscribe("all", &session).await.expect("there is no backplane");
+            kept.lock().unwrap().push(subscription);
+            handed.send(session).expect("the test listens");
+        });
+        |_: &Session, _: bowsprit::session::Event<'_>| Ok::<_, BoxError>(None)
+    });
+    let server = server_of(endpoint.queue(LEN, WhenFull::Wait)).await;
+    let mut slow = Raw::narrow(server.address).await.opens("/").await;
+    let slow_session = within(sessions.recv()).await.unwrap();
+    let mut quick = server.connect("/").await;
+    within(sessions.recv()).await.unwrap();
+
+    // Until it waits for the slow one.
+    let mut published = 0;
+    let waiting = loop {
+        let mut publishing = Box::pin(topics.publish("all", vec![0x2a; LEN]));
+        match tokio::time::timeout(std::time::Duration::from_millis(200), &mut publishing).await {
+            Ok(done) => assert_eq!(done.unwrap(), Published { queued: 2, refused: 0 }),
+            Err(_) => break publishing,
+        }
+        published += 1;
+        assert_eq!(within(quick.recv()).await.unwrap().unwrap().into_bytes().len(), LEN);
+    };
+    // The quick one has it already, and goes.
+    assert_eq!(within(quick.recv()).await.unwrap().unwrap().into_bytes().len(), LEN);
+    drop(subscriptions.lock().unwrap().pop());
+    assert_eq!(topics.count("all"), 1);
+    // Nobody waits any more: the slow one does not get it.
+    drop(waiting);
+    let mut waiting = Box::pin(topics.publish("all", "the last"));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(50), &mut waiting).await.is_err());
+    drop(subscriptions.lock().unwrap().pop());
+    assert_eq!(topics.count("all"), 0);
+    for _ in 0..published {
+        let (first, payload) = slow.frame().await;
+        assert_eq!((first, payload.len()), (0x82, LEN));
+    }
+    // What was published while it subscribed is its own.
+    assert_eq!(within(waiting).await.unwrap(), Published { queued: 1, refused: 0 });
+    slow.expect(b"\x81\x08the last").await;
+    // A session that ends meanwhile is refused.
+    slow_session.close(Some(CloseCode::NORMAL.into())).unwrap();
+    assert_eq!(slow.frame().await.0, 0x88);
+}
+
+/// What joins several [`Topics`]: a broker in memory.
+#[derive(Clone, Debug, Default)]
+struct Broker(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Messages in one order, to all that started.
+    processes: Mutex<Vec<(mpsc::UnboundedSender<(String, OwnedMessage)>, Arc<Mutex<BTreeSet<String>>>)>>,
+    fails: AtomicBool,
+    unsubscribed: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Link {
+    broker: Broker,
+    topics: Arc<Mutex<BTreeSet<String>>>,
+    incoming: Shared<Option<Incoming>>,
+}
+
+impl Broker {
+    fn topics(&self) -> (Topics, Arc<Mutex<BTreeSet<String>>>, Shared<Option<Incoming>>) {
+        let (topics, incoming): (Arc<Mutex<BTreeSet<String>>>, Shared<_>) = (Arc::default(), Arc::default());
+        let link = Link { broker: self.clone(), topics: Arc::clone(&topics), incoming: Arc::clone(&incoming) };
+        (Topics::with_backplane(link), topics, incoming)
+    }
+
+    fn works(&self) -> Result<(), BoxError> {
+        if self.0.fails.load(Ordering::SeqCst) { Err("the broker is away".into()) } else { Ok(()) }
+    }
+}
+
+impl Backplane for Link {
+    fn start(&self, incoming: Incoming) {
+        *self.incoming.lock().unwrap() = Some(incoming.clone());
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let topics = Arc::clone(&self.topics);
+        self.broker.0.processes.lock().unwrap().push((sender, Arc::clone(&topics)));
+        tokio::spawn(async move {
+            while let Some((topic, message)) = receiver.recv().await {
+                let wanted = topics.lock().unwrap().contains(&*topic);
+                if wanted && !incoming.deliver(&topic, message).await {
+                    break;
+                }
+            }
+        });
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> Pending<'a> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.broker.works()?;
+            assert!(self.topics.lock().unwrap().insert(topic.to_owned()), "subscribed to once");
+            Ok(())
+        })
+    }
+
+    fn unsubscribe<'a>(&'a self, topic: &'a str) -> Pending<'a> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.broker.works()?;
+            assert!(self.topics.lock().unwrap().remove(topic), "unsubscribed from once");
+            self.broker.0.unsubscribed.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+    }
+
+    fn publish<'a>(&'a self, topic: &'a str, message: Message<'a>) -> Pending<'a> {
+        Box::pin(async move {
+            self.broker.works()?;
+            for (process, _) in &*self.broker.0.processes.lock().unwrap() {
+                let _ = process.send((topic.to_owned(), message.to_owned()));
+            }
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_backplane_joins_the_topics_of_two_processes() {
+    let broker = Broker::default();
+    let ((one, subscribed, _), (two, _, _)) = (broker.topics(), broker.topics());
+    let router = Router::new().route("/one", members(&one)).route("/two", members(&two));
+    let server = Server::start(router).await;
+    let mut open = [joins(&server, "/one").await, joins(&server, "/two").await, joins(&server, "/one").await];
+    assert_eq!((one.count("all"), two.count("all")), (2, 1), "of this process alone");
+    // All publish at once.
+    for count in 0..50 {
+        for (index, ws) in open.iter_mut().enumerate() {
+            within(ws.send(&*format!("{index} {count}"))).await.unwrap();
+        }
+        assert_eq!(within(one.publish("all", format!("one {count}"))).await.unwrap(), Published::default());
+    }
+    let mut orders = Vec::new();
+    for ws in &mut open {
+        let mut order = Vec::new();
+        for _ in 0..200 {
+            order.push(reads(ws).await);
+        }
+        orders.push(order);
+    }
+    assert!(orders[0] == orders[1] && orders[1] == orders[2], "the broker's order");
+    // Of this process alone.
+    assert_eq!(one.publish_prepared("all", &Prepared::text("here")).await.queued, 2);
+    assert_eq!(reads(&mut open[0]).await, "here");
+
+    // The last that goes unsubscribes, and the next that comes subscribes.
+    let [first, _two, third] = open;
+    close(first).await;
+    until(|| one.count("all") == 1).await;
+    assert!(subscribed.lock().unwrap().contains("all"));
+    close(third).await;
+    until(|| subscribed.lock().unwrap().is_empty()).await;
+    assert_eq!(broker.0.unsubscribed.load(Ordering::SeqCst), 1);
+    let mut again = joins(&server, "/one").await;
+    within(again.send("again")).await.unwrap();
+    assert_eq!(reads(&mut again).await, "again");
+}
+
+#[tokio::test]
+async fn coming_and_going_at_once_leaves_the_backplane_as_it_should_be() {
+    let broker = Broker::default();
+    let (topics, subscribed, _) = broker.topics();
+    let server = server_of(members(&topics)).await;
+    let mut stays = joins(&server, "/?stays").await;
+    for _ in 0..50 {
+        // One leaves while the next joins: the broker is asked in one order.
+        drop(joins(&server, "/?comes").await);
+    }
+    let mut last = joins(&server, "/?comes").await;
+    until(|| topics.count("comes") == 1).await;
+    within(last.send("last")).await.unwrap();
+    assert_eq!(reads(&mut last).await, "last");
+    within(stays.send("stays")).await.unwrap();
+    assert_eq!(reads(&mut stays).await, "stays");
+    drop((last, stays));
+    until(|| subscribed.lock().unwrap().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_backplane_that_fails_is_reported() {
+    let broker = Broker::default();
+    let (topics, subscribed, incoming) = broker.topics();
+    let (told, mut errors) = mpsc::unbounded_channel();
+    let topics = topics.on_error(move |error| drop(told.send(error.to_string())));
+    let server = server_of(members(&topics)).await;
+    let mut first = joins(&server, "/").await;
+
+    broker.0.fails.store(true, Ordering::SeqCst);
+    assert_eq!(within(topics.publish("all", "lost")).await.unwrap_err().to_string(), "the broker is away");
+    // A handler's publication fails with it, and so does one that would subscribe to another topic.
+    let mut peer = Raw::open(server.address, "/?another").await;
+    let (first_byte, close_payload) = peer.frame().await;
+    assert_eq!((first_byte, close_payload), (0x88, 1011_u16.to_be_bytes().to_vec()));
+    until(|| topics.count("another") == 0).await;
+    // Who joins a topic that is subscribed to already needs no broker.
+    let second = joins(&server, "/").await;
+    // Nobody unsubscribes in vain, unheard.
+    drop(second);
+    until(|| topics.count("all") == 1).await;
+    within(first.send(".")).await.unwrap();
+    assert_eq!(reads(&mut first).await, "left");
+    assert_eq!(within(errors.recv()).await.unwrap(), "the broker is away");
+
+    broker.0.fails.store(false, Ordering::SeqCst);
+    subscribed.lock().unwrap().clear();
+    let mut third = joins(&server, "/").await;
+    within(third.send("back")).await.unwrap();
+    assert_eq!(reads(&mut third).await, "back");
+
+    let incoming = incoming.lock().unwrap().clone().unwrap();
+    incoming.missed(&"a gap".into());
+    assert_eq!(within(errors.recv()).await.unwrap(), "a gap");
+    // Nobody is there any more: the broker's task may end.
+    drop((third, first, peer));
+    server.end().await;
+    drop(topics);
+    let gone = async {
+        while incoming.deliver("all", "?").await {
+            tokio::task::yield_now().await
+        }
+    };
+    within(gone).await;
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_a_subscriber_does_not_wait_for_itself() {
+    // Its own queue is full, and so is the way to it: what it publishes waits, and its own queue goes on leaving.
+    let topics = Topics::new();
+    let server = server_of(members(&topics).queue(1_000, WhenFull::Wait)).await;
+    let peer = Raw::narrow(server.address).await.opens("/").await;
+    let (mut reads, mut writes) = peer.0.into_split();
+    let written = tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt as _;
+        for _ in 0..1_000 {
+            writes.write_all(&masked(0x82, [0x2a; 10_000])).await.unwrap();
+        }
+        writes
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let mut left = 1_000 * (10_000 + 4) + 8; // "joined" before
+    let mut buffer = vec![0; 1 << 16];
+    within(async {
+        while left > 0 {
+            let n = tokio::io::AsyncReadExt::read(&mut reads, &mut buffer).await.unwrap();
+            assert!(n > 0 && n <= left);
+            left -= n;
+        }
+    })
+    .await;
+    drop(within(written).await.unwrap());
+}
