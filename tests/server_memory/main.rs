@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bowsprit::server::{Request, Router, Session, WebSocket, handler, serve, websocket};
+use bowsprit::server::{Request, Router, Session, Topics, WebSocket, handler, serve, websocket};
 use bowsprit::session::{BoxError, Handler};
 use bowsprit::{Message, OwnedMessage, aio};
 use tokio::net::TcpListener;
@@ -39,6 +39,7 @@ impl Handler<Session> for Echo {
 
 #[test]
 fn an_idle_session_is_small() {
+    a_topic_leaves_nothing_behind();
     let plain = idle(async |listener| {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -87,16 +88,7 @@ fn an_idle_session_is_small() {
 
 /// The heap of each connection to this server, in bytes, when it is idle behind ten messages.
 fn idle<F: Future<Output = ()>>(server: impl FnOnce(TcpListener) -> F + Send + 'static) -> usize {
-    let (send, address) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            send.send(listener.local_addr().expect("it is bound")).expect("the test waits");
-            server(listener).await;
-        });
-    });
-    let address = address.recv().expect("the server starts");
+    let address = start(server);
     let mut clients = Vec::with_capacity(2 * CONNECTIONS);
     let open = |clients: &mut Vec<TcpStream>| {
         for _ in 0..CONNECTIONS {
@@ -108,6 +100,20 @@ fn idle<F: Future<Output = ()>>(server: impl FnOnce(TcpListener) -> F + Send + '
     // The first ones bring what belongs to the server; as many again do not make its tables grow out of proportion.
     let before = open(&mut clients);
     usize::try_from(open(&mut clients) - before).expect("it grows") / CONNECTIONS
+}
+
+/// Starts a server in a thread of its own, which ends with the process; its address.
+fn start<F: Future<Output = ()>>(server: impl FnOnce(TcpListener) -> F + Send + 'static) -> SocketAddr {
+    let (send, address) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            send.send(listener.local_addr().expect("it is bound")).expect("the test waits");
+            server(listener).await;
+        });
+    });
+    address.recv().expect("the server starts")
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -127,4 +133,43 @@ fn connect(address: SocketAddr) -> TcpStream {
         assert_eq!(echo, ECHO);
     }
     stream
+}
+
+/// A message of a topic, once it is through, leaves nothing in the sessions that got it.
+fn a_topic_leaves_nothing_behind() {
+    let (publish, mut published) = tokio::sync::mpsc::unbounded_channel::<&[u8]>();
+    let address = start(async move |listener| {
+        let topics = Topics::new();
+        let to = topics.clone();
+        tokio::spawn(async move {
+            while let Some(message) = published.recv().await {
+                to.publish("news", message).await.expect("there is no backplane");
+            }
+        });
+        let subscribe = move |mut ws: WebSocket| {
+            let topics = topics.clone();
+            async move {
+                let _subscription = topics.subscribe("news", ws.session()).await?;
+                while let Some((message, out)) = ws.next().await? {
+                    out.feed(message).await?;
+                }
+                Ok::<_, BoxError>(())
+            }
+        };
+        serve(listener, Router::new().route("/echo", websocket(subscribe)), std::future::pending()).await;
+    });
+    let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| connect(address)).collect();
+    let mut held = [0; 3];
+    for held in &mut held {
+        publish.send(b"news").expect("the server runs");
+        for client in &mut clients {
+            let mut news = [0; 6];
+            client.read_exact(&mut news).expect("it is published");
+            assert_eq!(news, *b"\x82\x04news");
+        }
+        thread::sleep(Duration::from_millis(300));
+        *held = heap::live();
+    }
+    println!("heap behind a message of a topic: {:+} B in all", held[2] - held[0]);
+    assert!(held[2] - held[0] < 4 << 10);
 }
