@@ -45,16 +45,22 @@
 //! | [`timers`] | deadlines |
 //! | [`link`] | the rules between the machines, and how it ended |
 //! | [`connection`] | both machines and the rules |
+#![cfg_attr(feature = "json", doc = "| [`json`] | messages that are JSON |")]
+#![cfg_attr(not(feature = "json"), doc = "| `json` | messages that are JSON; needs its feature |")]
 #![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
 #![cfg_attr(not(feature = "rustls"), doc = "| `tls` | TLS for the adapters; needs the feature `rustls` |")]
 #![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "tokio", doc = "| [`aio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `aio` | the adapter for tokio; needs the feature `tokio` |")]
+#![cfg_attr(feature = "tokio", doc = "| [`session`] | a connection driven by callbacks: what `client` and `server` share |")]
+#![cfg_attr(not(feature = "tokio"), doc = "| `session` | callbacks; needs the feature `tokio` |")]
 #![cfg_attr(feature = "tokio", doc = "| [`client`] | clients that come back, and a registry of outgoing connections |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `client` | clients that come back; needs the feature `tokio` |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
 #![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`, `hyper` and `axum`; needs their features |")]
+#![cfg_attr(feature = "server", doc = "| [`server`] | routes, sessions and topics, on hyper and `aio` |")]
+#![cfg_attr(not(feature = "server"), doc = "| `server` | routes, sessions and topics; needs its feature |")]
 //!
 //! # A whole connection
 //!
@@ -117,6 +123,8 @@
 //! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |
 //! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
 //! | `axum` | the extractor for axum 0.8; brings `hyper` |
+//! | `server` | routes, sessions and topics, on hyper and tokio; brings `hyper` |
+//! | `json` | messages that are JSON, as types of serde; brings `std` |
 //! | `redis` | topics that reach other processes, through a Redis server (without TLS); brings `server` |
 //! | `tracing` | the adapters tell `tracing` of connections: see below |
 //! | `std` | the widest instructions of the processor, found at run time; `Error` |

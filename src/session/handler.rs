@@ -9,8 +9,8 @@ use crate::message::{Message, OwnedMessage};
 /// Any error: what `?` makes of the errors of a callback.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The callbacks of one connection, told one after the other; `P` is how they reach it: a
-/// [`server::Session`](crate::server::Session) or a [`client::Client`](crate::client::Client).
+/// The callbacks of one connection, told one after the other; `P` is how they reach it: a `server::Session`, or a
+/// [`client::Client`](crate::client::Client).
 ///
 /// Write those that you want, as `async fn`. A function or closure
 /// `FnMut(&P, Event<'_>) -> Result<Option<OwnedMessage>, BoxError>` is a handler, too: one callback for all.
