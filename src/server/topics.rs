@@ -350,3 +350,51 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics halfway through a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::message::Message;
+    use crate::server::Pending;
+
+    /// Never says that it has subscribed; counts what it is asked to.
+    #[derive(Debug)]
+    struct Silent(Arc<Mutex<[usize; 2]>>);
+
+    impl Backplane for Silent {
+        fn start(&self, _: Incoming) {}
+
+        fn subscribe<'a>(&'a self, _: &'a str) -> Pending<'a> {
+            lock(&self.0)[0] += 1;
+            Box::pin(pending())
+        }
+
+        fn unsubscribe<'a>(&'a self, _: &'a str) -> Pending<'a> {
+            lock(&self.0)[1] += 1;
+            Box::pin(async { Ok(()) })
+        }
+
+        fn publish<'a>(&'a self, _: &'a str, _: Message<'a>) -> Pending<'a> {
+            Box::pin(pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_dropped_halfway_is_asked_for_again_and_undone() {
+        let asked = Arc::default();
+        let shared = Topics::with_backplane(Silent(Arc::clone(&asked))).0;
+        let topic = Arc::new(Topic { name: "news".into(), subscribers: Mutex::default() });
+        lock(&shared.topics).insert("news".into(), topic);
+        for _ in 0..2 {
+            assert!(tokio::time::timeout(Duration::from_secs(1), shared.follow("news")).await.is_err());
+        }
+        lock(&shared.topics).clear();
+        for _ in 0..2 {
+            shared.follow("news").await.unwrap();
+        }
+        assert_eq!(*lock(&asked), [2, 1]);
+    }
+}
