@@ -53,7 +53,10 @@
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
 #![cfg_attr(feature = "tokio", doc = "| [`aio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `aio` | the adapter for tokio; needs the feature `tokio` |")]
-#![cfg_attr(feature = "tokio", doc = "| [`session`] | a connection driven by callbacks: what `client` and `server` share |")]
+#![cfg_attr(
+    feature = "tokio",
+    doc = "| [`session`] | a connection driven by callbacks: what `client` and `server` share |"
+)]
 #![cfg_attr(not(feature = "tokio"), doc = "| `session` | callbacks; needs the feature `tokio` |")]
 #![cfg_attr(feature = "tokio", doc = "| [`client`] | clients that come back, and a registry of outgoing connections |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `client` | clients that come back; needs the feature `tokio` |")]
