@@ -139,6 +139,15 @@ impl Session {
         self.0.sender.send_prepared(prepared)
     }
 
+    /// Queues a message that was encoded before, at once or not at all, as [`Sender::try_send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::try_send_prepared`].
+    pub fn try_send_prepared(&self, prepared: &Prepared) -> Result<(), SendError> {
+        self.0.sender.try_send_prepared(prepared)
+    }
+
     /// Closes the connection behind all that is queued, as [`Sender::close`].
     ///
     /// # Errors
