@@ -121,6 +121,8 @@ async fn run(program: &Path, plan: &Plan) -> Result<bool, Box<dyn Error>> {
         let seen = seeing.iter().enumerate();
         seen.filter(|(number, seen)| lock(seen).at.as_ref().is_some_and(|at| last(at, *number))).count()
     };
+    // Everybody learns of the phase before anybody is asked.
+    sleep(Duration::from_millis(100)).await;
     while through() < plan.users && Instant::now() < patience {
         sleep(Duration::from_millis(50)).await;
     }

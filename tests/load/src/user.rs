@@ -166,6 +166,8 @@ impl User {
             let says_at = self.state.says_at.filter(|_| phase == Phase::Talk && self.state.settled).unwrap_or(far);
             let cut_at = self.cut.map_or(far, |(at, _)| at);
             tokio::select! {
+                biased;
+                changed = self.phase.changed() => changed?,
                 received = ws.next() => {
                     let Some((message, _)) = received? else { return Err("closed".into()) };
                     self.hear(message)?;
@@ -180,11 +182,18 @@ impl User {
                 () = sleep_until(cut_at), if self.state.settled => {
                     let cut = self.cut.take().map(|(_, cut)| cut);
                     self.seeing().cuts += 1;
-                    // Perhaps the server hears this, and perhaps it does not.
-                    self.say(ws).await?;
+                    match cut {
+                        // Said, and never on its way.
+                        Some(Cut::Reset) => {
+                            let (id, text) = self.text();
+                            self.state.waiting.insert(id, (text, true));
+                            self.seeing().said += 1;
+                        }
+                        // Said and heard, which the user does not learn before it comes back.
+                        _ => self.say(ws).await?,
+                    }
                     return Ok(cut);
                 }
-                changed = self.phase.changed() => changed?,
             }
             self.look();
         }
