@@ -63,6 +63,7 @@ def spell(parameters: Parameters | None) -> str:
     return "; ".join(["deflate"] + [name if value is None else f"{name}={value}" for name, value in parameters.items()])
 
 
+# FEATURE: HX4 (ours as the client, with `ws`)
 def sessions():
     """All of them, a peer at a time."""
     count = itertools.count()
