@@ -26,15 +26,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Tells standard output of all that happens.
+/// Tells standard output of what is received, and of the end.
 struct Told;
 
 impl Handler<Session> for Told {
-    async fn on_open(&mut self, session: &Session) -> Result<(), BoxError> {
-        println!("{}: open", session.id());
-        Ok(())
-    }
-
     async fn on_message(&mut self, session: &Session, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
         println!("{}: {message:?}", session.id());
         Ok(Some("I received your message!".into()))
