@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::extension::coding::Encoder;
 #[cfg(feature = "deflate")]
-use crate::extension::permessage_deflate::{Deflate, Deflater};
+use crate::extension::permessage_deflate::{Deflate, Deflater, Pool};
 #[cfg(feature = "deflate")]
 use crate::frame::Rsv;
 use crate::frame::{Header, OpCode};
@@ -195,6 +195,15 @@ impl fmt::Debug for Prepared {
     }
 }
 
+/// What made the last forms, for the next ones of the process. An engine is large, and what is made with it small and
+/// kept: one engine for each form would leave the heap full of holes.
+#[cfg(feature = "deflate")]
+static ENGINES: OnceLock<Pool> = OnceLock::new();
+
+/// The most that is kept of them, in bytes: two, with a window of 15 bits.
+#[cfg(feature = "deflate")]
+const KEPT: usize = 1 << 20;
+
 #[cfg(feature = "deflate")]
 impl Forms {
     /// The form for a window of 9 to 15 bits; `None` where it is not smaller than the plain one.
@@ -203,7 +212,8 @@ impl Forms {
         let form = &self.by_window[usize::from(window_bits) - 9];
         form.get_or_init(|| {
             let mut payload = Vec::new();
-            let wishes = Deflate { level: self.level, ..Deflate::default() };
+            let pool = Some(ENGINES.get_or_init(|| Pool::new(KEPT)).clone());
+            let wishes = Deflate { level: self.level, pool, ..Deflate::default() };
             Deflater::new(&wishes, (true, window_bits)).push(plain.payload(), true, &mut payload);
             let smaller = payload.len() < plain.payload().len();
             smaller.then(|| Encoded::new(Header { rsv: Rsv::RSV1, ..plain.header }, &payload))

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
 use bowsprit::handshake::{client, server};
-use bowsprit::{Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, ProtocolError, Role};
+use bowsprit::{
+    Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, Prepared, ProtocolError, Role,
+};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
@@ -414,4 +416,25 @@ pub(crate) fn idle_connections_that_share_engines() {
             assert!(held <= kept + (1 << 10) && kept <= held + held / 20, "{held} bytes, said to be {kept}");
         }
     }
+}
+
+// HOSTILE: 31
+pub(crate) fn broadcasts_that_are_kept() {
+    const MESSAGES: usize = 200;
+    let mut server = end(Role::Server, Messages, Config::default(), ALONE).connection;
+    let mut output = BytesMut::with_capacity(4 << 10);
+    let mut kept = Vec::with_capacity(MESSAGES);
+    let ((), heap) = heap::of(|| {
+        for at in 0..MESSAGES {
+            let news = Prepared::text(&format!("news {at} ").repeat(20)).deflated(6);
+            server.prepared(&news, &mut output).expect("open");
+            assert_eq!(news.encodings(), 2);
+            output.clear();
+            kept.push(news);
+        }
+    });
+    println!("{MESSAGES} messages, compressed and kept: {} bytes allocated", heap.total);
+    // An engine of 380 KiB for the first of them, and for those that find it in use by another thread.
+    assert!(heap.total < 4 << 20, "{}", heap.total);
+    assert!(heap.growth < 1 << 20, "{}", heap.growth);
 }

@@ -125,6 +125,7 @@ attacks! {
     13 deflate::windows_that_lose_step
     31 deflate::idle_compression
     31 deflate::idle_connections_that_share_engines
+    31 deflate::broadcasts_that_are_kept
 
     1 handshake::a_head_that_comes_byte_by_byte
     16 handshake::fields_of_blanks_commas_and_quotes

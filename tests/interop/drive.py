@@ -63,8 +63,9 @@ def spell(parameters: Parameters | None) -> str:
     return "; ".join(["deflate"] + [name if value is None else f"{name}={value}" for name, value in parameters.items()])
 
 
+# FEATURE: HX4
 def sessions():
-    """All of them, a peer at a time."""
+    """All of them, a peer at a time; first of all, ours as the client of `ws`."""
     count = itertools.count()
     for peer, ours in itertools.product(("ws", "websockets", "aiohttp"), ("client", "server")):
         for adapter, closes, tls in itertools.product(ADAPTERS, ("client", "server"), (False, True)):
