@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
 
 async fn run(address: &str) -> io::Result<()> {
     let rooms = Arc::new(Rooms::default());
-    let chat = handler(move |_| Member::new(Arc::clone(&rooms))).queue(QUEUE, WhenFull::Disconnect);
+    let chat = handler(move |session| Member::new(Arc::clone(&rooms), session)).queue(QUEUE, WhenFull::Disconnect);
     let router = Router::new()
         .route("/", get(async |_: Request| html(include_str!("page.html"))))
         .route("/chat", chat)

@@ -15,6 +15,11 @@ from wire import Wire
 
 LOST = "connection lost, trying again"
 
+# Says nothing, and keeps how that ends.
+SILENT = """globalThis.silent = new Promise((resolve) => {
+    new WebSocket(`ws://${location.host}/chat`).onclose = (event) => resolve([event.code, event.reason, event.wasClean]);
+})"""
+
 
 def groups(chromium: str, programs: Path, folder: Path):
     """A heading, and what gives name and function of each check, in order."""
@@ -162,6 +167,7 @@ def chat(server: Program, browser: Browser, stack: contextlib.ExitStack):
     ada = browser.open_page(f"http://{wire.address}/")
     bob, eve, other = (browser.open_page(f"http://{server.address}/") for _ in range(3))
     three = {"ada": ada, "bob": bob, "eve": eve}
+    other.evaluate(f"void ({SILENT})")
     yield "PL14 HX9: three tabs join, and see each other", partial(join_all, three)
     yield "PL14 HX9: a name that is there already is refused", partial(refuse_duplicate, other, three)
     yield "PL14 HX9: they talk, in one order", partial(talk, three)
@@ -170,6 +176,7 @@ def chat(server: Program, browser: Browser, stack: contextlib.ExitStack):
     yield "what was said was compressed on the wire", partial(compressed, wire)
     yield "a page whose connection is cut misses nothing", partial(cut_and_resume, wire, three)
     yield "a page that was away for long is told how much it missed", partial(away_for_long, wire, three)
+    yield "a connection that joins nothing is closed", partial(joins_nothing, other)
     yield "killed and started again: all pages come back, and tell of the gap", partial(restart, server, three)
     yield from ending([ada, bob, eve, other], server)
 
@@ -260,6 +267,10 @@ def away_for_long(wire: Wire, three: dict[str, Tab]) -> None:
     three["ada"].wait_for_text("#log", "bob: line 248\\s+.*ada has joined$")
     equal([text for text in heard(three["ada"]) if "line" in text], [f"bob: line {at}" for at in range(49, 249)])
     wait_for_members(three)
+
+
+def joins_nothing(other: Tab) -> None:
+    equal(other.evaluate("silent"), [4000, "join a room first", True])
 
 
 def restart(server: Program, three: dict[str, Tab]) -> None:
