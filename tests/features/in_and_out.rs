@@ -132,9 +132,9 @@ async fn a_connection_that_is_lost_is_told_at_once() {
         let peer = Raw::open(server.address, "/").await;
         assert_eq!(lines.next().await, "open");
         if reset {
-            peer.resets()
+            peer.resets();
         } else {
-            drop(peer)
+            drop(peer);
         }
         assert!(lines.next().await.starts_with("error "));
         assert_eq!(lines.next().await, "close 1006 \"\" lost");

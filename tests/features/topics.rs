@@ -152,6 +152,56 @@ async fn a_session_that_subscribes_twice_is_there_once() {
     assert_eq!(lines.next().await, "leave 0");
 }
 
+/// Keeps a subscription, and panics when it is told to.
+struct Clumsy {
+    topics: Topics,
+    subscription: Option<Subscription>,
+}
+
+impl Handler<Session> for Clumsy {
+    async fn on_open(&mut self, session: &Session) -> Result<(), BoxError> {
+        self.subscription = Some(self.topics.subscribe("all", session).await?);
+        Ok(())
+    }
+
+    async fn on_message(&mut self, _: &Session, _: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        let _left_while_it_panics = self.subscription.take();
+        panic!("in a handler");
+    }
+}
+
+#[tokio::test]
+async fn callbacks_of_topics_that_panic_take_nobody_down() {
+    let topics = Topics::new()
+        .on_join(|_, session, _| assert!(session.request().query() != Some("join"), "when told of one who joins"))
+        .on_leave(|_, _, _| panic!("when told of one who leaves"));
+    let of_topics = topics.clone();
+    let server = server_of(handler(move |_| Clumsy { topics: of_topics.clone(), subscription: None })).await;
+    let mut bystander = Raw::open(server.address, "/").await;
+    until(|| topics.count("all") == 1).await;
+    for (path, message) in [("/?join", None), ("/", Some(masked(0x81, "panic"))), ("/", None)] {
+        let mut peer = Raw::open(server.address, path).await;
+        match message {
+            None if path == "/" => {
+                until(|| topics.count("all") == 2).await;
+                peer.sends(masked(0x88, 1000_u16.to_be_bytes())).await;
+                assert_eq!(peer.frame().await, (0x88, 1000_u16.to_be_bytes().to_vec()));
+            }
+            message => {
+                peer.sends(message.unwrap_or_default()).await;
+                assert_eq!(peer.frame().await, (0x88, 1011_u16.to_be_bytes().to_vec()));
+            }
+        }
+        drop(peer);
+        until(|| topics.count("all") == 1).await;
+    }
+    assert_eq!(topics.publish("all", "to one").await.unwrap(), Published { queued: 1, refused: 0 });
+    bystander.expect(b"\x81\x06to one").await;
+    drop(bystander);
+    server.end().await;
+    assert_eq!(topics.count("all"), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_subscribers_see_one_order() {
     for (queue, when_full) in [(1 << 20, WhenFull::Wait), (100, WhenFull::Wait)] {
@@ -250,6 +300,9 @@ async fn a_subscription_may_end_in_the_middle_of_a_publication() {
     assert_eq!(slow.frame().await.0, 0x88);
 }
 
+/// What a process subscribes to.
+type Wanted = Shared<BTreeSet<String>>;
+
 /// What joins several [`Topics`]: a broker in memory.
 #[derive(Clone, Debug, Default)]
 struct Broker(Arc<Inner>);
@@ -257,7 +310,7 @@ struct Broker(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     /// Messages in one order, to all that started.
-    processes: Mutex<Vec<(mpsc::UnboundedSender<(String, OwnedMessage)>, Arc<Mutex<BTreeSet<String>>>)>>,
+    processes: Mutex<Vec<mpsc::UnboundedSender<(String, OwnedMessage)>>>,
     fails: AtomicBool,
     unsubscribed: AtomicUsize,
 }
@@ -265,13 +318,14 @@ struct Inner {
 #[derive(Debug)]
 struct Link {
     broker: Broker,
-    topics: Arc<Mutex<BTreeSet<String>>>,
+    topics: Wanted,
     incoming: Shared<Option<Incoming>>,
 }
 
 impl Broker {
-    fn topics(&self) -> (Topics, Arc<Mutex<BTreeSet<String>>>, Shared<Option<Incoming>>) {
-        let (topics, incoming): (Arc<Mutex<BTreeSet<String>>>, Shared<_>) = (Arc::default(), Arc::default());
+    /// The topics of one process, what it subscribes to, and where it hands in what arrives.
+    fn topics(&self) -> (Topics, Wanted, Shared<Option<Incoming>>) {
+        let (topics, incoming) = (Wanted::default(), Shared::default());
         let link = Link { broker: self.clone(), topics: Arc::clone(&topics), incoming: Arc::clone(&incoming) };
         (Topics::with_backplane(link), topics, incoming)
     }
@@ -286,7 +340,7 @@ impl Backplane for Link {
         *self.incoming.lock().unwrap() = Some(incoming.clone());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let topics = Arc::clone(&self.topics);
-        self.broker.0.processes.lock().unwrap().push((sender, Arc::clone(&topics)));
+        self.broker.0.processes.lock().unwrap().push(sender);
         tokio::spawn(async move {
             while let Some((topic, message)) = receiver.recv().await {
                 let wanted = topics.lock().unwrap().contains(&*topic);
@@ -319,7 +373,7 @@ impl Backplane for Link {
     fn publish<'a>(&'a self, topic: &'a str, message: Message<'a>) -> Pending<'a> {
         Box::pin(async move {
             self.broker.works()?;
-            for (process, _) in &*self.broker.0.processes.lock().unwrap() {
+            for process in &*self.broker.0.processes.lock().unwrap() {
                 let _ = process.send((topic.to_owned(), message.to_owned()));
             }
             Ok(())
@@ -428,17 +482,16 @@ async fn a_backplane_that_fails_is_reported() {
     drop(topics);
     let gone = async {
         while incoming.deliver("all", "?").await {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     within(gone).await;
 }
 
 #[tokio::test]
-async fn a_publisher_that_is_a_subscriber_does_not_wait_for_itself() {
+async fn a_handler_that_is_a_subscriber_does_not_wait_for_itself() {
     // Its own queue is full, and so is the way to it: what it publishes waits, and its own queue goes on leaving.
-    let topics = Topics::new();
-    let server = server_of(members(&topics).queue(1_000, WhenFull::Wait)).await;
+    let server = server_of(members(&Topics::new()).queue(1_000, WhenFull::Wait)).await;
     let peer = Raw::narrow(server.address).await.opens("/").await;
     let (mut reads, mut writes) = peer.0.into_split();
     let written = tokio::spawn(async move {
