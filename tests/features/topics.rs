@@ -159,9 +159,9 @@ struct Clumsy {
 }
 
 impl Handler<Session> for Clumsy {
-    async fn on_open(&mut self, session: &Session) -> Result<(), BoxError> {
+    async fn on_open(&mut self, session: &Session) -> Result<Option<OwnedMessage>, BoxError> {
         self.subscription = Some(self.topics.subscribe("all", session).await?);
-        Ok(())
+        Ok(None)
     }
 
     async fn on_message(&mut self, _: &Session, _: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
