@@ -3,14 +3,20 @@
 
 #![cfg(unix)] // a reset connection and many open files are asked for as there
 
+mod backplane;
 mod beside_http;
+#[cfg(feature = "deflate")]
+mod compressed;
 mod extensions;
 mod handler_style;
 mod in_and_out;
+#[cfg(feature = "rustls")]
+mod secure;
 mod shutdown;
 mod slow;
 mod support;
 mod topics;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

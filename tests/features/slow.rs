@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, WhenFull};
+use bowsprit::aio::WhenFull;
 use bowsprit::server::{Endpoint, Router, Session, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
 use bowsprit::{CloseCode, Config, Message, OwnedMessage, SendError};
 use hex_literal::hex;
 use tokio::sync::mpsc;
 
-use crate::support::{Log, Raw, Server, close_line, log, masked, request, server_of, timeless, within};
+use crate::support::{Log, Raw, Server, close_line, log, masked, server_of, timeless, within};
 
 /// Sends itself a hundred messages that are longer than its queue, then replies.
 struct Flood(Log);
@@ -77,7 +77,7 @@ async fn a_callback_may_send_to_itself_under_each_policy() {
 }
 
 /// Hands its sessions to the test.
-fn handed_out(queue: usize, when_full: WhenFull) -> (Endpoint, mpsc::UnboundedReceiver<Session>) {
+pub(crate) fn handed_out(queue: usize, when_full: WhenFull) -> (Endpoint, mpsc::UnboundedReceiver<Session>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let endpoint = handler(move |session: &Session| {
         sender.send(session.clone()).expect("the test listens");
@@ -258,28 +258,4 @@ async fn a_message_that_fills_the_output_does_not_stop_the_next_one() {
     sender.close(Some(CloseCode::NORMAL.into())).unwrap();
     assert_eq!(within(reads).await.unwrap().unwrap(), None);
     server.end().await;
-}
-
-#[cfg(feature = "deflate")]
-#[tokio::test]
-async fn a_compressed_message_that_fills_the_output_does_not_stop_the_next_one() {
-    let (endpoint, mut sessions) = handed_out(1 << 20, WhenFull::Wait);
-    let config = Config { compression: Some(bowsprit::Deflate::default()), ..Config::default() };
-    let server = server_of(endpoint.config(config.clone())).await;
-    let connector = Connector::new(request(&server.uri("/"))).config(config);
-    let (mut ws, _) = within(connector.connect()).await.unwrap();
-    let session = within(sessions.recv()).await.unwrap();
-    // Deflate makes nothing shorter of this.
-    let noise = |len: u32| {
-        let mut state = 1_u32;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        };
-        (0..len).map(next).collect::<Vec<u8>>()
-    };
-    for len in [1, 200_000, 2, 100_000, 3] {
-        within(session.send(noise(len))).await.unwrap();
-        assert_eq!(within(ws.recv()).await.unwrap(), Some(noise(len).into()));
-    }
 }
