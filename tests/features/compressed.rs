@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bowsprit::aio::{Connector, WhenFull};
-use bowsprit::server::{Router, WebSocket, websocket};
-use bowsprit::{Config, Deflate};
+use bowsprit::server::{Published, Router, Topics, WebSocket, websocket};
+use bowsprit::{Config, Deflate, Prepared};
 use hex_literal::hex;
 
 use crate::extensions::xor::Xor;
 use crate::slow::handed_out;
 use crate::support::{Raw, Server, close, log, masked, noting, opening, request, server_of, within};
+use crate::topics::members;
 
 #[tokio::test]
 async fn permessage_deflate_is_agreed_on_and_used() {
@@ -94,4 +95,33 @@ async fn a_compressed_message_that_fills_the_output_does_not_stop_the_next_one()
         within(session.send(noise(len))).await.unwrap();
         assert_eq!(within(ws.recv()).await.unwrap(), Some(noise(len).into()));
     }
+}
+
+#[tokio::test]
+async fn a_publication_is_compressed_once_for_all_who_agreed_on_the_same() {
+    let topics = Topics::new();
+    let config = Config { compression: Some(Deflate::default()), ..Config::default() };
+    let server = server_of(members(&topics).config(config)).await;
+    let mut open = Vec::new();
+    for window in [Some(15), Some(9), None].repeat(10) {
+        let mut peer = Raw::connect(server.address).await;
+        let offer = |bits| format!("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits={bits}\r\n");
+        peer.sends(opening("/", &window.map(offer).unwrap_or_default())).await;
+        assert!(peer.head().await.contains("permessage-deflate") == window.is_some());
+        peer.expect(b"\x81\x06joined").await;
+        open.push((window, peer));
+    }
+    let text = "to all ".repeat(100);
+    let news = Prepared::text(&text).deflated(6);
+    assert_eq!(within(topics.publish_prepared("all", &news)).await, Published { queued: 30, refused: 0 });
+    assert_eq!(within(topics.publish("all", text.as_str())).await.unwrap(), Published { queued: 30, refused: 0 });
+    for (window, peer) in &mut open {
+        let (first, payload) = peer.frame().await;
+        match window {
+            Some(_) => assert!(first == 0xc1 && payload.len() < 60),
+            None => assert!(first == 0x81 && payload == text.as_bytes()),
+        }
+        assert_eq!(peer.frame().await.0, first);
+    }
+    assert_eq!(news.encodings(), 3);
 }

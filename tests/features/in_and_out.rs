@@ -499,3 +499,29 @@ async fn a_close_may_not_say_what_it_may_not() {
     assert_eq!(lines.next().await, "Err(Send(InvalidCloseCode(CloseCode(1005))))");
     peer.expect(hex!("88 02 03e8")).await; // it was dropped then
 }
+
+#[tokio::test]
+async fn what_comes_while_the_server_thinks_about_a_handshake_is_not_lost() {
+    const COUNT: usize = 5_000;
+    let slow = websocket(echo).accept(async |_, accept| {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(accept)
+    });
+    let server = server_of(slow).await;
+    // Far more than what is read together with the head.
+    let text = |count: usize| format!("number {count:080}");
+    let frames = (0..COUNT).flat_map(|count| masked(0x81, text(count)));
+    let bytes: Vec<_> = opening("/", "").into_bytes().into_iter().chain(frames).chain(masked(0x88, "")).collect();
+    let mut peer = Raw::connect(server.address).await;
+    let (mut reads, mut writes) = peer.0.split();
+    let sent = async { tokio::io::AsyncWriteExt::write_all(&mut writes, &bytes).await.unwrap() };
+    let read = async {
+        let mut whole = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut reads, &mut whole).await.unwrap();
+        whole
+    };
+    let ((), whole) = within(async { tokio::join!(sent, read) }).await;
+    let head = whole.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let expected = (0..COUNT).flat_map(|count| [&[0x81, 0x57][..], text(count).as_bytes()].concat());
+    assert!(whole[head..].iter().copied().eq(expected.chain([0x88, 0x00])));
+}

@@ -3,11 +3,13 @@
 #[path = "../tls/authority.rs"]
 mod authority;
 
+use std::time::Duration;
+
 use authority::Authority;
 use bowsprit::aio::Connector;
 use bowsprit::handshake::client::Request;
 use bowsprit::server::{Listener, Router};
-use bowsprit::{Error, HandshakeError};
+use bowsprit::{Config, Error, HandshakeError};
 use tokio::net::TcpListener;
 
 use crate::support::{Raw, Server, close, log, noting, opening, request, within};
@@ -50,4 +52,23 @@ async fn ws_and_wss_lead_to_the_same_server() {
     assert!(!plain.rest().await.starts_with(b"HTTP"));
     close(within(connector.connect()).await.unwrap().0).await;
     server.end().await;
+}
+
+#[tokio::test]
+async fn who_takes_too_long_to_greet_is_dropped() {
+    // FEATURE: HX12
+    let authority = Authority::new();
+    let config = Config { handshake_timeout: Some(Duration::from_millis(200)), ..Config::default() };
+    let (log, lines) = log();
+    let router = Router::new().route("/", noting(&log, |_| None)).config(config);
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::start_on(Listener::from(tcp).tls(authority.server(&["localhost"])), router);
+    for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let mut peer = Raw::connect(server.address).await;
+        peer.sends(begun).await;
+        assert_eq!(peer.rest().await, b"");
+    }
+    drop(log);
+    server.end().await;
+    assert!(lines.rest().await.is_empty());
 }
