@@ -259,3 +259,45 @@ async fn a_message_that_fills_the_output_does_not_stop_the_next_one() {
     assert_eq!(within(reads).await.unwrap().unwrap(), None);
     server.end().await;
 }
+
+#[tokio::test]
+async fn what_is_queued_leaves_beside_a_half_that_writes() {
+    for _ in 0..3 {
+        let (handed, mut sessions) = mpsc::unbounded_channel();
+        let endpoint = websocket(move |ws: WebSocket| {
+            handed.send(ws.session().clone()).expect("the test listens");
+            async {
+                let (mut reader, mut writer) = ws.into_inner().split();
+                let writes = tokio::spawn(async move {
+                    for _ in 0..50 {
+                        writer.send(&[0x01; 100_000][..]).await?;
+                    }
+                    // It is not the half that ends it.
+                    std::future::pending::<Result<(), bowsprit::Error>>().await
+                });
+                while reader.next().await?.is_some() {}
+                writes.abort();
+                Ok::<_, BoxError>(())
+            }
+        });
+        let server = server_of(endpoint.queue(QUEUE, WhenFull::Wait)).await;
+        let mut peer = Raw::narrow(server.address).await.opens("/").await;
+        let session = within(sessions.recv()).await.unwrap();
+        let sends = tokio::spawn(async move {
+            for _ in 0..200 {
+                session.send(vec![0x02; MESSAGE]).await.unwrap();
+            }
+            session
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await; // all is full
+        let mut counts = [0, 0];
+        while counts != [50, 200] {
+            let (first, payload) = peer.frame().await;
+            assert_eq!(first, 0x82);
+            counts[usize::from(payload[0]) - 1] += 1;
+        }
+        let session = within(sends).await.unwrap();
+        session.try_send("and one more").unwrap();
+        peer.expect(b"\x81\x0cand one more").await;
+    }
+}
