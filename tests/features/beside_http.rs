@@ -506,3 +506,22 @@ async fn who_goes_while_the_server_thinks_is_forgotten() {
     close(server.connect("/").await).await;
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_page_a_handshake_and_a_frame_may_come_in_one_segment() {
+    let server = Server::start(Router::new().route("/", get(page).websocket(websocket(echo)))).await;
+    let mut peer = Raw::connect(server.address).await;
+    let asked = opening("/", "").replace("Connection: Upgrade", "Connection: keep-alive, Upgrade");
+    let bytes = [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        asked.as_bytes(),
+        &masked(0x81, "hello"),
+        &masked(0x88, ""),
+    ];
+    peer.sends(bytes.concat()).await;
+    assert!(peer.head().await.starts_with("HTTP/1.1 200 "));
+    peer.expect("<title>a page</title>").await;
+    assert!(peer.head().await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(peer.rest().await, b"\x81\x05hello\x88\x00");
+    server.end().await;
+}

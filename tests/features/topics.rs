@@ -1,14 +1,15 @@
 //! Messages to all who subscribed, here and in other processes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bowsprit::aio::{self, Stream, WhenFull};
 use bowsprit::server::{Endpoint, Published, Session, Subscription, Topics, handler};
 use bowsprit::session::{BoxError, Handler};
-use bowsprit::{CloseCode, Message, OwnedMessage, Prepared};
+use bowsprit::{CloseCode, Config, Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 
-use crate::support::{Raw, Server, Shared, close, log, masked, server_of, until, within};
+use crate::support::{Raw, Server, Shared, close, log, masked, server_of, timeless, until, within};
 
 /// Subscribes to the topic of its query, and publishes what it is sent; `.` leaves.
 struct Member {
@@ -321,4 +322,66 @@ async fn a_handler_that_is_a_subscriber_does_not_wait_for_itself() {
     })
     .await;
     drop(within(written).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_that_is_disconnected_holds_up_nobody() {
+    const LEN: usize = 50_000;
+    let topics = Topics::new();
+    let config = Config { close_timeout: Some(std::time::Duration::from_millis(100)), ..timeless() };
+    let server = server_of(members(&topics).queue(200_000, WhenFull::Disconnect).config(config)).await;
+    let slow = Raw::narrow(server.address).await.opens("/").await;
+    let mut quick = joins(&server, "/").await;
+    until(|| topics.count("all") == 2).await;
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        let published = within(topics.publish("all", vec![0x2a; LEN])).await.unwrap();
+        refused += published.refused;
+        assert_eq!(within(quick.recv()).await.unwrap().unwrap().into_bytes().len(), LEN);
+        if topics.count("all") == 1 {
+            break;
+        }
+    }
+    // It has left, although it does not read the Close.
+    until(|| topics.count("all") == 1).await;
+    assert!(refused > 0);
+    assert_eq!(within(topics.publish("all", "on")).await.unwrap(), Published { queued: 1, refused: 0 });
+    assert_eq!(reads(&mut quick).await, "on");
+    drop(slow);
+    close(quick).await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joining_leaving_and_publishing_at_once_gets_nowhere_stuck() {
+    let topics = Topics::new();
+    let server = server_of(members(&topics).queue(100, WhenFull::Wait)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishers: Vec<_> = (0..2)
+        .map(|_| {
+            let (topics, stop) = (topics.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    topics.publish("all", "to all").await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let mut stays = server.connect("/").await;
+    for count in 0..100 {
+        let mut comes = server.connect("/").await;
+        reads(&mut comes).await;
+        reads(&mut stays).await;
+        if count % 2 == 0 { drop(comes) } else { close(comes).await }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let reading = tokio::spawn(async move { while let Ok(Some(_)) = stays.recv().await {} });
+    for publisher in publishers {
+        within(publisher).await.unwrap();
+    }
+    until(|| topics.count("all") == 1).await;
+    server.end().await;
+    within(reading).await.unwrap();
+    assert_eq!(topics.count("all"), 0);
 }
