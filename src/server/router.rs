@@ -113,8 +113,8 @@ impl Router {
         self
     }
 
-    /// How long all sessions and requests may take to end once the server shuts down; what is left then is dropped. By
-    /// default 30 s.
+    /// How long all sessions and requests may take to end once the server shuts down; what is left then is dropped, and no
+    /// handler is told of that. By default 30 s.
     #[must_use]
     pub const fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;

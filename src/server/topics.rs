@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::vec::Vec;
 
@@ -22,6 +23,7 @@ use crate::prepared::Prepared;
 /// In one process it needs nothing; [`with_backplane`](Self::with_backplane) reaches others.
 ///
 /// ```no_run
+/// use bowsprit::aio::WhenFull;
 /// use bowsprit::server::{Router, Topics, WebSocket, websocket};
 /// use bowsprit::session::BoxError;
 ///
@@ -35,7 +37,8 @@ use crate::prepared::Prepared;
 ///         }
 ///         Ok::<_, BoxError>(())
 ///     }
-/// }));
+/// })
+/// .queue(1 << 20, WhenFull::Disconnect)); // who publishes here does not wait for its own queue
 /// # let _ = router;
 /// ```
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ impl Topics {
         self
     }
 
-    /// Calls back when a session leaves a topic, by itself or because it ended.
+    /// Calls back when a session leaves a topic, by itself or because it ended. A panic in it ends nothing.
     #[must_use]
     pub fn on_leave(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
         let _ = self.0.on_leave.set(Box::new(callback));
@@ -125,6 +128,11 @@ impl Topics {
     /// Publishes a message to all sessions that subscribe to the topic; done once it is queued for all of them. It waits
     /// for room in those queues that want that ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)): dropped meanwhile, the
     /// message reaches the others alone.
+    ///
+    /// A [`websocket`](super::websocket) function that subscribes itself must not wait like that: its own queue gets room
+    /// only once it is back in [`next`](crate::aio::WebSocket::next), and two of them would wait for each other. Choose
+    /// another policy, publish from another task, or be a [`Handler`](crate::session::Handler), whose queue goes on
+    /// leaving while it waits.
     ///
     /// With a backplane it is done once the broker has the message.
     ///
@@ -228,12 +236,14 @@ impl Shared {
         *times += 1;
         let (is_new, count) = (*times == 1, subscribers.len());
         drop((subscribers, topics));
+        // It leaves again where the callback panics.
+        let subscription = Subscription { shared: Arc::clone(self), topic, session: session.clone() };
         if let Some(on_join) = self.on_join.get()
             && is_new
         {
             on_join(name, session, count);
         }
-        Subscription { shared: Arc::clone(self), topic, session: session.clone() }
+        subscription
     }
 
     fn leave(shared: &Arc<Self>, topic: &Topic, session: &Session) {
@@ -251,7 +261,8 @@ impl Shared {
         }
         drop((subscribers, topics));
         if let Some(on_leave) = shared.on_leave.get() {
-            on_leave(&topic.name, session, count);
+            // It may leave because something panics: a second panic would end the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| on_leave(&topic.name, session, count)));
         }
         // Without a runtime the process is ending, and its connection to the broker with it.
         if count == 0

@@ -437,3 +437,91 @@ async fn an_endpoint_is_found_by_its_name() {
     close(ws).await;
     assert_eq!(refused(request(&server.uri("/websockets/v4/service"))).await.0, 404);
 }
+
+#[tokio::test]
+async fn whatever_an_answer_says_the_next_connection_is_answered() {
+    let with = |path: &str| {
+        let status = path.trim_matches('/').parse().unwrap_or(0);
+        match path {
+            "/length" => {
+                let mut lying = text(200, "four");
+                lying.headers_mut().insert("Content-Length", "9".parse().expect("a value"));
+                lying
+            }
+            "/chunked" => {
+                let mut lying = text(200, "four");
+                lying.headers_mut().insert("Transfer-Encoding", "chunked".parse().expect("a value"));
+                lying
+            }
+            _ => text(status, "a body"),
+        }
+    };
+    let veto = websocket(echo).accept(move |request: Request, _| std::future::ready(Err(with(request.path()))));
+    let page = get(move |request: Request| std::future::ready(with(request.path())));
+    let server = Server::start(Router::new().route("/{*path}", page.websocket(veto)).route("/", get(self::page))).await;
+    for path in ["/101", "/100", "/103", "/204", "/304", "/200", "/999", "/0", "/length", "/chunked"] {
+        for asked in [plain("GET", path), plain("HEAD", path), opening(path, "")] {
+            let mut peer = Raw::connect(server.address).await;
+            peer.sends(asked).await;
+            let mut answer = Vec::new();
+            // It ends, in whatever way.
+            let _ = within(tokio::io::AsyncReadExt::read_to_end(&mut peer.0, &mut answer)).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{path}: {answer}");
+        }
+        assert_eq!(answer(&server, plain("GET", "/")).await.0, 200);
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_handshake_has_no_body() {
+    let server = Server::start(Router::new().route("/", websocket(echo))).await;
+    for body in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
+        let asked = opening("/", "");
+        let (status, whole) = answer(&server, format!("{}{body}", asked.strip_suffix("\r\n").unwrap())).await;
+        assert_eq!(status, 400, "{whole}");
+    }
+}
+
+#[tokio::test]
+async fn who_goes_while_the_server_thinks_is_forgotten() {
+    let (asked, mut thinking) = mpsc::unbounded_channel();
+    let endpoint = websocket(echo).accept(move |_, accept| {
+        asked.send(()).expect("the test listens");
+        async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(accept)
+        }
+    });
+    let server = Server::start(Router::new().route("/", endpoint)).await;
+    for resets in [true, false] {
+        let mut peer = Raw::connect(server.address).await;
+        peer.sends(opening("/", "")).await;
+        within(thinking.recv()).await.unwrap();
+        if resets {
+            peer.resets();
+        }
+    }
+    close(server.connect("/").await).await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_page_a_handshake_and_a_frame_may_come_in_one_segment() {
+    let server = Server::start(Router::new().route("/", get(page).websocket(websocket(echo)))).await;
+    let mut peer = Raw::connect(server.address).await;
+    let asked = opening("/", "").replace("Connection: Upgrade", "Connection: keep-alive, Upgrade");
+    let bytes = [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        asked.as_bytes(),
+        &masked(0x81, "hello"),
+        &masked(0x88, ""),
+    ];
+    peer.sends(bytes.concat()).await;
+    assert!(peer.head().await.starts_with("HTTP/1.1 200 "));
+    peer.expect("<title>a page</title>").await;
+    assert!(peer.head().await.starts_with("HTTP/1.1 101 "));
+    assert_eq!(peer.rest().await, b"\x81\x05hello\x88\x00");
+    server.end().await;
+}

@@ -1,23 +1,20 @@
 //! Callbacks on both sides, extensions, limits, and how it ended.
 
-#[path = "../tls/authority.rs"]
-#[cfg(feature = "rustls")]
-mod authority;
 #[path = "../extensions/xor.rs"]
-mod xor;
+pub(crate) mod xor;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::aio::{Connector, Parts, WebSocket as Inner, WhenFull};
-use bowsprit::server::{Router, Session, WebSocket, handler, websocket};
+use bowsprit::server::{Session, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Handler};
 use bowsprit::{Cause, CloseCode, Config, End, Initiator, Message, OpCode, OwnedMessage, ProtocolError, Timeout};
 use hex_literal::hex;
 use tokio::sync::mpsc;
 use xor::Xor;
 
-use crate::support::{Raw, Server, close, log, masked, noting, opening, request, server_of, timeless, within};
+use crate::support::{Raw, close, log, masked, noting, opening, request, server_of, timeless, within};
 
 #[tokio::test]
 async fn both_sides_have_callbacks() {
@@ -57,83 +54,6 @@ async fn both_sides_have_callbacks() {
     assert_eq!(lines.next().await, "server 1000 true");
 }
 
-#[cfg(feature = "deflate")]
-#[tokio::test]
-async fn permessage_deflate_is_agreed_on_and_used() {
-    // FEATURE: FF3
-    let (log, mut lines) = log();
-    let config = Config { compression: Some(bowsprit::Deflate::default()), ..Config::default() };
-    let server = server_of(noting(&log, |message| Some(message.to_owned())).config(config.clone())).await;
-    let mut peer = Raw::connect(server.address).await;
-    peer.sends(opening("/", "Sec-WebSocket-Extensions: permessage-deflate\r\n")).await;
-    let head = peer.head().await;
-    assert!(head.contains("\r\nsec-websocket-extensions: permessage-deflate"), "{head}");
-    peer.sends(hex!("c187 00000000 f248cdc9c90700")).await; // RFC 7692 section 7.2.3.1: "Hello"
-    assert_eq!(lines.next().await, "open");
-    assert_eq!(lines.next().await, "text Hello");
-    let (first, _) = peer.frame().await;
-    assert_eq!(first & 0x8f, 0x81);
-    peer.sends(masked(0x81, "a".repeat(1_000))).await;
-    let (first, payload) = peer.frame().await;
-    assert_eq!(first, 0xc1, "RSV1");
-    assert!(payload.len() < 50);
-
-    let connector = Connector::new(request(&server.uri("/"))).config(config);
-    let (mut ws, response) = within(connector.connect()).await.unwrap();
-    assert_eq!(response.extensions().names().collect::<Vec<_>>(), ["permessage-deflate"]);
-    let text = "Größe und Stärke ".repeat(1_000);
-    within(ws.send(&*text)).await.unwrap();
-    assert_eq!(within(ws.recv()).await.unwrap(), Some(text.into()));
-    close(ws).await;
-}
-
-#[cfg(feature = "rustls")]
-#[tokio::test]
-async fn ws_and_wss_lead_to_the_same_server() {
-    // FEATURE: FF5, HX5
-    use authority::Authority;
-    use bowsprit::handshake::client::Request;
-    use bowsprit::server::Listener;
-    use bowsprit::{Error, HandshakeError};
-    use tokio::net::TcpListener;
-
-    for (uri, valid) in [("ws://a/b?c", true), ("wss://a/b?c", true), ("ws://a/b#c", false), ("wss://a/#", false)] {
-        assert_eq!(Request::try_from(uri).is_ok(), valid, "{uri}");
-    }
-    assert!(matches!(
-        within(bowsprit::aio::connect("ws://127.0.0.1:1/#fragment")).await,
-        Err(Error::Handshake(HandshakeError::Uri(_)))
-    ));
-
-    let (log, mut lines) = log();
-    let (ours, other) = (Authority::new(), Authority::new());
-    let router = Router::new().route("/", noting(&log, |message| Some(message.to_owned())));
-    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::start_on(Listener::from(tcp).tls(ours.server(&["localhost"])), router);
-    let uri = format!("wss://localhost:{}/", server.address.port());
-    // Without its root, and with another one: refused, and nothing of WebSocket was sent.
-    for connector in [Connector::new(request(&uri)), Connector::new(request(&uri)).tls(other.client())] {
-        let refused = within(connector.connect()).await;
-        assert!(matches!(refused, Err(Error::Handshake(HandshakeError::Tls(_)))), "{refused:?}");
-    }
-    let connector = Connector::new(request(&uri)).tls(ours.client());
-    let (mut ws, _) = within(connector.connect()).await.unwrap();
-    assert_eq!(lines.next().await, "open", "the first that opened");
-    for text in ["hello", &"long ".repeat(100_000)] {
-        within(ws.send(text)).await.unwrap();
-        assert_eq!(within(ws.recv()).await.unwrap(), Some(text.into()));
-        assert_eq!(lines.next().await, format!("text {text}"));
-    }
-    close(ws).await;
-    assert_eq!(lines.next().await, "close 1000 \"\" clean");
-    // Who speaks no TLS gets no answer in HTTP, and disturbs nobody.
-    let mut plain = Raw::connect(server.address).await;
-    plain.sends(opening("/", "")).await;
-    assert!(!plain.rest().await.starts_with(b"HTTP"));
-    close(within(connector.connect()).await.unwrap().0).await;
-    server.end().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_send_through_one_session() {
     // FEATURE: FF6
@@ -170,43 +90,6 @@ async fn many_tasks_send_through_one_session() {
             within(task).await.unwrap();
         }
         close(ws).await;
-    }
-}
-
-#[cfg(feature = "deflate")]
-#[tokio::test]
-async fn extensions_and_subprotocol_are_selected_and_known() {
-    // FEATURE: FF7
-    async fn tells(mut ws: WebSocket) -> Result<(), bowsprit::Error> {
-        let session = ws.session();
-        let names: Vec<_> = session.extensions().names().collect();
-        let text = format!("{names:?} {:?}", session.subprotocol());
-        ws.send(&*text).await
-    }
-    let config = Config {
-        compression: Some(bowsprit::Deflate::default()),
-        extensions: vec![Arc::new(Xor(7))],
-        ..Config::default()
-    };
-    let chosen = websocket(tells).config(config.clone()).accept(async |request, accept| {
-        let accept = match request.head().select_subprotocol(&["v2", "v1"]) {
-            Some(name) => accept.subprotocol(name),
-            None => accept,
-        };
-        Ok(accept.extensions(|request, offer| request.query().is_some_and(|query| query.contains(offer.name))))
-    });
-    let server = Server::start(Router::new().route("/", chosen)).await;
-    for (path, names) in [
-        ("/?permessage-deflate+x-xor", r#"["permessage-deflate", "x-xor"]"#),
-        ("/?x-xor", r#"["x-xor"]"#),
-        ("/?permessage-deflate", r#"["permessage-deflate"]"#),
-        ("/?none", "[]"),
-        ("/", "[]"),
-    ] {
-        let asked = request(&server.uri(path)).subprotocol("v1").unwrap();
-        let (mut ws, response) = within(Connector::new(asked).config(config.clone()).connect()).await.unwrap();
-        assert_eq!(response.fields().contains("Sec-WebSocket-Extensions"), names != "[]", "{path}");
-        assert_eq!(within(ws.recv()).await.unwrap(), Some(format!("{names} Some(\"v1\")").into()), "{path}");
     }
 }
 

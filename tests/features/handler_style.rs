@@ -307,6 +307,34 @@ async fn a_panic_at_the_end_takes_nobody_down() {
     }
 }
 
+/// Panics when it is dropped, and with what is no text.
+struct Bomb;
+
+impl Handler<Session> for Bomb {
+    async fn on_message(&mut self, _: &Session, _: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        std::panic::panic_any(5)
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("when it is dropped");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_whose_drop_panics_takes_nobody_down() {
+    let server = server_of(handler(|_| Bomb)).await;
+    for _ in 0..2 {
+        let mut peer = Raw::open(server.address, "/").await;
+        peer.sends(masked(0x81, "")).await;
+        peer.expect(hex!("88 02 03f3")).await;
+        peer.sends(masked(0x88, "")).await;
+        assert_eq!(peer.rest().await, hex!(""));
+    }
+    server.end().await;
+}
+
 #[tokio::test]
 async fn a_handler_that_cannot_be_made_closes_its_connection() {
     let (told, mut reports) = mpsc::unbounded_channel();

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use bowsprit::aio::Connector;
 use bowsprit::handshake::OriginPolicy;
-use bowsprit::server::{Router, Session, WebSocket, handler, text, websocket};
-use bowsprit::session::{BoxError, Event, Failure};
-use bowsprit::{
-    Cause, Close, CloseCode, Config, Error, HandshakeError, Initiator, Message, OwnedMessage, ProtocolError, Timeout,
-};
+use bowsprit::server::{Router, WebSocket, text, websocket};
+use bowsprit::session::{BoxError, Failure};
+use bowsprit::{Cause, Close, CloseCode, Config, Error, HandshakeError, Initiator, Message, ProtocolError, Timeout};
 use hex_literal::hex;
 use tokio::sync::{Barrier, mpsc};
 
@@ -132,9 +130,9 @@ async fn a_connection_that_is_lost_is_told_at_once() {
         let peer = Raw::open(server.address, "/").await;
         assert_eq!(lines.next().await, "open");
         if reset {
-            peer.resets()
+            peer.resets();
         } else {
-            drop(peer)
+            drop(peer);
         }
         assert!(lines.next().await.starts_with("error "));
         assert_eq!(lines.next().await, "close 1006 \"\" lost");
@@ -230,103 +228,6 @@ async fn a_handshake_is_refused_with_any_response() {
         match status {
             Some(status) => assert_eq!(refused(request).await.0, status, "{path} {origin}"),
             None => close(within(Connector::new(request).connect()).await.unwrap().0).await,
-        }
-    }
-}
-
-#[tokio::test]
-async fn messages_have_the_type_that_is_wanted() {
-    // FEATURE: PL9
-    async fn texts(mut ws: WebSocket) -> Result<(), BoxError> {
-        while let Some((message, out)) = ws.next().await? {
-            let text: &str = message.try_into()?;
-            out.send(text).await?;
-        }
-        Ok(())
-    }
-    let bytes = handler(|_| {
-        |_: &Session, event: Event<'_>| {
-            let Event::Message(message) = event else { return Ok::<_, BoxError>(None) };
-            let bytes: &[u8] = message.try_into()?;
-            Ok(Some(bytes.to_vec().into()))
-        }
-    });
-    let server = Server::start(Router::new().route("/text", websocket(texts)).route("/bytes", bytes)).await;
-    for (path, right, wrong) in [("/text", 0x81, 0x82), ("/bytes", 0x82, 0x81)] {
-        let mut peer = Raw::open(server.address, path).await;
-        peer.sends(masked(right, "abc")).await;
-        peer.expect([&[right, 0x03][..], b"abc"].concat()).await;
-        peer.sends(masked(wrong, "abc")).await;
-        let (first, payload) = peer.frame().await;
-        assert_eq!((first, &payload[..2]), (0x88, &hex!("03eb")[..]), "{path}");
-        peer.sends(masked(0x88, "")).await;
-        assert_eq!(peer.rest().await, hex!(""));
-    }
-}
-
-#[cfg(feature = "json")]
-mod json {
-    use bowsprit::json::{Json, text};
-    use serde::{Deserialize, Serialize};
-
-    use super::*;
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Order {
-        item: String,
-        count: u32,
-    }
-
-    fn double(message: Message<'_>) -> Result<String, BoxError> {
-        let Json(order): Json<Order> = message.try_into()?;
-        Ok(text(&Order { count: order.count * 2, ..order })?)
-    }
-
-    async fn orders(mut ws: WebSocket) -> Result<(), BoxError> {
-        while let Some((message, out)) = ws.next().await? {
-            let reply = double(message)?;
-            out.send(&*reply).await?;
-        }
-        Ok(())
-    }
-
-    #[tokio::test]
-    async fn messages_are_json_of_the_type_that_is_wanted() {
-        // FEATURE: PL9
-        let told = handler(|_| {
-            |_: &Session, event: Event<'_>| match event {
-                Event::Message(message) => double(message).map(|reply| Some(OwnedMessage::from(reply))),
-                _ => Ok(None),
-            }
-        });
-        let server = Server::start(Router::new().route("/in", websocket(orders)).route("/told", told)).await;
-        let long = format!(r#"{{"{}": 1}}"#, "é".repeat(100));
-        for path in ["/in", "/told"] {
-            for (first, wrong, code, reason) in [
-                (0x81, r#"{"item": "tea"}"#, 1007, "missing field `count` at line 1 column 15"),
-                (0x81, "", 1007, "EOF while parsing a value at line 1 column 0"),
-                (
-                    0x81,
-                    r#"{"item": 1, "count": 2}"#,
-                    1007,
-                    "invalid type: integer `1`, expected a string at line 1 column 10",
-                ),
-                (0x81, r#"{"item": "tea", "count": 2} x"#, 1007, "trailing characters at line 1 column 29"),
-                (0x81, &long, 1007, &*format!("unknown field `{}", "é".repeat(54))), // cut behind 123 bytes
-                (0x82, r#"{"item": "tea", "count": 2}"#, 1003, ""),
-            ] {
-                let mut peer = Raw::open(server.address, path).await;
-                peer.sends(masked(0x81, r#"{"item": "tea", "count": 2}"#)).await;
-                assert_eq!(peer.frame().await, (0x81, br#"{"item":"tea","count":4}"#.to_vec()));
-                peer.sends(masked(first, wrong)).await;
-                let (first, close) = peer.frame().await;
-                assert_eq!((first, &close[..2]), (0x88, &u16::to_be_bytes(code)[..]), "{path} {wrong}");
-                let said = str::from_utf8(&close[2..]).unwrap();
-                if code == 1007 {
-                    assert_eq!(said, reason);
-                }
-            }
         }
     }
 }
@@ -597,4 +498,30 @@ async fn a_close_may_not_say_what_it_may_not() {
     let mut peer = Raw::open(server.address, "/").await;
     assert_eq!(lines.next().await, "Err(Send(InvalidCloseCode(CloseCode(1005))))");
     peer.expect(hex!("88 02 03e8")).await; // it was dropped then
+}
+
+#[tokio::test]
+async fn what_comes_while_the_server_thinks_about_a_handshake_is_not_lost() {
+    const COUNT: usize = 5_000;
+    let slow = websocket(echo).accept(async |_, accept| {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(accept)
+    });
+    let server = server_of(slow).await;
+    // Far more than what is read together with the head.
+    let text = |count: usize| format!("number {count:080}");
+    let frames = (0..COUNT).flat_map(|count| masked(0x81, text(count)));
+    let bytes: Vec<_> = opening("/", "").into_bytes().into_iter().chain(frames).chain(masked(0x88, "")).collect();
+    let mut peer = Raw::connect(server.address).await;
+    let (mut reads, mut writes) = peer.0.split();
+    let sent = async { tokio::io::AsyncWriteExt::write_all(&mut writes, &bytes).await.unwrap() };
+    let read = async {
+        let mut whole = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut reads, &mut whole).await.unwrap();
+        whole
+    };
+    let ((), whole) = within(async { tokio::join!(sent, read) }).await;
+    let head = whole.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
+    let expected = (0..COUNT).flat_map(|count| [&[0x81, 0x57][..], text(count).as_bytes()].concat());
+    assert!(whole[head..].iter().copied().eq(expected.chain([0x88, 0x00])));
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, WhenFull};
+use bowsprit::aio::WhenFull;
 use bowsprit::server::{Endpoint, Router, Session, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
 use bowsprit::{CloseCode, Config, Message, OwnedMessage, SendError};
 use hex_literal::hex;
 use tokio::sync::mpsc;
 
-use crate::support::{Log, Raw, Server, close_line, log, masked, request, server_of, timeless, within};
+use crate::support::{Log, Raw, Server, close_line, log, masked, server_of, timeless, within};
 
 /// Sends itself a hundred messages that are longer than its queue, then replies.
 struct Flood(Log);
@@ -77,7 +77,7 @@ async fn a_callback_may_send_to_itself_under_each_policy() {
 }
 
 /// Hands its sessions to the test.
-fn handed_out(queue: usize, when_full: WhenFull) -> (Endpoint, mpsc::UnboundedReceiver<Session>) {
+pub(crate) fn handed_out(queue: usize, when_full: WhenFull) -> (Endpoint, mpsc::UnboundedReceiver<Session>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let endpoint = handler(move |session: &Session| {
         sender.send(session.clone()).expect("the test listens");
@@ -260,26 +260,44 @@ async fn a_message_that_fills_the_output_does_not_stop_the_next_one() {
     server.end().await;
 }
 
-#[cfg(feature = "deflate")]
 #[tokio::test]
-async fn a_compressed_message_that_fills_the_output_does_not_stop_the_next_one() {
-    let (endpoint, mut sessions) = handed_out(1 << 20, WhenFull::Wait);
-    let config = Config { compression: Some(bowsprit::Deflate::default()), ..Config::default() };
-    let server = server_of(endpoint.config(config.clone())).await;
-    let connector = Connector::new(request(&server.uri("/"))).config(config);
-    let (mut ws, _) = within(connector.connect()).await.unwrap();
-    let session = within(sessions.recv()).await.unwrap();
-    // Deflate makes nothing shorter of this.
-    let noise = |len: u32| {
-        let mut state = 1_u32;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state.to_be_bytes()[0]
-        };
-        (0..len).map(next).collect::<Vec<u8>>()
-    };
-    for len in [1, 200_000, 2, 100_000, 3] {
-        within(session.send(noise(len))).await.unwrap();
-        assert_eq!(within(ws.recv()).await.unwrap(), Some(noise(len).into()));
+async fn what_is_queued_leaves_beside_a_half_that_writes() {
+    for _ in 0..3 {
+        let (handed, mut sessions) = mpsc::unbounded_channel();
+        let endpoint = websocket(move |ws: WebSocket| {
+            handed.send(ws.session().clone()).expect("the test listens");
+            async {
+                let (mut reader, mut writer) = ws.into_inner().split();
+                let writes = tokio::spawn(async move {
+                    for _ in 0..50 {
+                        writer.send(&[0x01; 100_000][..]).await?;
+                    }
+                    // It is not the half that ends it.
+                    std::future::pending::<Result<(), bowsprit::Error>>().await
+                });
+                while reader.next().await?.is_some() {}
+                writes.abort();
+                Ok::<_, BoxError>(())
+            }
+        });
+        let server = server_of(endpoint.queue(QUEUE, WhenFull::Wait)).await;
+        let mut peer = Raw::narrow(server.address).await.opens("/").await;
+        let session = within(sessions.recv()).await.unwrap();
+        let sends = tokio::spawn(async move {
+            for _ in 0..200 {
+                session.send(vec![0x02; MESSAGE]).await.unwrap();
+            }
+            session
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await; // all is full
+        let mut counts = [0, 0];
+        while counts != [50, 200] {
+            let (first, payload) = peer.frame().await;
+            assert_eq!(first, 0x82);
+            counts[usize::from(payload[0]) - 1] += 1;
+        }
+        let session = within(sends).await.unwrap();
+        session.try_send("and one more").unwrap();
+        peer.expect(b"\x81\x0cand one more").await;
     }
 }

@@ -1,7 +1,7 @@
 //! A server over loopback, what its handlers were told, and a peer that speaks in wire bytes.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use bowsprit::aio::{self, Connector, Stream};
@@ -9,6 +9,7 @@ use bowsprit::handshake::client::Request;
 use bowsprit::server::{Endpoint, Listener, Router, Session, handler, serve};
 use bowsprit::session::{BoxError, Closed, Event};
 use bowsprit::{Config, Error, HandshakeError, Message, OwnedMessage};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +42,12 @@ impl Server {
     }
 
     pub(crate) fn start_on(listener: Listener, router: Router) -> Self {
+        static OPEN_FILES: Once = Once::new();
+        OPEN_FILES.call_once(|| {
+            // As many as there may be: the tests of one process open some thousands.
+            let limit = Rlimit { current: getrlimit(Resource::Nofile).maximum, ..getrlimit(Resource::Nofile) };
+            setrlimit(Resource::Nofile, limit).expect("what is allowed");
+        });
         let address = listener.local_addr().expect("it is bound");
         let (shut_down, begun) = oneshot::channel();
         let serves = tokio::spawn(serve(listener, router, async { drop(begun.await) }));

@@ -1,18 +1,15 @@
 //! Messages to all who subscribed, here and in other processes.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bowsprit::aio::{self, Stream, WhenFull};
-use bowsprit::server::{
-    Backplane, Endpoint, Incoming, Pending, Published, Router, Session, Subscription, Topics, handler,
-};
+use bowsprit::server::{Endpoint, Published, Session, Subscription, Topics, handler};
 use bowsprit::session::{BoxError, Handler};
-use bowsprit::{CloseCode, Message, OwnedMessage, Prepared};
+use bowsprit::{CloseCode, Config, Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 
-use crate::support::{Raw, Server, Shared, close, log, masked, server_of, until, within};
+use crate::support::{Raw, Server, Shared, close, log, masked, server_of, timeless, until, within};
 
 /// Subscribes to the topic of its query, and publishes what it is sent; `.` leaves.
 struct Member {
@@ -39,18 +36,18 @@ impl Handler<Session> for Member {
     }
 }
 
-fn members(topics: &Topics) -> Endpoint {
+pub(crate) fn members(topics: &Topics) -> Endpoint {
     let topics = topics.clone();
     handler(move |_| Member { topics: topics.clone(), subscription: None })
 }
 
-async fn joins(server: &Server, path: &str) -> aio::WebSocket<Stream> {
+pub(crate) async fn joins(server: &Server, path: &str) -> aio::WebSocket<Stream> {
     let mut ws = server.connect(path).await;
     assert_eq!(reads(&mut ws).await, "joined");
     ws
 }
 
-async fn reads(ws: &mut aio::WebSocket<Stream>) -> String {
+pub(crate) async fn reads(ws: &mut aio::WebSocket<Stream>) -> String {
     within(ws.recv()).await.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
 }
 
@@ -152,6 +149,56 @@ async fn a_session_that_subscribes_twice_is_there_once() {
     assert_eq!(lines.next().await, "leave 0");
 }
 
+/// Keeps a subscription, and panics when it is told to.
+struct Clumsy {
+    topics: Topics,
+    subscription: Option<Subscription>,
+}
+
+impl Handler<Session> for Clumsy {
+    async fn on_open(&mut self, session: &Session) -> Result<Option<OwnedMessage>, BoxError> {
+        self.subscription = Some(self.topics.subscribe("all", session).await?);
+        Ok(None)
+    }
+
+    async fn on_message(&mut self, _: &Session, _: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
+        let _left_while_it_panics = self.subscription.take();
+        panic!("in a handler");
+    }
+}
+
+#[tokio::test]
+async fn callbacks_of_topics_that_panic_take_nobody_down() {
+    let topics = Topics::new()
+        .on_join(|_, session, _| assert!(session.request().query() != Some("join"), "when told of one who joins"))
+        .on_leave(|_, _, _| panic!("when told of one who leaves"));
+    let of_topics = topics.clone();
+    let server = server_of(handler(move |_| Clumsy { topics: of_topics.clone(), subscription: None })).await;
+    let mut bystander = Raw::open(server.address, "/").await;
+    until(|| topics.count("all") == 1).await;
+    for (path, message) in [("/?join", None), ("/", Some(masked(0x81, "panic"))), ("/", None)] {
+        let mut peer = Raw::open(server.address, path).await;
+        match message {
+            None if path == "/" => {
+                until(|| topics.count("all") == 2).await;
+                peer.sends(masked(0x88, 1000_u16.to_be_bytes())).await;
+                assert_eq!(peer.frame().await, (0x88, 1000_u16.to_be_bytes().to_vec()));
+            }
+            message => {
+                peer.sends(message.unwrap_or_default()).await;
+                assert_eq!(peer.frame().await, (0x88, 1011_u16.to_be_bytes().to_vec()));
+            }
+        }
+        drop(peer);
+        until(|| topics.count("all") == 1).await;
+    }
+    assert_eq!(topics.publish("all", "to one").await.unwrap(), Published { queued: 1, refused: 0 });
+    bystander.expect(b"\x81\x06to one").await;
+    drop(bystander);
+    server.end().await;
+    assert_eq!(topics.count("all"), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_subscribers_see_one_order() {
     for (queue, when_full) in [(1 << 20, WhenFull::Wait), (100, WhenFull::Wait)] {
@@ -250,195 +297,10 @@ async fn a_subscription_may_end_in_the_middle_of_a_publication() {
     assert_eq!(slow.frame().await.0, 0x88);
 }
 
-/// What joins several [`Topics`]: a broker in memory.
-#[derive(Clone, Debug, Default)]
-struct Broker(Arc<Inner>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// Messages in one order, to all that started.
-    processes: Mutex<Vec<(mpsc::UnboundedSender<(String, OwnedMessage)>, Arc<Mutex<BTreeSet<String>>>)>>,
-    fails: AtomicBool,
-    unsubscribed: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Link {
-    broker: Broker,
-    topics: Arc<Mutex<BTreeSet<String>>>,
-    incoming: Shared<Option<Incoming>>,
-}
-
-impl Broker {
-    fn topics(&self) -> (Topics, Arc<Mutex<BTreeSet<String>>>, Shared<Option<Incoming>>) {
-        let (topics, incoming): (Arc<Mutex<BTreeSet<String>>>, Shared<_>) = (Arc::default(), Arc::default());
-        let link = Link { broker: self.clone(), topics: Arc::clone(&topics), incoming: Arc::clone(&incoming) };
-        (Topics::with_backplane(link), topics, incoming)
-    }
-
-    fn works(&self) -> Result<(), BoxError> {
-        if self.0.fails.load(Ordering::SeqCst) { Err("the broker is away".into()) } else { Ok(()) }
-    }
-}
-
-impl Backplane for Link {
-    fn start(&self, incoming: Incoming) {
-        *self.incoming.lock().unwrap() = Some(incoming.clone());
-        let (sender, mut receiver) = mpsc::unbounded_channel();
-        let topics = Arc::clone(&self.topics);
-        self.broker.0.processes.lock().unwrap().push((sender, Arc::clone(&topics)));
-        tokio::spawn(async move {
-            while let Some((topic, message)) = receiver.recv().await {
-                let wanted = topics.lock().unwrap().contains(&*topic);
-                if wanted && !incoming.deliver(&topic, message).await {
-                    break;
-                }
-            }
-        });
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> Pending<'a> {
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            self.broker.works()?;
-            assert!(self.topics.lock().unwrap().insert(topic.to_owned()), "subscribed to once");
-            Ok(())
-        })
-    }
-
-    fn unsubscribe<'a>(&'a self, topic: &'a str) -> Pending<'a> {
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            self.broker.works()?;
-            assert!(self.topics.lock().unwrap().remove(topic), "unsubscribed from once");
-            self.broker.0.unsubscribed.fetch_add(1, Ordering::SeqCst);
-            Ok(())
-        })
-    }
-
-    fn publish<'a>(&'a self, topic: &'a str, message: Message<'a>) -> Pending<'a> {
-        Box::pin(async move {
-            self.broker.works()?;
-            for (process, _) in &*self.broker.0.processes.lock().unwrap() {
-                let _ = process.send((topic.to_owned(), message.to_owned()));
-            }
-            Ok(())
-        })
-    }
-}
-
 #[tokio::test]
-async fn a_backplane_joins_the_topics_of_two_processes() {
-    let broker = Broker::default();
-    let ((one, subscribed, _), (two, _, _)) = (broker.topics(), broker.topics());
-    let router = Router::new().route("/one", members(&one)).route("/two", members(&two));
-    let server = Server::start(router).await;
-    let mut open = [joins(&server, "/one").await, joins(&server, "/two").await, joins(&server, "/one").await];
-    assert_eq!((one.count("all"), two.count("all")), (2, 1), "of this process alone");
-    // All publish at once.
-    for count in 0..50 {
-        for (index, ws) in open.iter_mut().enumerate() {
-            within(ws.send(&*format!("{index} {count}"))).await.unwrap();
-        }
-        assert_eq!(within(one.publish("all", format!("one {count}"))).await.unwrap(), Published::default());
-    }
-    let mut orders = Vec::new();
-    for ws in &mut open {
-        let mut order = Vec::new();
-        for _ in 0..200 {
-            order.push(reads(ws).await);
-        }
-        orders.push(order);
-    }
-    assert!(orders[0] == orders[1] && orders[1] == orders[2], "the broker's order");
-    // Of this process alone.
-    assert_eq!(one.publish_prepared("all", &Prepared::text("here")).await.queued, 2);
-    assert_eq!(reads(&mut open[0]).await, "here");
-
-    // The last that goes unsubscribes, and the next that comes subscribes.
-    let [first, _two, third] = open;
-    close(first).await;
-    until(|| one.count("all") == 1).await;
-    assert!(subscribed.lock().unwrap().contains("all"));
-    close(third).await;
-    until(|| subscribed.lock().unwrap().is_empty()).await;
-    assert_eq!(broker.0.unsubscribed.load(Ordering::SeqCst), 1);
-    let mut again = joins(&server, "/one").await;
-    within(again.send("again")).await.unwrap();
-    assert_eq!(reads(&mut again).await, "again");
-}
-
-#[tokio::test]
-async fn coming_and_going_at_once_leaves_the_backplane_as_it_should_be() {
-    let broker = Broker::default();
-    let (topics, subscribed, _) = broker.topics();
-    let server = server_of(members(&topics)).await;
-    let mut stays = joins(&server, "/?stays").await;
-    for _ in 0..50 {
-        // One leaves while the next joins: the broker is asked in one order.
-        drop(joins(&server, "/?comes").await);
-    }
-    let mut last = joins(&server, "/?comes").await;
-    until(|| topics.count("comes") == 1).await;
-    within(last.send("last")).await.unwrap();
-    assert_eq!(reads(&mut last).await, "last");
-    within(stays.send("stays")).await.unwrap();
-    assert_eq!(reads(&mut stays).await, "stays");
-    drop((last, stays));
-    until(|| subscribed.lock().unwrap().is_empty()).await;
-}
-
-#[tokio::test]
-async fn a_backplane_that_fails_is_reported() {
-    let broker = Broker::default();
-    let (topics, subscribed, incoming) = broker.topics();
-    let (told, mut errors) = mpsc::unbounded_channel();
-    let topics = topics.on_error(move |error| drop(told.send(error.to_string())));
-    let server = server_of(members(&topics)).await;
-    let mut first = joins(&server, "/").await;
-
-    broker.0.fails.store(true, Ordering::SeqCst);
-    assert_eq!(within(topics.publish("all", "lost")).await.unwrap_err().to_string(), "the broker is away");
-    // A handler's publication fails with it, and so does one that would subscribe to another topic.
-    let mut peer = Raw::open(server.address, "/?another").await;
-    let (first_byte, close_payload) = peer.frame().await;
-    assert_eq!((first_byte, close_payload), (0x88, 1011_u16.to_be_bytes().to_vec()));
-    until(|| topics.count("another") == 0).await;
-    // Who joins a topic that is subscribed to already needs no broker.
-    let second = joins(&server, "/").await;
-    // Nobody unsubscribes in vain, unheard.
-    drop(second);
-    until(|| topics.count("all") == 1).await;
-    within(first.send(".")).await.unwrap();
-    assert_eq!(reads(&mut first).await, "left");
-    assert_eq!(within(errors.recv()).await.unwrap(), "the broker is away");
-
-    broker.0.fails.store(false, Ordering::SeqCst);
-    subscribed.lock().unwrap().clear();
-    let mut third = joins(&server, "/").await;
-    within(third.send("back")).await.unwrap();
-    assert_eq!(reads(&mut third).await, "back");
-
-    let incoming = incoming.lock().unwrap().clone().unwrap();
-    incoming.missed(&"a gap".into());
-    assert_eq!(within(errors.recv()).await.unwrap(), "a gap");
-    // Nobody is there any more: the broker's task may end.
-    drop((third, first, peer));
-    server.end().await;
-    drop(topics);
-    let gone = async {
-        while incoming.deliver("all", "?").await {
-            tokio::task::yield_now().await
-        }
-    };
-    within(gone).await;
-}
-
-#[tokio::test]
-async fn a_publisher_that_is_a_subscriber_does_not_wait_for_itself() {
+async fn a_handler_that_is_a_subscriber_does_not_wait_for_itself() {
     // Its own queue is full, and so is the way to it: what it publishes waits, and its own queue goes on leaving.
-    let topics = Topics::new();
-    let server = server_of(members(&topics).queue(1_000, WhenFull::Wait)).await;
+    let server = server_of(members(&Topics::new()).queue(1_000, WhenFull::Wait)).await;
     let peer = Raw::narrow(server.address).await.opens("/").await;
     let (mut reads, mut writes) = peer.0.into_split();
     let written = tokio::spawn(async move {
@@ -460,4 +322,66 @@ async fn a_publisher_that_is_a_subscriber_does_not_wait_for_itself() {
     })
     .await;
     drop(within(written).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_that_is_disconnected_holds_up_nobody() {
+    const LEN: usize = 50_000;
+    let topics = Topics::new();
+    let config = Config { close_timeout: Some(std::time::Duration::from_millis(100)), ..timeless() };
+    let server = server_of(members(&topics).queue(200_000, WhenFull::Disconnect).config(config)).await;
+    let slow = Raw::narrow(server.address).await.opens("/").await;
+    let mut quick = joins(&server, "/").await;
+    until(|| topics.count("all") == 2).await;
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        let published = within(topics.publish("all", vec![0x2a; LEN])).await.unwrap();
+        refused += published.refused;
+        assert_eq!(within(quick.recv()).await.unwrap().unwrap().into_bytes().len(), LEN);
+        if topics.count("all") == 1 {
+            break;
+        }
+    }
+    // It has left, although it does not read the Close.
+    until(|| topics.count("all") == 1).await;
+    assert!(refused > 0);
+    assert_eq!(within(topics.publish("all", "on")).await.unwrap(), Published { queued: 1, refused: 0 });
+    assert_eq!(reads(&mut quick).await, "on");
+    drop(slow);
+    close(quick).await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joining_leaving_and_publishing_at_once_gets_nowhere_stuck() {
+    let topics = Topics::new();
+    let server = server_of(members(&topics).queue(100, WhenFull::Wait)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishers: Vec<_> = (0..2)
+        .map(|_| {
+            let (topics, stop) = (topics.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    topics.publish("all", "to all").await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let mut stays = server.connect("/").await;
+    for count in 0..100 {
+        let mut comes = server.connect("/").await;
+        reads(&mut comes).await;
+        reads(&mut stays).await;
+        if count % 2 == 0 { drop(comes) } else { close(comes).await }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let reading = tokio::spawn(async move { while let Ok(Some(_)) = stays.recv().await {} });
+    for publisher in publishers {
+        within(publisher).await.unwrap();
+    }
+    until(|| topics.count("all") == 1).await;
+    server.end().await;
+    within(reading).await.unwrap();
+    assert_eq!(topics.count("all"), 0);
 }
