@@ -84,6 +84,8 @@ pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use next::{Next, ReadMessage, ReaderNext, Recv};
 pub use queue::WhenFull;
+#[cfg(feature = "server")]
+pub(crate) use sender::Ticket;
 pub use sender::{Queuing, Sender};
 pub use sending::Sending;
 pub use shutdown::Shutdown;

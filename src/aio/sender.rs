@@ -124,10 +124,10 @@ impl Sender {
         self.0.dropped()
     }
 
-    /// Queues a message at once, beyond the bound where its sender may wait.
+    /// Queues a message at once. Beyond the bound where its sender may wait: with the ticket to do so.
     #[cfg(feature = "server")]
-    pub(crate) fn push_prepared(&self, prepared: &Prepared) -> Result<Option<Ticket>, SendError> {
-        let pushed = self.0.push(Queued::Prepared(prepared.clone()), true)?;
+    pub(crate) fn offer_prepared(&self, prepared: &Prepared, may_wait: bool) -> Result<Option<Ticket>, SendError> {
+        let pushed = self.0.push(Queued::Prepared(prepared.clone()), may_wait)?;
         Ok((!pushed.accepted).then(|| Ticket { queue: Arc::clone(&self.0), number: pushed.number }))
     }
 }

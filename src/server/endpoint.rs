@@ -6,7 +6,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::string::String;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::vec::Vec;
 
 use tokio::sync::oneshot;
@@ -234,7 +234,7 @@ impl Endpoint {
     }
 
     /// The session of a connection that has opened.
-    pub(super) fn session(&self, server: Arc<Server>, ws: &mut aio::WebSocket<Socket>, request: Request) -> Session {
+    pub(super) fn session(&self, server: Weak<Server>, ws: &mut aio::WebSocket<Socket>, request: Request) -> Session {
         let (max, when_full) = self.queue;
         let sender = ws.sender(max, when_full);
         Session::new(server, request, ws.subprotocol(), ws.extensions().clone(), sender)

@@ -47,6 +47,7 @@ mod router;
 mod serve;
 mod session;
 mod sessions;
+mod topic;
 mod topics;
 mod websocket;
 
@@ -60,5 +61,6 @@ pub use response::{Response, html, text};
 pub use router::{Route, Router, delete, get, on, post, put};
 pub use serve::serve;
 pub use session::{Session, SessionId};
-pub use topics::{Published, Subscription, Topics};
+pub use topic::Published;
+pub use topics::{Subscription, Topics};
 pub use websocket::WebSocket;

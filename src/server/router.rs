@@ -96,8 +96,9 @@ impl Router {
         self
     }
 
-    /// Bounds, deadlines, keep-alive and compression of all endpoints that have no others; and what a head may hold,
-    /// and how long it may take, on every path. By default those of [`Config`].
+    /// Bounds, deadlines, keep-alive and compression of all endpoints that have no others; and on every path what a head
+    /// may hold, how long it may take, and for how long a client may take nothing of a response
+    /// ([`Config::write_timeout`]). By default those of [`Config`].
     ///
     /// Of [`Config::max_head`], at least 8 KiB are read.
     #[must_use]

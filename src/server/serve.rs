@@ -35,7 +35,7 @@ use crate::error::HandshakeError;
 use crate::message::Messages;
 use crate::session::{Failure, guarded};
 use crate::upgrade;
-use crate::upgrade::hyper::Incoming;
+use crate::upgrade::hyper::{Guarded, Incoming};
 
 /// Serves the routes on all connections of `listener` (a [`TcpListener`](tokio::net::TcpListener), or a [`Listener`] with
 /// TLS) until `shutdown` is done.
@@ -130,7 +130,7 @@ impl Server {
             .header_read_timeout(config.handshake_timeout)
             .max_headers(config.max_head_fields.clamp(1, MAX_FIELDS))
             .max_buf_size(config.max_head.max(LEAST_HEAD))
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Guarded::new(stream, config.write_timeout)), service)
             .with_upgrades();
         let mut closing = closing.subscribe();
         connections.spawn(async move {
@@ -245,9 +245,10 @@ impl Server {
         tokio::spawn(async move {
             match opening.open().await {
                 Ok(mut ws) => {
-                    let session = endpoint.session(Arc::clone(&server), &mut ws, asked);
+                    let session = endpoint.session(Arc::downgrade(&server), &mut ws, asked);
                     server.sessions.enter(session.clone());
                     session.runs_in(endpoint.start(ws, Entered(session.clone())));
+                    server.sessions.started(&session);
                 }
                 Err(error) => server.report(peer, error),
             }
@@ -270,7 +271,9 @@ pub(super) struct Entered(pub(super) Session);
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.0.server().sessions.leave(&self.0);
+        if let Some(server) = self.0.server() {
+            server.sessions.leave(&self.0);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::task::AbortHandle;
 
@@ -34,15 +34,15 @@ struct Inner {
     subprotocol: Option<Box<str>>,
     extensions: Agreement,
     sender: Sender,
-    /// Of which server.
-    server: Arc<Server>,
+    /// Of which server: whose routes may hold sessions.
+    server: Weak<Server>,
     /// Once it runs.
     task: OnceLock<AbortHandle>,
 }
 
 impl Session {
     pub(super) fn new(
-        server: Arc<Server>,
+        server: Weak<Server>,
         request: Request,
         subprotocol: Option<&str>,
         extensions: Agreement,
@@ -75,11 +75,14 @@ impl Session {
 
     /// Tells the server of a failure that no handler is told of.
     pub(super) fn report(&self, failure: &Failure) {
-        self.0.server.report_failure(self.peer_address(), failure);
+        if let Some(server) = self.server() {
+            server.report_failure(self.peer_address(), failure);
+        }
     }
 
-    pub(super) fn server(&self) -> &Server {
-        &self.0.server
+    /// Its server, while that serves.
+    pub(super) fn server(&self) -> Option<Arc<Server>> {
+        self.0.server.upgrade()
     }
 
     /// No other session of this process has this.

@@ -22,6 +22,8 @@ struct Open {
     opening: usize,
     /// Those that open later are closed at once.
     closing: bool,
+    /// Those that start later are ended at once.
+    aborted: bool,
 }
 
 impl Sessions {
@@ -38,6 +40,13 @@ impl Sessions {
             close(&session);
         }
         open.sessions.insert(session);
+    }
+
+    /// Its task has started.
+    pub(super) fn started(&self, session: &Session) {
+        if self.lock().aborted {
+            session.abort();
+        }
     }
 
     /// A session has ended.
@@ -71,7 +80,9 @@ impl Sessions {
 
     /// Ends the tasks of those that are left, as they are.
     pub(super) fn abort(&self) {
-        self.lock().sessions.iter().for_each(Session::abort);
+        let mut open = self.lock();
+        open.aborted = true;
+        open.sessions.iter().for_each(Session::abort);
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

@@ -11,6 +11,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::backplane::{Backplane, BackplaneError, Incoming};
 use super::session::Session;
+use super::topic::{Published, Topic};
 use crate::message::OwnedMessage;
 use crate::prepared::Prepared;
 
@@ -60,13 +61,6 @@ type Moved = dyn Fn(&str, &Session, usize) + Send + Sync;
 
 /// Messages may be missing.
 type Missed = dyn Fn(&BackplaneError) + Send + Sync;
-
-/// One with subscribers, or about to have some.
-struct Topic {
-    name: Box<str>,
-    /// With the number of subscriptions that each of them holds.
-    subscribers: Mutex<HashMap<Session, usize>>,
-}
 
 impl Topics {
     /// Of this process alone.
@@ -126,13 +120,14 @@ impl Topics {
     }
 
     /// Publishes a message to all sessions that subscribe to the topic; done once it is queued for all of them. It waits
-    /// for room in those queues that want that ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)): dropped meanwhile, the
-    /// message reaches the others alone.
+    /// for room in those queues that want that ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)), but no longer than
+    /// [`Config::write_timeout`](crate::Config::write_timeout) of the session, which is closed then with 1008. Dropped
+    /// meanwhile, the message reaches the others alone.
     ///
-    /// A [`websocket`](super::websocket) function that subscribes itself must not wait like that: its own queue gets room
-    /// only once it is back in [`next`](crate::aio::WebSocket::next), and two of them would wait for each other. Choose
-    /// another policy, publish from another task, or be a [`Handler`](crate::session::Handler), whose queue goes on
-    /// leaving while it waits.
+    /// A [`websocket`](super::websocket) function that subscribes itself should not wait like that: its own queue gets
+    /// room only once it is back in [`next`](crate::aio::WebSocket::next), and two of them would wait for each other, until
+    /// that time is over. Choose another policy, publish from another task, or be a
+    /// [`Handler`](crate::session::Handler), whose queue goes on leaving while it waits.
     ///
     /// With a backplane it is done once the broker has the message.
     ///
@@ -152,22 +147,28 @@ impl Topics {
 
     /// As [`publish`](Self::publish) in this process alone, a message that was encoded before, and perhaps compressed.
     pub async fn publish_prepared(&self, topic: &str, prepared: &Prepared) -> Published {
-        self.0.deliver_encoded(topic, prepared).await
+        match self.0.find(topic) {
+            Some(topic) => topic.deliver(prepared).await,
+            None => Published::default(),
+        }
+    }
+
+    /// As [`publish_prepared`](Self::publish_prepared), at once: who has no room for it does not get it. So it can stand
+    /// under a lock that gives messages their numbers.
+    pub fn try_publish_prepared(&self, topic: &str, prepared: &Prepared) -> Published {
+        self.0.find(topic).map_or_else(Published::default, |topic| topic.try_deliver(prepared))
     }
 
     /// How many sessions of this process subscribe to the topic.
     #[must_use]
     pub fn count(&self, topic: &str) -> usize {
-        self.0.find(topic).map_or(0, |topic| topic.lock().len())
+        self.0.find(topic).map_or(0, |topic| topic.len())
     }
 
     /// The sessions of this process that subscribe to the topic, in the order of their opening.
     #[must_use]
     pub fn sessions(&self, topic: &str) -> Vec<Session> {
-        let Some(topic) = self.0.find(topic) else { return Vec::new() };
-        let mut sessions: Vec<_> = topic.lock().keys().cloned().collect();
-        sessions.sort_by_key(Session::id);
-        sessions
+        self.0.find(topic).map_or_else(Vec::new, |topic| topic.sessions())
     }
 
     fn of(backplane: Option<Box<dyn Backplane>>) -> Self {
@@ -188,15 +189,6 @@ impl Default for Topics {
     }
 }
 
-/// What became of a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Published {
-    /// For how many sessions of this process it was queued. None with a backplane, where it comes back from the broker.
-    pub queued: usize,
-    /// For how many it was not: their queue was full, or they are closing.
-    pub refused: usize,
-}
-
 /// A session's place in a topic. Dropped, the session leaves.
 #[derive(Debug)]
 #[must_use = "a subscription that is dropped ends"]
@@ -210,7 +202,7 @@ impl Subscription {
     /// The topic's name.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.topic.name
+        self.topic.name()
     }
 }
 
@@ -226,16 +218,13 @@ impl Shared {
         let topic = match topics.get(name) {
             Some(topic) => Arc::clone(topic),
             None => {
-                let topic = Arc::new(Topic { name: name.into(), subscribers: Mutex::default() });
+                let topic = Arc::new(Topic::new(name));
                 topics.insert(name.into(), Arc::clone(&topic));
                 topic
             }
         };
-        let mut subscribers = topic.lock();
-        let times = subscribers.entry(session.clone()).or_default();
-        *times += 1;
-        let (is_new, count) = (*times == 1, subscribers.len());
-        drop((subscribers, topics));
+        let (is_new, count) = topic.join(session);
+        drop(topics);
         // It leaves again where the callback panics.
         let subscription = Subscription { shared: Arc::clone(self), topic, session: session.clone() };
         if let Some(on_join) = self.on_join.get()
@@ -248,28 +237,21 @@ impl Shared {
 
     fn leave(shared: &Arc<Self>, topic: &Topic, session: &Session) {
         let mut topics = lock(&shared.topics);
-        let mut subscribers = topic.lock();
-        let Some(times) = subscribers.get_mut(session) else { return };
-        *times -= 1;
-        if *times > 0 {
-            return;
-        }
-        subscribers.remove(session);
-        let count = subscribers.len();
+        let Some(count) = topic.leave(session) else { return };
         if count == 0 {
-            topics.remove(&topic.name);
+            topics.remove(topic.name());
         }
-        drop((subscribers, topics));
+        drop(topics);
         if let Some(on_leave) = shared.on_leave.get() {
             // It may leave because something panics: a second panic would end the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| on_leave(&topic.name, session, count)));
+            let _ = catch_unwind(AssertUnwindSafe(|| on_leave(topic.name(), session, count)));
         }
         // Without a runtime the process is ending, and its connection to the broker with it.
         if count == 0
             && shared.backplane.is_some()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let (shared, name) = (Arc::clone(shared), topic.name.clone());
+            let (shared, name) = (Arc::clone(shared), Box::<str>::from(topic.name()));
             runtime.spawn(async move {
                 if let Err(error) = shared.follow(&name).await {
                     shared.missed(&error);
@@ -302,30 +284,10 @@ impl Shared {
     pub(super) async fn deliver(&self, topic: &str, prepared: &Prepared) -> Published {
         #[cfg(feature = "deflate")]
         let prepared = &prepared.clone().deflated(crate::Deflate::default().level);
-        self.deliver_encoded(topic, prepared).await
-    }
-
-    async fn deliver_encoded(&self, topic: &str, prepared: &Prepared) -> Published {
-        let Some(topic) = self.find(topic) else { return Published::default() };
-        let mut published = Published::default();
-        let mut waiting = Vec::new();
-        {
-            // One message at a time: they are in one order in all queues.
-            for session in topic.lock().keys() {
-                match session.sender().push_prepared(prepared) {
-                    Ok(None) => published.queued += 1,
-                    Ok(Some(ticket)) => waiting.push(ticket),
-                    Err(_) => published.refused += 1,
-                }
-            }
+        match self.find(topic) {
+            Some(topic) => topic.deliver(prepared).await,
+            None => Published::default(),
         }
-        for ticket in waiting {
-            match ticket.await {
-                Ok(()) => published.queued += 1,
-                Err(_) => published.refused += 1,
-            }
-        }
-        published
     }
 
     pub(super) fn missed(&self, error: &BackplaneError) {
@@ -336,18 +298,6 @@ impl Shared {
 
     fn find(&self, topic: &str) -> Option<Arc<Topic>> {
         lock(&self.topics).get(topic).cloned()
-    }
-}
-
-impl Topic {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Session, usize>> {
-        lock(&self.subscribers)
-    }
-}
-
-impl fmt::Debug for Topic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topic").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -397,7 +347,7 @@ mod tests {
     async fn a_subscription_dropped_halfway_is_asked_for_again_and_undone() {
         let asked = Arc::default();
         let shared = Topics::with_backplane(Silent(Arc::clone(&asked))).0;
-        let topic = Arc::new(Topic { name: "news".into(), subscribers: Mutex::default() });
+        let topic = Arc::new(Topic::new("news"));
         lock(&shared.topics).insert("news".into(), topic);
         for _ in 0..2 {
             assert!(tokio::time::timeout(Duration::from_secs(1), shared.follow("news")).await.is_err());

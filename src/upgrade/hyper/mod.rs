@@ -38,10 +38,14 @@
 //! nor does [`Config::handshake_timeout`](crate::Config::handshake_timeout): give hyper's server a timer.
 
 mod client;
+#[cfg(feature = "server")]
+mod guarded;
 mod server;
 mod socket;
 
 pub use client::connect;
+#[cfg(feature = "server")]
+pub(crate) use guarded::Guarded;
 #[cfg(feature = "axum")]
 pub(super) use server::receive_parts;
 pub use server::{Incoming, Opening, receive};

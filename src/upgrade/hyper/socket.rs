@@ -12,6 +12,8 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "server")]
+use super::guarded::Guarded;
 #[cfg(feature = "rustls")]
 use crate::aio::TlsStream;
 
@@ -34,13 +36,23 @@ impl Socket {
     /// [`accept`](super::Incoming::accept) and [`connect`](super::connect) do this by themselves.
     #[must_use]
     pub fn new(upgraded: Upgraded) -> (Self, BytesMut) {
-        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => return (Self(Inner::Tcp(parts.io.into_inner())), parts.read_buf.into()),
+        let upgraded = match find(upgraded) {
+            Ok((tcp, read)) => return (Self(Inner::Tcp(tcp)), read),
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "rustls")]
-        let upgraded = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => return (Self(Inner::Tls(Box::new(parts.io.into_inner()))), parts.read_buf.into()),
+        let upgraded = match find(upgraded) {
+            Ok((tls, read)) => return (Self(Inner::Tls(Box::new(tls))), read),
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(feature = "server")]
+        let upgraded = match find::<Guarded<_>>(upgraded) {
+            Ok((tcp, read)) => return (Self(Inner::Tcp(tcp.into_inner())), read),
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(all(feature = "server", feature = "rustls"))]
+        let upgraded = match find::<Guarded<_>>(upgraded) {
+            Ok((tls, read)) => return (Self(Inner::Tls(Box::new(tls.into_inner()))), read),
             Err(upgraded) => upgraded,
         };
         // The server of hyper-util that finds out the version of HTTP wraps the stream once more.
@@ -61,6 +73,11 @@ impl Socket {
             Inner::Hyper(_) => None,
         }
     }
+}
+
+/// The stream itself where it lies in hyper-util's `TokioIo`, and what hyper has read from it.
+fn find<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(upgraded: Upgraded) -> Result<(S, BytesMut), Upgraded> {
+    upgraded.downcast::<TokioIo<S>>().map(|parts| (parts.io.into_inner(), parts.read_buf.into()))
 }
 
 impl AsyncRead for Socket {
