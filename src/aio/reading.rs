@@ -164,7 +164,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
     }
 
     /// Takes what other tasks want to send, while little waits in the output. Whether some is left.
-    fn drain_senders(&mut self, context: &mut Context<'_>) -> bool {
+    pub(super) fn drain_senders(&mut self, context: &mut Context<'_>) -> bool {
         let Some(senders) = self.aside.as_ref().and_then(|aside| aside.senders.as_ref()) else { return false };
         self.half.with(context, |writer, context| senders.0.drain(writer, context))
     }

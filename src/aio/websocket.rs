@@ -3,6 +3,8 @@
 use std::boxed::Box;
 use std::future::poll_fn;
 use std::sync::Arc;
+#[cfg(feature = "server")]
+use std::task::Waker;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -254,6 +256,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     pub(crate) async fn finish(&mut self) -> End {
         poll_fn(|context| self.reading.poll_close(context)).await;
         self.end().expect("a transport that has ended has an end")
+    }
+
+    /// Takes what other tasks have queued, as far as there is room in the output. It leaves with the next write.
+    #[cfg(feature = "server")]
+    pub(crate) fn take_queued(&mut self) {
+        // Whoever waits here next leaves a waker of its own.
+        self.reading.drain_senders(&mut Context::from_waker(Waker::noop()));
     }
 
     /// The sending side.

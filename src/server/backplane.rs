@@ -8,13 +8,13 @@ use std::sync::Weak;
 
 use super::topics::Shared;
 use crate::message::{Message, OwnedMessage};
-use crate::prepared::Prepared;
 use crate::session::BoxError;
 
 /// A broker between the [`Topics`](super::Topics) of several processes, as [`Redis`](super::Redis) is one.
 ///
 /// What is published goes to the broker alone, and reaches the sessions of every process, this one's too, when it comes
-/// back from there: so all of them see the messages of a topic in one order, the broker's.
+/// back from there: so all of them see the messages of a topic in one order, the broker's. Who publishes waits for no
+/// session, then.
 pub trait Backplane: fmt::Debug + Send + Sync + 'static {
     /// Called once, before all else, inside a tokio runtime: what arrives for topics that are subscribed to is handed to
     /// `incoming`.
@@ -57,11 +57,14 @@ impl Incoming {
         Self(topics)
     }
 
-    /// A message for all sessions of this process that subscribe to the topic; done once it is queued for all of them.
-    /// One after the other, messages stay in order. False when the topics are gone, and nobody wants more.
-    pub async fn deliver(&self, topic: &str, message: impl Into<OwnedMessage>) -> bool {
+    /// A message for all sessions of this process that subscribe to the topic, queued for all of them: one after the
+    /// other, messages stay in order. False when the topics are gone, and nobody wants more.
+    ///
+    /// It waits for nobody, since a peer that reads slowly would hold up all others: a session whose queue is full and
+    /// whose senders wait ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)) is closed with 1008.
+    pub fn deliver(&self, topic: &str, message: impl Into<OwnedMessage>) -> bool {
         let Some(topics) = self.0.upgrade() else { return false };
-        topics.deliver(topic, &Prepared::message(message.into().as_message())).await;
+        topics.deliver(topic, &message.into());
         true
     }
 

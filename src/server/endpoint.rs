@@ -107,7 +107,8 @@ async fn returned_from(
     returned: oneshot::Receiver<aio::WebSocket<Socket>>,
     session: &Session,
 ) {
-    let failure = served.err().map(Failure::or_connection);
+    // One that goes on sending learns from the error that it is to end.
+    let failure = served.err().map(Failure::or_connection).filter(|failure| !failure.is_closing());
     if let Some(failure) = &failure {
         session.report(failure);
     }

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!   publish ---- PUBLISH ----> Redis                            one connection, shared by all who publish
-//!   subscribe -- SUBSCRIBE --> Redis --> pump --> backlog --> hand_over --> Incoming
-//!                                        reads at once        one message after the other
+//!   subscribe -- SUBSCRIBE --> Redis --> pump --> Incoming      another one, one message after the other
 //! ```
 //!
 //! A message on the wire is one byte, the opcode of its kind (RFC 6455 section 5.2: 0x1 text, 0x2 binary), and the payload.
@@ -23,8 +22,7 @@ use std::vec::Vec;
 use futures_core::Stream;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError, RedisResult};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -42,9 +40,6 @@ use crate::utf8;
 ///   after 50 to 100 ms, then twice as long each, up to 2.5 to 5 s. The first that succeeds subscribes to all topics again.
 ///   Meanwhile `subscribe` fails at once, so that no session waits behind others for a server that is away, and `publish`
 ///   tries a connection of its own.
-/// - **This process does not keep up.** What waits for room in the queues of sessions is bounded by the
-///   [backlog](Self::backlog); messages that find no room are dropped. It is told at the first of them. (Redis itself has
-///   such a bound for each process, `client-output-buffer-limit`, beyond which it ends the connection.)
 /// - **Something else** was on the channel. It is skipped.
 ///
 /// Whatever is asked of Redis fails after 5 s without an answer. A server that is there but does not answer is noticed
@@ -66,7 +61,6 @@ use crate::utf8;
 pub struct Redis {
     shared: Arc<Shared>,
     prefix: Box<str>,
-    backlog: usize,
     /// From `connect` to `start`.
     first: Mutex<Option<Arriving>>,
     /// Aborted when this is dropped.
@@ -95,13 +89,7 @@ impl Redis {
         });
         within(shared.publisher()).await?;
         let first = shared.subscriber().await?;
-        Ok(Self {
-            shared,
-            prefix: "bowsprit:".into(),
-            backlog: 16 << 20,
-            first: Mutex::new(Some(first)),
-            tasks: Mutex::default(),
-        })
+        Ok(Self { shared, prefix: "bowsprit:".into(), first: Mutex::new(Some(first)), tasks: Mutex::default() })
     }
 
     /// What stands before a topic in the name of its channel, `bowsprit:` by default. Servers that share Redis but no
@@ -109,14 +97,6 @@ impl Redis {
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix = prefix.into();
-        self
-    }
-
-    /// How many bytes of messages may wait in this process for room in the queues of sessions, 16 MiB by default. Topics
-    /// count, and 128 bytes for each message. A longer message waits alone.
-    #[must_use]
-    pub fn backlog(mut self, bytes: usize) -> Self {
-        self.backlog = bytes;
         self
     }
 
@@ -128,10 +108,8 @@ impl Redis {
 impl Backplane for Redis {
     fn start(&self, incoming: Incoming) {
         let Some(first) = lock(&self.first).take() else { return };
-        let (backlog, waiting) = Backlog::new(self.backlog, incoming.clone());
         let mut tasks = lock(&self.tasks);
-        tasks.spawn(hand_over(waiting, incoming));
-        tasks.spawn(pump(Arc::clone(&self.shared), first, self.prefix.len(), backlog));
+        tasks.spawn(pump(Arc::clone(&self.shared), first, self.prefix.len(), incoming));
         tasks.spawn(watch(Arc::clone(&self.shared)));
     }
 
@@ -151,7 +129,7 @@ impl Backplane for Redis {
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the address: it may hold a password.
-        f.debug_struct("Redis").field("prefix", &self.prefix).field("backlog", &self.backlog).finish_non_exhaustive()
+        f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 
@@ -311,8 +289,9 @@ impl Arriving {
     }
 }
 
-/// Reads what arrives, at once: the queue that the crate `redis` reads into has no bound. Connects again when that ends.
-async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, mut backlog: Backlog) {
+/// Delivers what arrives, and waits for nobody: the queue that the crate `redis` reads into has no bound. Connects again
+/// when that ends.
+async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, incoming: Incoming) {
     loop {
         let lost = loop {
             let message = match arriving.next().await {
@@ -323,14 +302,14 @@ async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, mut ba
             let Some(topic) = message.get_channel_name().get(prefix..) else { continue };
             match decode(message.get_payload_bytes()) {
                 Ok(message) => {
-                    if !backlog.push(topic, message) {
+                    if !incoming.deliver(topic, message) {
                         return;
                     }
                 }
-                Err(what) => backlog.incoming.missed(&std::format!("topic {topic:?}: {what}").into()),
+                Err(what) => incoming.missed(&std::format!("topic {topic:?}: {what}").into()),
             }
         };
-        backlog.incoming.missed(&lost);
+        incoming.missed(&lost);
         // It leads to the same server: who publishes next need not find out.
         lock(&shared.publisher).take();
         shared.wanted.lock().await.link = None;
@@ -339,19 +318,10 @@ async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, mut ba
             sleep(jitter(delay)).await;
             match shared.subscriber().await {
                 Ok(arriving) => break arriving,
-                Err(error) => backlog.incoming.missed(&error.into()),
+                Err(error) => incoming.missed(&error.into()),
             }
             delay = (delay * 2).min(LAST_DELAY);
         };
-    }
-}
-
-/// Delivers what waits, in order.
-async fn hand_over(mut waiting: UnboundedReceiver<Waiting>, incoming: Incoming) {
-    while let Some(Waiting { topic, message, _room }) = waiting.recv().await {
-        if !incoming.deliver(&topic, message).await {
-            return;
-        }
     }
 }
 
@@ -360,51 +330,6 @@ async fn watch(shared: Arc<Shared>) {
     loop {
         sleep(PING_INTERVAL).await;
         shared.ping().await;
-    }
-}
-
-/// The way into a queue that is bounded in bytes.
-struct Backlog {
-    queue: UnboundedSender<Waiting>,
-    room: Arc<Semaphore>,
-    size: usize,
-    /// The last message found no room.
-    is_full: bool,
-    incoming: Incoming,
-}
-
-struct Waiting {
-    topic: Box<str>,
-    message: OwnedMessage,
-    /// Given back when the message is delivered.
-    _room: OwnedSemaphorePermit,
-}
-
-impl Backlog {
-    fn new(size: usize, incoming: Incoming) -> (Self, UnboundedReceiver<Waiting>) {
-        let size = size.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        let (queue, waiting) = unbounded_channel();
-        (Self { queue, room: Arc::new(Semaphore::new(size)), size, is_full: false, incoming }, waiting)
-    }
-
-    /// False when nobody wants more.
-    fn push(&mut self, topic: &str, message: OwnedMessage) -> bool {
-        let bytes = message.as_message().as_bytes().len() + topic.len() + OVERHEAD;
-        // `size` fits.
-        let permits = u32::try_from(bytes.min(self.size)).unwrap_or(u32::MAX);
-        match Arc::clone(&self.room).try_acquire_many_owned(permits) {
-            Ok(room) => {
-                self.is_full = false;
-                self.queue.send(Waiting { topic: topic.into(), message, _room: room }).is_ok()
-            }
-            Err(_) => {
-                if !self.is_full {
-                    self.incoming.missed(&"messages are dropped: sessions do not keep up, the backlog is full".into());
-                }
-                self.is_full = true;
-                !self.queue.is_closed()
-            }
-        }
     }
 }
 
@@ -455,13 +380,10 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(5);
 /// How many channels one command subscribes to.
 const AT_ONCE: usize = 1000;
-/// What a message costs in the backlog beside its bytes, and more than that.
-const OVERHEAD: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::sync::Weak;
     use std::time::Instant;
 
     use super::*;
@@ -492,21 +414,6 @@ mod tests {
             let delay = jitter(LAST_DELAY);
             assert!((LAST_DELAY / 2..=LAST_DELAY).contains(&delay), "{delay:?}");
         }
-    }
-
-    #[test]
-    fn a_backlog_holds_its_bytes_and_no_more() {
-        let (mut backlog, mut waiting) = Backlog::new(2 * (OVERHEAD + 8), Incoming::new(Weak::new()));
-        for _ in 0..100 {
-            assert!(backlog.push("news", b"four"[..].into()));
-        }
-        assert!(waiting.try_recv().is_ok() && waiting.try_recv().is_ok() && waiting.try_recv().is_err());
-        // A message longer than all of it goes alone.
-        assert!(backlog.push("news", std::vec![0; 1000].into()));
-        assert!(backlog.push("news", b"four"[..].into()));
-        assert!(waiting.try_recv().is_ok() && waiting.try_recv().is_err());
-        drop(waiting);
-        assert!(!backlog.push("news", b"four"[..].into()));
     }
 
     #[tokio::test]

@@ -107,7 +107,8 @@ impl Router {
         self
     }
 
-    /// The longest body of a request of plain HTTP, in bytes; beyond it, 413. By default 1 MiB.
+    /// The longest body of a request of plain HTTP, in bytes; beyond it, 413. By default 1 MiB. It has to be there within
+    /// [`Config::handshake_timeout`], behind its head; else, 408.
     #[must_use]
     pub const fn max_body(mut self, max: usize) -> Self {
         self.max_body = max;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -41,10 +42,12 @@ use crate::upgrade::hyper::{Guarded, Incoming};
 /// TLS) until `shutdown` is done.
 ///
 /// Then it takes no more connections, closes every session with 1001 behind what is queued for it, lets requests of
-/// plain HTTP be answered, and returns once all have ended, or [`Router::shutdown_timeout`] is over.
+/// plain HTTP be answered, and returns once all have ended, or [`Router::shutdown_timeout`] is over. (A function notices
+/// with the next verb of its connection. One that was taken apart by [`into_inner`](super::WebSocket::into_inner) is no
+/// session any more.)
 ///
-/// Whatever becomes of one connection, the others go on. Where no connection can be taken, as when there is no file
-/// descriptor left, it tries again after 100 ms.
+/// Whatever becomes of one connection, the others go on. How many there are at a time is bounded by the file descriptors
+/// of the process: where none is left, it tries again after 100 ms.
 ///
 /// Dropped before it is done, sessions that are open go on.
 pub async fn serve(listener: impl Into<Listener>, router: Router, shutdown: impl Future<Output = ()>) {
@@ -68,7 +71,10 @@ pub async fn serve(listener: impl Into<Listener>, router: Router, shutdown: impl
                 let _ = tcp.set_nodelay(true);
                 server.connect(&listener, tcp, peer, &closing, &mut connections);
             }
-            Some(Err(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
+            // A connection that ended before it was taken.
+            Some(Err(error)) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
+            Some(Err(_)) if tokio::time::timeout(PAUSE, &mut shutdown).await.is_ok() => break,
+            Some(Err(_)) => {}
         }
     }
     drop(listener);
@@ -80,6 +86,8 @@ pub async fn serve(listener: impl Into<Listener>, router: Router, shutdown: impl
     };
     if tokio::time::timeout(server.router.patience(), ended).await.is_err() {
         server.sessions.abort();
+        // Their values are dropped before this returns; unless one of them never comes back from a poll.
+        let _ = tokio::time::timeout(PAUSE, server.sessions.ended()).await;
     }
 }
 
@@ -308,6 +316,9 @@ fn closing(mut response: Response) -> Response {
 
 /// The most fields that [`Config::max_head_fields`] can ask for.
 const MAX_FIELDS: usize = 1_024;
+
+/// Until it tries again where no connection can be taken, or no task be ended.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// hyper reads no less.
 const LEAST_HEAD: usize = 8 << 10;

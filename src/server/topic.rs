@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
@@ -26,15 +27,25 @@ pub(super) struct Topic {
     name: Box<str>,
     /// With the number of subscriptions that each of them holds.
     subscribers: Mutex<HashMap<Session, usize>>,
+    /// The backplane has said that it subscribes.
+    followed: AtomicBool,
 }
 
 impl Topic {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), subscribers: Mutex::default() }
+        Self { name: name.into(), subscribers: Mutex::default(), followed: AtomicBool::new(false) }
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn is_followed(&self) -> bool {
+        self.followed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_followed(&self) {
+        self.followed.store(true, Ordering::Release);
     }
 
     /// One more subscription. Whether it is the session's first, and how many sessions there are now.
@@ -73,6 +84,17 @@ impl Topic {
         self.offer(prepared, false).0
     }
 
+    /// As [`try_deliver`](Self::try_deliver), but who would have senders wait is closed: nobody is to miss a message and
+    /// not know.
+    pub(super) fn deliver_or_close(&self, prepared: &Prepared) {
+        let (_, waiting) = self.offer(prepared, true);
+        for (session, ticket) in waiting {
+            // Taken back, so that the Close is next behind what there was room for.
+            drop(ticket);
+            close(&session);
+        }
+    }
+
     /// Queues a message for all, and waits for room where that is wanted: no longer than the peer may take nothing, for
     /// one whose own task waits here would wait for ever.
     pub(super) async fn deliver(&self, prepared: &Prepared) -> Published {
@@ -85,8 +107,7 @@ impl Topic {
                 Ok(Err(_)) => published.refused += 1,
                 Err(_) => {
                     published.refused += 1;
-                    // Closing already, otherwise.
-                    let _ = session.close(Some(TOO_SLOW));
+                    close(&session);
                 }
             }
         }
@@ -119,4 +140,8 @@ impl fmt::Debug for Topic {
     }
 }
 
-const TOO_SLOW: Close<'_> = Close { code: CloseCode::POLICY_VIOLATION, reason: "you read too slowly" };
+/// Closes a session that is too slow.
+fn close(session: &Session) {
+    // Closing already, otherwise.
+    let _ = session.close(Some(Close { code: CloseCode::POLICY_VIOLATION, reason: "you read too slowly" }));
+}

@@ -12,6 +12,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::backplane::{Backplane, BackplaneError, Incoming};
 use super::session::Session;
 use super::topic::{Published, Topic};
+#[cfg(feature = "deflate")]
+use crate::Deflate;
 use crate::message::OwnedMessage;
 use crate::prepared::Prepared;
 
@@ -50,6 +52,8 @@ pub(super) struct Shared {
     on_join: OnceLock<Box<Moved>>,
     on_leave: OnceLock<Box<Moved>>,
     on_error: OnceLock<Box<Missed>>,
+    #[cfg(feature = "deflate")]
+    compression: OnceLock<Deflate>,
     backplane: Option<Box<dyn Backplane>>,
     /// The topics that the backplane subscribes to, or may: it has said so, or was asked and has not. Held while that
     /// changes, so that it follows `topics`.
@@ -83,7 +87,8 @@ impl Topics {
         topics
     }
 
-    /// Calls back when a session joins a topic: the topic, the session, and how many sessions of this process are there
+    /// Calls back when a session joins a topic: the topic, the session, and how many sessions of this process were there
+    /// then. What others join and leave meanwhile may be told in another order: [`count`](Self::count) is how many there are
     /// now. Of several callbacks, the first counts.
     #[must_use]
     pub fn on_join(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
@@ -95,6 +100,15 @@ impl Topics {
     #[must_use]
     pub fn on_leave(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
         let _ = self.0.on_leave.set(Box::new(callback));
+        self
+    }
+
+    /// How messages are compressed for the sessions that agreed on permessage-deflate: the level, and from how many bytes
+    /// on. Of several settings, the first counts; by default those of [`Deflate`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(self, deflate: Deflate) -> Self {
+        let _ = self.0.compression.set(deflate);
         self
     }
 
@@ -141,7 +155,7 @@ impl Topics {
                 backplane.publish(topic, message.as_message()).await?;
                 Ok(Published::default())
             }
-            None => Ok(self.0.deliver(topic, &Prepared::message(message.as_message())).await),
+            None => Ok(self.publish_prepared(topic, &self.0.prepare(&message)).await),
         }
     }
 
@@ -177,6 +191,8 @@ impl Topics {
             on_join: OnceLock::new(),
             on_leave: OnceLock::new(),
             on_error: OnceLock::new(),
+            #[cfg(feature = "deflate")]
+            compression: OnceLock::new(),
             backplane,
             followed: AsyncMutex::default(),
         }))
@@ -263,36 +279,54 @@ impl Shared {
     /// Has the backplane subscribe to the topic if somebody here does, and only then.
     async fn follow(&self, name: &str) -> Result<(), BackplaneError> {
         let Some(backplane) = &self.backplane else { return Ok(()) };
+        // Who joins a topic that arrives already does not wait for those of others.
+        if self.find(name).is_some_and(|topic| topic.is_followed()) {
+            return Ok(());
+        }
         let mut followed = self.followed.lock().await;
-        match (self.find(name).is_some(), followed.get(name)) {
-            (true, None | Some(false)) => {
+        match (self.find(name), followed.get(name)) {
+            (Some(topic), None | Some(false)) => {
                 // Dropped before it is done, or failed, it may have come to be all the same.
                 followed.insert(name.into(), false);
                 backplane.subscribe(name).await?;
                 followed.insert(name.into(), true);
+                topic.set_followed();
             }
-            (false, Some(_)) => {
+            (Some(topic), Some(true)) => topic.set_followed(),
+            (None, Some(_)) => {
                 followed.remove(name);
                 backplane.unsubscribe(name).await?;
             }
-            _ => {}
+            (None, None) => {}
         }
         Ok(())
     }
 
-    /// Encodes a message, and queues it for all sessions of this process that subscribe to the topic.
-    pub(super) async fn deliver(&self, topic: &str, prepared: &Prepared) -> Published {
-        #[cfg(feature = "deflate")]
-        let prepared = &prepared.clone().deflated(crate::Deflate::default().level);
-        match self.find(topic) {
-            Some(topic) => topic.deliver(prepared).await,
-            None => Published::default(),
+    /// Encodes a message that came from the backplane, and queues it for all sessions of this process that subscribe.
+    pub(super) fn deliver(&self, topic: &str, message: &OwnedMessage) {
+        if let Some(topic) = self.find(topic) {
+            topic.deliver_or_close(&self.prepare(message));
         }
+    }
+
+    /// Encodes a message, to be compressed for those who agreed on that.
+    fn prepare(&self, message: &OwnedMessage) -> Prepared {
+        let prepared = Prepared::message(message.as_message());
+        #[cfg(feature = "deflate")]
+        {
+            let default = Deflate::default();
+            let deflate = self.compression.get().unwrap_or(&default);
+            if prepared.payload().len() >= deflate.threshold {
+                return prepared.deflated(deflate.level);
+            }
+        }
+        prepared
     }
 
     pub(super) fn missed(&self, error: &BackplaneError) {
         if let Some(on_error) = self.on_error.get() {
-            on_error(error);
+            // It is told by the task that goes on to deliver.
+            let _ = catch_unwind(AssertUnwindSafe(|| on_error(error)));
         }
     }
 

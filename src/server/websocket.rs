@@ -18,8 +18,9 @@ use crate::upgrade::hyper::Socket;
 /// (or what a [`CloseError`](crate::CloseError) says) when the function returned an error or panicked. What is queued
 /// leaves before.
 ///
-/// What others send to the [`session`](Self::session) leaves while [`next`](aio::WebSocket::next) waits. In the task that
-/// calls `next`, send by the verbs of the connection itself: a queue that is full waits for `next`.
+/// What others send to the [`session`](Self::session) leaves while [`next`](aio::WebSocket::next) waits, and before whatever
+/// else is done with the connection: where the session was closed, to send fails with [`SendError::Closing`]. In the task
+/// that calls `next`, send by the verbs of the connection itself: a queue that is full waits for them.
 pub struct WebSocket {
     /// Until it goes back.
     open: Option<Open>,
@@ -82,7 +83,10 @@ impl Deref for WebSocket {
 
 impl DerefMut for WebSocket {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.open.as_mut().expect("it goes back only when it is dropped").ws
+        let ws = &mut self.open.as_mut().expect("it goes back only when it is dropped").ws;
+        // Every verb comes behind what is queued, a Close too.
+        ws.take_queued();
+        ws
     }
 }
 

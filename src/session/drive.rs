@@ -23,28 +23,29 @@ where
 {
     // A task is as large as what it awaits, and most of its time it hears: what is awaited here is written by hand, and
     // what comes at the end is in a box.
-    let mut replied = {
-        let callback = pin!(handler.on_open(peer));
-        Beside { callback, out: ws.writer(), sender }.await
+    let mut failed = 'opened: {
+        let callback = match call(|| handler.on_open(peer)) {
+            Ok(callback) => callback,
+            Err(failure) => break 'opened Err(failure),
+        };
+        Telling { callback: pin!(callback), reply: None, out: ws.writer(), sender }.await
     };
-    let failed = loop {
-        match replied {
-            Ok(None) => {}
-            Ok(Some(reply)) => Answering { reply, out: ws.writer(), sender }.await,
-            Err(failure) => break Some(failure),
-        }
-        replied = match ws.next().await {
-            Ok(None) => break None,
+    while failed.is_ok() {
+        failed = match ws.next().await {
+            Ok(None) => break,
             // Once we close, what still comes is for nobody.
-            Ok(Some(_)) if sender.is_closing() => Ok(None),
-            Ok(Some((message, out))) => {
-                let callback = pin!(handler.on_message(peer, message));
-                Beside { callback, out, sender }.await
+            Ok(Some(_)) if sender.is_closing() => Ok(()),
+            Ok(Some((message, out))) => 'told: {
+                let callback = match call(|| handler.on_message(peer, message)) {
+                    Ok(callback) => callback,
+                    Err(failure) => break 'told Err(failure),
+                };
+                Telling { callback: pin!(callback), reply: None, out, sender }.await
             }
             Err(error) => Err(Box::new(error.into())),
         };
-    };
-    Box::pin(finish(ws, sender, peer, handler, failed)).await
+    }
+    Box::pin(finish(ws, sender, peer, handler, failed.err())).await
 }
 
 async fn finish<S, P, H>(
@@ -62,10 +63,10 @@ where
     if let Some(failure) = failure {
         start_close(ws, sender, Some(failure.close())).await;
         // What a callback says of the end changes nothing about it.
-        let _ = guarded(pin!(told(handler.on_error(peer, &failure)))).await;
+        let _ = guarded(pin!(told(async { handler.on_error(peer, &failure).await }))).await;
     }
     let closed = Closed::of(ws).await;
-    let _ = guarded(pin!(told(handler.on_close(peer, &closed)))).await;
+    let _ = guarded(pin!(told(async { handler.on_close(peer, &closed).await }))).await;
     closed
 }
 
@@ -81,6 +82,11 @@ where
     }
     // Closing already, otherwise.
     let _ = sender.close(close);
+}
+
+/// A callback's future, unless the call itself panics.
+fn call<F>(callback: impl FnOnce() -> F) -> Result<F, Box<Failure>> {
+    catch_unwind(AssertUnwindSafe(callback)).map_err(|payload| Box::new(Failure::panic(&*payload)))
 }
 
 async fn told(callback: impl Future<Output = ()>) -> Result<(), BoxError> {
@@ -106,47 +112,42 @@ fn poll_guarded<T>(
     }
 }
 
-/// Runs a callback. Meanwhile, what is queued for its connection is sent: the callback may itself wait for room there.
-struct Beside<'a, S, F> {
+/// Runs a callback, then sends its reply, behind what the callback has queued. Meanwhile, what is queued for the
+/// connection is sent: the callback may itself wait for room there.
+struct Telling<'a, S, F> {
     callback: Pin<&'a mut F>,
+    /// What the callback returned.
+    reply: Option<OwnedMessage>,
     out: &'a mut Writer<S>,
     sender: &'a Sender,
 }
 
-impl<S, T, F> Future for Beside<'_, S, F>
+impl<S, F> Future for Telling<'_, S, F>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    F: Future<Output = Result<T, BoxError>>,
+    F: Future<Output = Result<Option<OwnedMessage>, BoxError>>,
 {
-    type Output = Result<T, Box<Failure>>;
+    type Output = Result<(), Box<Failure>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { callback, out, sender } = &mut *self;
-        let polled = poll_guarded(callback.as_mut(), context);
-        if polled.is_pending() {
-            // An error is met again by `next`.
-            let _ = sender.poll_drain(out, context).is_ready() && out.poll_flush(context).is_ready();
+        let Self { callback, reply, out, sender } = &mut *self;
+        if reply.is_none() {
+            match poll_guarded(callback.as_mut(), context) {
+                Poll::Ready(Ok(Some(returned))) => *reply = Some(returned),
+                Poll::Ready(done) => return Poll::Ready(done.map(drop).map_err(Box::new)),
+                Poll::Pending => {
+                    // An error is met again by `next`.
+                    let _ = sender.poll_drain(out, context).is_ready() && out.poll_flush(context).is_ready();
+                    return Poll::Pending;
+                }
+            }
         }
-        polled.map_err(Box::new)
-    }
-}
-
-/// Sends a reply, behind what the callback has queued. Where it cannot be sent, the connection has ended or is about to,
-/// which `next` tells.
-struct Answering<'a, S> {
-    reply: OwnedMessage,
-    out: &'a mut Writer<S>,
-    sender: &'a Sender,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Answering<'_, S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Self { reply, out, sender } = &mut *self;
-        if ready!(sender.poll_drain(out, context)).is_ok() {
+        // Where it cannot be sent, the connection has ended or is about to, which `next` tells.
+        if let Some(reply) = reply
+            && ready!(sender.poll_drain(out, context)).is_ok()
+        {
             let _ = ready!(out.poll_feed(context, Message::from(&*reply)));
         }
-        Poll::Ready(())
+        Poll::Ready(Ok(()))
     }
 }

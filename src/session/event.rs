@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::handler::BoxError;
 use crate::aio::WebSocket;
 use crate::close::{Close, CloseCode, CloseError};
-use crate::error::Error;
+use crate::error::{Error, SendError};
 use crate::link::End;
 use crate::message::Message;
 
@@ -53,6 +53,16 @@ impl Failure {
         match self {
             Self::Handler(error) => error.downcast().map_or_else(Self::Handler, |error| Self::Connection(*error)),
             other => other,
+        }
+    }
+
+    /// Whether something was to be sent when the connection was closing, which is none of its own.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_closing(&self) -> bool {
+        match self {
+            Self::Connection(error) => matches!(error, Error::Send(SendError::Closing)),
+            Self::Handler(error) => matches!(error.downcast_ref(), Some(SendError::Closing)),
+            Self::Panic(_) => false,
         }
     }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use bowsprit::aio::WhenFull;
 use bowsprit::server::{Backplane, Incoming, Pending, Published, Router, Topics};
 use bowsprit::session::BoxError;
 use bowsprit::{Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 
+use crate::slow::handed_out;
 use crate::support::{Raw, Server, Shared, close, server_of, until, within};
 use crate::topics::{joins, members, reads};
 
@@ -56,7 +58,7 @@ impl Backplane for Link {
         tokio::spawn(async move {
             while let Some((topic, message)) = receiver.recv().await {
                 let wanted = topics.lock().unwrap().contains(&*topic);
-                if wanted && !incoming.deliver(&topic, message).await {
+                if wanted && !incoming.deliver(&topic, message) {
                     break;
                 }
             }
@@ -193,9 +195,30 @@ async fn a_backplane_that_fails_is_reported() {
     server.end().await;
     drop(topics);
     let gone = async {
-        while incoming.deliver("all", "?").await {
+        while incoming.deliver("all", "?") {
             tokio::task::yield_now().await;
         }
     };
     within(gone).await;
+}
+
+/// What comes from the broker waits for nobody: who has no room is closed, and the others go on.
+#[tokio::test]
+async fn a_session_that_holds_up_a_backplane_is_closed() {
+    let broker = Broker::default();
+    let (topics, _, incoming) = broker.topics();
+    let (slow, mut sessions) = handed_out(1, WhenFull::Wait);
+    let router = Router::new().route("/", members(&topics)).route("/slow", slow);
+    let server = Server::start(router).await;
+    let mut peer = Raw::open(server.address, "/slow").await;
+    let session = within(sessions.recv()).await.unwrap();
+    let _subscription = within(topics.subscribe("all", &session)).await.unwrap();
+    let mut other = joins(&server, "/").await;
+    let incoming = incoming.lock().unwrap().clone().unwrap();
+    // In one go, so that no queue is looked at in between.
+    assert!(incoming.deliver("all", "one") && incoming.deliver("all", "two"));
+    assert_eq!((reads(&mut other).await, reads(&mut other).await), ("one".to_owned(), "two".to_owned()));
+    peer.expect(b"\x81\x03one\x88\x15\x03\xf0you read too slowly").await;
+    drop((peer, other));
+    server.end().await;
 }

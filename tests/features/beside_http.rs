@@ -525,3 +525,18 @@ async fn a_page_a_handshake_and_a_frame_may_come_in_one_segment() {
     assert_eq!(peer.rest().await, b"\x81\x05hello\x88\x00");
     server.end().await;
 }
+
+/// A page that nobody reads is not held for ever.
+#[tokio::test]
+async fn who_reads_no_answer_is_dropped() {
+    let page = get(async |_: Request| html(vec![b' '; 64 << 20]));
+    let config = Config { write_timeout: Some(Duration::from_millis(100)), ..Config::default() };
+    let server = Server::start(Router::new().route("/", page).config(config)).await;
+    let mut peer = Raw::narrow(server.address).await;
+    peer.sends("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let head = peer.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    // It ends although the connection is open, and the page has not been read.
+    server.end().await;
+    assert!(peer.rest().await.len() < 64 << 20);
+}

@@ -7,7 +7,7 @@ use hex_literal::hex;
 use tokio::sync::mpsc;
 
 use crate::support::{
-    Log, Raw, Server, close, closing, log, masked, noting, opening, refused, request, server_of, within,
+    Log, Raw, Server, close, close_line, closing, log, masked, noting, opening, refused, request, server_of, within,
 };
 
 #[tokio::test]
@@ -423,5 +423,41 @@ async fn what_a_callback_queued_leaves_before_the_close_of_its_failure() {
     peer.expect(b"\x81\x0fwhat was queued\x88\x02\x03\xf3").await;
     peer.sends(hex!("8880 00000000")).await;
     assert_eq!(peer.rest().await, hex!(""));
+    server.end().await;
+}
+
+/// Panics before there is a future to await.
+struct Eager(Log);
+
+impl Handler<Session> for Eager {
+    fn on_message(
+        &mut self,
+        _: &Session,
+        message: Message<'_>,
+    ) -> impl Future<Output = Result<Option<OwnedMessage>, BoxError>> + Send {
+        assert!(message.as_bytes().is_empty(), "a panic in the call itself");
+        std::future::ready(Ok(None))
+    }
+
+    async fn on_error(&mut self, _: &Session, error: &Failure) {
+        self.0.note(error.to_string());
+    }
+
+    async fn on_close(&mut self, _: &Session, closed: &Closed) {
+        self.0.note(close_line(closed));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_the_call_of_a_callback_is_one_of_the_callback() {
+    let (log, mut lines) = log();
+    let server = server_of(handler(move |_| Eager(log.clone()))).await;
+    let mut peer = Raw::open(server.address, "/").await;
+    peer.sends(masked(0x81, "now")).await;
+    peer.expect(hex!("8802 03f3")).await;
+    peer.sends(masked(0x88, hex!("03f3"))).await;
+    assert_eq!(peer.rest().await, hex!(""));
+    assert_eq!(lines.next().await, "the handler panicked: a panic in the call itself");
+    assert_eq!(lines.next().await, "close 1011 \"\" clean");
     server.end().await;
 }

@@ -137,3 +137,33 @@ async fn a_request_that_is_being_answered_is_answered() {
     assert_eq!(idle.rest().await, b"");
     within(ends).await.unwrap();
 }
+
+/// Sends and sends, and never looks at what comes.
+async fn ticks(mut ws: WebSocket) -> Result<(), BoxError> {
+    loop {
+        ws.send("tick").await?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_only_sends_is_closed() {
+    let (log, lines) = log();
+    let router = Router::new().route("/", websocket(ticks)).on_error(move |_, error| log.note(error.to_string()));
+    let server = Server::start(router.shutdown_timeout(Duration::from_secs(600)).config(timeless())).await;
+    let mut peer = Raw::open(server.address, "/").await;
+    peer.expect(b"\x81\x04tick").await;
+    let ends = server.begin_to_end();
+    let close = loop {
+        let (first, payload) = peer.frame().await;
+        if first == 0x88 {
+            break payload;
+        }
+        assert_eq!((first, &payload[..]), (0x81, &b"tick"[..]));
+    };
+    assert_eq!(close, hex!("03e9"));
+    peer.sends(masked(0x88, hex!("03e9"))).await;
+    assert_eq!(peer.rest().await, hex!(""));
+    within(ends).await.unwrap();
+    assert_eq!(lines.rest().await, [""; 0], "to be closed is no failure");
+}

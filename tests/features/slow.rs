@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowsprit::aio::WhenFull;
-use bowsprit::server::{Endpoint, Router, Session, WebSocket, handler, websocket};
+use bowsprit::server::{Endpoint, Published, Router, Session, Topics, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
 use bowsprit::{CloseCode, Config, Message, OwnedMessage, SendError};
 use hex_literal::hex;
@@ -300,4 +300,31 @@ async fn what_is_queued_leaves_beside_a_half_that_writes() {
         session.try_send("and one more").unwrap();
         peer.expect(b"\x81\x0cand one more").await;
     }
+}
+
+/// Publishes to the topic that it subscribes to itself, where its own queue is full already.
+#[tokio::test]
+async fn a_function_that_waits_for_its_own_queue_is_closed_in_the_end() {
+    let (log, mut lines) = log();
+    let publish = move |mut ws: WebSocket| {
+        let log = log.clone();
+        async move {
+            let topics = Topics::new();
+            let _subscription = topics.subscribe("own", ws.session()).await?;
+            ws.send("begin").await?;
+            let published = [topics.publish("own", "one").await?, topics.publish("own", "two").await?];
+            log.note(format!("{published:?}"));
+            while ws.next().await?.is_some() {}
+            Ok::<_, BoxError>(())
+        }
+    };
+    let config = Config { write_timeout: Some(Duration::from_millis(50)), ..Config::default() };
+    let server = server_of(websocket(publish).queue(1, WhenFull::Wait).config(config)).await;
+    let mut peer = Raw::open(server.address, "/").await;
+    peer.expect(b"\x81\x05begin").await;
+    let told = [Published { queued: 1, refused: 0 }, Published { queued: 0, refused: 1 }];
+    assert_eq!(lines.next().await, format!("{told:?}"));
+    peer.expect(b"\x81\x03one\x88\x15\x03\xf0you read too slowly").await;
+    drop(peer);
+    server.end().await;
 }

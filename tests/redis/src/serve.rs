@@ -21,10 +21,9 @@ use tokio::sync::oneshot;
 use crate::Result;
 
 pub const PREFIX: &str = "test:";
-pub const BACKLOG: usize = 1 << 20;
 
 pub async fn serve(address: &str) -> Result<()> {
-    let redis = Redis::connect(address).await?.prefix(PREFIX).backlog(BACKLOG);
+    let redis = Redis::connect(address).await?.prefix(PREFIX);
     let topics = Topics::with_backplane(redis)
         .on_error(|error| println!("missed {error}"))
         .on_join(|topic, _, count| println!("joined {topic} {count}"))
