@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// While a callback runs, nothing is read from its connection, and what others queue for it goes on leaving. An error of
 /// `on_open` or `on_message` closes the connection with 1011, or with what a [`CloseError`](crate::CloseError) says, and
-/// so does a panic; no other connection notices. [`on_close`](Self::on_close) follows in any case, once.
+/// so does a panic; no other connection notices. [`on_close`](Self::on_close) follows however it ends, once; unless the task
+/// itself is ended, as by a server that has waited for long enough.
 ///
 /// ```
 /// use bowsprit::session::{BoxError, Handler};

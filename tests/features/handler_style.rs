@@ -243,7 +243,7 @@ impl Handler<Session> for Faulty {
     }
 
     async fn on_close(&mut self, _: &Session, closed: &Closed) {
-        self.log.note(crate::support::close_line(closed));
+        self.log.note(close_line(closed));
         drop(self.told("on_close"));
     }
 }
