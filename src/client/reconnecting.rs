@@ -156,6 +156,13 @@ impl<P: Plan> Reconnecting<P> {
         self.driver.handle().clone()
     }
 
+    /// The stream, while a connection is open: for its addresses, or an option of its socket.
+    #[must_use]
+    pub fn get_ref(&self) -> Option<&P::Stream> {
+        let Phase::Open(open) = &self.phase else { return None };
+        Some(open.ws.get_ref())
+    }
+
     /// How the connection before ended, or the last attempt; `None` before anything was lost.
     #[must_use]
     pub fn lost(&self) -> Option<&Lost> {

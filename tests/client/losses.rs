@@ -31,6 +31,26 @@ async fn messages_come_before_and_after_a_loss_and_are_answered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn its_stream_is_there_while_a_connection_is_open() {
+    let (mut client, mut script) = client([Answer::Stumbles]);
+    assert!(client.get_ref().is_none());
+    loses(&mut client).await;
+    assert!(client.get_ref().is_none());
+    for round in 1..3 {
+        assert_eq!(opens(&mut client).await, round);
+        assert!(client.get_ref().is_some());
+        drop(script.server().await);
+        loses(&mut client).await;
+        assert!(client.get_ref().is_none());
+    }
+    opens(&mut client).await;
+    client.handle().close(None).unwrap();
+    tokio::spawn(script.server().await.close(None));
+    assert!(client.next().await.unwrap().is_none());
+    assert!(client.get_ref().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn codes_other_than_1000_are_followed_by_another_attempt() {
     for code in [1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 1014, 3000, 4000, 4999] {
         let (mut client, mut script) = client([]);

@@ -6,6 +6,7 @@
 //! usage: load CHAT [--smoke]
 //! ```
 
+mod line;
 #[path = "../../../benches/sockets/src/open_files.rs"]
 mod open_files;
 mod protocol;
@@ -21,13 +22,14 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use line::{Cut, Dial};
 use random::Random;
 use room::Room;
 use server::{Server, Used};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use user::{Cut, LONGEST_DELAY, Phase, Seeing, State, User, lock};
+use user::{BACKOFF, Phase, Seeing, State, User, lock};
 
 /// How much of everything.
 struct Plan {
@@ -77,7 +79,7 @@ async fn run(program: &Path, plan: &Plan) -> Result<bool, Box<dyn Error>> {
     let start = Instant::now();
     let rooms: Vec<Arc<Room>> = (0..plan.rooms).map(|_| Arc::default()).collect();
     let (phase, begun) = watch::channel(Phase::Talk);
-    let connector = Arc::new(user::connector(server.address).map_err(|error| error.to_string())?);
+    let dial = Dial::new(server.address)?;
     let mut users = JoinSet::new();
     let mut seeing = Vec::new();
     for number in 0..plan.users {
@@ -87,7 +89,7 @@ async fn run(program: &Path, plan: &Plan) -> Result<bool, Box<dyn Error>> {
         let cut = if number % 20 < 10 { Cut::Reset } else { Cut::Silent };
         // A tenth of the users is cut off before the server is killed, another tenth behind that.
         let cut = match number % 10 {
-            0 => Some((start + random.up_to(plan.length * 2 / 5), cut)),
+            0 => Some((start + random.up_to(plan.length * 3 / 10), cut)),
             5 => Some((start + plan.length * 7 / 10 + random.up_to(plan.length / 5), cut)),
             _ => None,
         };
@@ -95,8 +97,6 @@ async fn run(program: &Path, plan: &Plan) -> Result<bool, Box<dyn Error>> {
             name: format!("user {number}"),
             room_name: format!("room {}", number % plan.rooms),
             room: Arc::clone(&rooms[number % plan.rooms]),
-            server: server.address,
-            connector: Arc::clone(&connector),
             starts: start + plan.begins.mul_f64(number as f64 / plan.users as f64),
             random,
             cut,
@@ -104,7 +104,7 @@ async fn run(program: &Path, plan: &Plan) -> Result<bool, Box<dyn Error>> {
             seeing: seen,
             state: State::default(),
         };
-        users.spawn(user.run());
+        users.spawn(user.run(dial.clone()));
     }
 
     sleep_until(start + plan.length / 2).await;
@@ -115,7 +115,7 @@ async fn run(program: &Path, plan: &Plan) -> Result<bool, Box<dyn Error>> {
     let restarted = Instant::now();
     sleep_until(start + plan.length).await;
     phase.send(Phase::Quiet)?;
-    let patience = Instant::now() + LONGEST_DELAY + SLACK;
+    let patience = Instant::now() + BACKOFF.max + SLACK;
     let through = || {
         let last = |at: &(String, u64), number: usize| rooms[number % plan.rooms].last(&at.0) == at.1;
         let seen = seeing.iter().enumerate();
@@ -168,6 +168,8 @@ fn report(plan: &Plan, seen: &[Seeing], restarted: Instant) -> bool {
     let continued = sum(|seen| seen.continued);
     println!("cut off {cuts}: came back {continued}, {} events replayed", sum(|seen| seen.replayed));
     println!("server killed and restarted: reconnected {unknown} of {users}, the last after {last_back:.1?}");
+    let connections = sum(|seen| seen.connections_lost);
+    println!("connections lost {connections}, attempts that failed {}", sum(|seen| seen.attempts_failed));
     for trouble in seen.iter().flat_map(|seen| &seen.trouble).take(10) {
         println!("trouble: {trouble}");
     }
@@ -182,9 +184,10 @@ fn report(plan: &Plan, seen: &[Seeing], restarted: Instant) -> bool {
     good &= check(missing == 0, "events that were in no history any more", missing);
     good &=
         check(cuts == users / 5 && continued == cuts, "all that were cut off came back, and nothing else was", cuts);
+    good &= check(connections == users + cuts, "connections were lost by the cuts and the kill alone", connections);
     let once = seen.iter().filter(|seen| seen.unknown == 1).count();
     good &= check(once == seen.len(), "told once of a gap that nobody knows", once);
-    good &= check(last_back < LONGEST_DELAY + SLACK, "the last was back in time", format!("{last_back:.1?}"));
+    good &= check(last_back < BACKOFF.max + SLACK, "the last was back in time", format!("{last_back:.1?}"));
     let troubles = seen.iter().map(|seen| seen.trouble.len()).sum::<usize>();
     good & check(troubles == 0, "other trouble", troubles)
 }

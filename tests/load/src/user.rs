@@ -1,31 +1,31 @@
 //! One scripted user: joins, talks, hears, is cut off, comes back; and checks all that it is told.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, WebSocket};
-use bowsprit::handshake::client;
+use bowsprit::client::{Backoff, Handle, Incident, Lost, Reconnecting};
+use bowsprit::session::BoxError;
 use bowsprit::{CloseCode, Message};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
+use crate::line::{Cut, Dial};
 use crate::protocol::{Reply, Request, Resumed, Seen};
 use crate::random::Random;
 use crate::room::Room;
 
 /// Between two texts of a user, at most; half of it at least.
 pub const PAUSE: Duration = Duration::from_secs(4);
-/// Before the first try to come back, at most: doubled with each try.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// Before any try to come back.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(4);
+/// Before users come back.
+pub const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(500),
+    max: Duration::from_secs(5),
+    retries: None,
+    reset_after: Duration::from_secs(5),
+};
 /// The events in a room's history.
 const HISTORY: u64 = 200;
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What all users are to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,15 +34,6 @@ pub enum Phase {
     /// Hear what is still on its way.
     Quiet,
     End,
-}
-
-/// How a connection is cut.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cut {
-    /// With a reset: the server notices.
-    Reset,
-    /// Nothing is read or written any more, and the server does not notice before the user comes back.
-    Silent,
 }
 
 /// What a user has seen so far.
@@ -70,6 +61,8 @@ pub struct Seeing {
     pub unknown: u64,
     pub unknown_at: Option<Instant>,
     pub cuts: u64,
+    pub connections_lost: u64,
+    pub attempts_failed: u64,
     /// What went wrong besides, in words.
     pub trouble: Vec<String>,
     /// The last event, by epoch and number, of a user that waits for nothing else.
@@ -80,8 +73,6 @@ pub struct User {
     pub name: String,
     pub room_name: String,
     pub room: Arc<Room>,
-    pub server: SocketAddr,
-    pub connector: Arc<Connector>,
     pub random: Random,
     pub starts: Instant,
     pub cut: Option<(Instant, Cut)>,
@@ -106,100 +97,89 @@ pub struct State {
     says_at: Option<Instant>,
 }
 
-type Connection = WebSocket<TcpStream>;
-
 impl User {
-    pub async fn run(mut self) {
+    pub async fn run(mut self, dial: Dial) {
         sleep_until(self.starts).await;
-        let mut tries = 0;
-        // A connection that is cut, and that the server takes for open.
-        let mut silent = None;
-        loop {
-            if *self.phase.borrow() == Phase::End {
-                return;
-            }
-            let welcomes = self.seeing().welcomes;
-            match self.connect().await {
-                Err(_) => {}
-                Ok(mut ws) => match self.talk(&mut ws, &mut silent).await {
-                    Ok(None) => {
-                        if let Err(error) = ws.close(Some(CloseCode::NORMAL.into())).await {
-                            self.seeing().trouble.push(error.to_string());
-                        }
-                        return;
-                    }
-                    Ok(Some(Cut::Reset)) => drop(ws.get_ref().set_zero_linger()),
-                    Ok(Some(Cut::Silent)) => silent = Some(ws),
-                    Err(_) => {}
-                },
-            }
-            self.seeing().at = None;
-            tries = if self.seeing().welcomes > welcomes { 0 } else { tries + 1 };
-            let longest = FIRST_DELAY * 2_u32.pow(tries.min(10));
-            sleep(self.random.up_to(longest.min(LONGEST_DELAY))).await;
+        let mut client = Reconnecting::new(dial).backoff(BACKOFF);
+        if let Err(error) = self.live(&mut client).await {
+            self.seeing().trouble.push(error.to_string());
         }
     }
 
-    async fn connect(&self) -> Result<Connection, Error> {
-        let connecting = async {
-            let tcp = TcpStream::connect(self.server).await?;
-            tcp.set_nodelay(true)?;
-            Ok::<_, Error>(self.connector.connect_on(tcp).await?.0)
-        };
-        timeout(Duration::from_secs(10), connecting).await?
-    }
-
-    /// Until the end, or until the connection is lost or cut.
-    async fn talk(&mut self, ws: &mut Connection, silent: &mut Option<Connection>) -> Result<Option<Cut>, Error> {
-        let token = format!("secret of {}", self.name);
-        let join =
-            Request::Join { room: &self.room_name, name: &self.name, token: &token, seen: self.state.seen.as_ref() };
-        ws.send(&*serde_json::to_string(&join)?).await?;
-        self.state.settled = false;
-        self.state.epoch.clear();
+    /// Until the end. A connection that is lost or cut is none.
+    // FEATURE: HX7
+    async fn live(&mut self, client: &mut Reconnecting<Dial>) -> Result<(), BoxError> {
+        let handle = client.handle();
         let far = Instant::now() + Duration::from_secs(3_600);
+        // A connection that is cut, and that the server takes for open.
+        let mut silent = None;
         loop {
-            let phase = *self.phase.borrow_and_update();
-            if phase == Phase::End {
-                return Ok(None);
-            }
-            let says_at = self.state.says_at.filter(|_| phase == Phase::Talk && self.state.settled).unwrap_or(far);
+            let talks = self.state.settled && *self.phase.borrow() == Phase::Talk;
+            let says_at = self.state.says_at.filter(|_| talks).unwrap_or(far);
             let cut_at = self.cut.map_or(far, |(at, _)| at);
             tokio::select! {
                 biased;
-                changed = self.phase.changed() => changed?,
-                received = ws.next() => {
-                    let Some((message, _)) = received? else { return Err("closed".into()) };
-                    self.hear(message)?;
-                    // The server has answered: it knows that the other one is gone.
-                    *silent = None;
-                    self.settle(ws).await?;
+                changed = self.phase.changed() => {
+                    changed?;
+                    if *self.phase.borrow() == Phase::End {
+                        handle.close(Some(CloseCode::NORMAL.into()))?;
+                    }
                 }
+                incident = client.next() => match incident? {
+                    // What fails here is lost, which is told next.
+                    Some(Incident::Open { out, .. }) => drop(out.send(&*self.join()?).await),
+                    Some(Incident::Message(message, _)) => {
+                        self.hear(message)?;
+                        // The server has answered: it knows that the other one is gone.
+                        drop(silent.take());
+                        self.settle(&handle)?;
+                    }
+                    Some(Incident::Lost { lost, .. }) => self.lost(matches!(lost, Lost::Closed(_))),
+                    None => return self.ended(client.lost()),
+                },
                 () = sleep_until(says_at) => {
-                    self.say(ws).await?;
+                    self.say(&handle)?;
                     self.state.says_at = Some(Instant::now() + self.random.up_to(PAUSE));
                 }
                 () = sleep_until(cut_at), if self.state.settled => {
-                    let cut = self.cut.take().map(|(_, cut)| cut);
-                    self.seeing().cuts += 1;
-                    match cut {
-                        // Said, and never on its way.
-                        Some(Cut::Reset) => {
-                            let (id, text) = self.text();
-                            self.state.waiting.insert(id, (text, true));
-                            self.seeing().said += 1;
-                        }
-                        // Said and heard, which the user does not learn before it comes back.
-                        _ => self.say(ws).await?,
+                    if let (Some((_, cut)), Some(line)) = (self.cut.take(), client.get_ref()) {
+                        line.cut(cut)?;
+                        silent = Some(line.clone()).filter(|_| cut == Cut::Silent);
+                        self.seeing().cuts += 1;
                     }
-                    return Ok(cut);
+                    // Said, and after a reset never on its way; else said and heard, which the user does not learn before it
+                    // comes back.
+                    self.say(&handle)?;
                 }
             }
             self.look();
         }
     }
 
-    fn hear(&mut self, message: Message<'_>) -> Result<(), Error> {
+    fn join(&self) -> serde_json::Result<String> {
+        let token = format!("secret of {}", self.name);
+        let seen = self.state.seen.as_ref();
+        serde_json::to_string(&Request::Join { room: &self.room_name, name: &self.name, token: &token, seen })
+    }
+
+    /// There is no connection, and another attempt comes.
+    fn lost(&mut self, was_open: bool) {
+        self.state.settled = false;
+        self.state.epoch.clear();
+        let mut seeing = self.seeing();
+        seeing.connections_lost += u64::from(was_open);
+        seeing.attempts_failed += u64::from(!was_open);
+    }
+
+    /// There is no connection, and none will come.
+    fn ended(&self, lost: Option<&Lost>) -> Result<(), BoxError> {
+        match lost {
+            Some(Lost::Closed(closed)) if closed.is_clean() && *self.phase.borrow() == Phase::End => Ok(()),
+            _ => Err(format!("ended otherwise than by its own Close: {lost:?}").into()),
+        }
+    }
+
+    fn hear(&mut self, message: Message<'_>) -> Result<(), BoxError> {
         let json: &str = message.try_into()?;
         match serde_json::from_str(json)? {
             Reply::Welcome { epoch, seq, resumed, missing } => self.welcomed(epoch, seq, resumed, missing),
@@ -270,7 +250,7 @@ impl User {
     }
 
     /// Once all that was missed has come: what is not among it was not said, and is said again.
-    async fn settle(&mut self, ws: &mut Connection) -> Result<(), Error> {
+    fn settle(&mut self, handle: &Handle) -> Result<(), BoxError> {
         let state = &mut self.state;
         let came = state.past == 0 || state.seen.as_ref().is_some_and(|seen| seen.seq >= state.past);
         let same = state.seen.as_ref().is_none_or(|seen| seen.epoch == state.epoch);
@@ -284,25 +264,24 @@ impl User {
             *sent = false;
         }
         self.seeing().said_again += again;
-        self.transmit(ws).await
+        self.transmit(handle)
     }
 
-    async fn say(&mut self, ws: &mut Connection) -> Result<(), Error> {
+    fn say(&mut self, handle: &Handle) -> Result<(), BoxError> {
         let (id, text) = self.text();
         self.seeing().said += 1;
         self.state.waiting.insert(id, (text, false));
-        self.transmit(ws).await
+        self.transmit(handle)
     }
 
-    /// Sends what is not sent.
-    async fn transmit(&mut self, ws: &mut Connection) -> Result<(), Error> {
+    /// Sends what is not sent. What finds no connection is sent by the next one.
+    fn transmit(&mut self, handle: &Handle) -> Result<(), BoxError> {
         for (&id, (text, sent)) in &mut self.state.waiting {
             if !*sent {
-                *sent = true;
-                ws.feed(&*serde_json::to_string(&Request::Say { text, id })?).await?;
+                *sent = handle.try_send(serde_json::to_string(&Request::Say { text, id })?).is_ok();
             }
         }
-        Ok(ws.flush().await?)
+        Ok(())
     }
 
     fn text(&mut self) -> (u64, String) {
@@ -327,14 +306,4 @@ impl User {
 
 pub fn lock(seeing: &Mutex<Seeing>) -> MutexGuard<'_, Seeing> {
     seeing.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Opens connections to this server.
-pub fn connector(server: SocketAddr) -> Result<Connector, Error> {
-    use bowsprit::extension::permessage_deflate::Pool;
-    use bowsprit::{Config, Deflate};
-
-    let compression = Some(Deflate { pool: Some(Pool::new(4 << 20)), ..Deflate::default() });
-    let request = client::Request::try_from(&*format!("ws://{server}/chat"))?;
-    Ok(Connector::new(request).config(Config { compression, ..Config::default() }))
 }
