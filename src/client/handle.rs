@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 
+use super::lost::Lost;
 use crate::aio::{Sender, WebSocket};
 use crate::close::{Close, CloseCode};
 use crate::error::SendError;
@@ -61,6 +62,7 @@ struct Slot {
     closing: bool,
     /// The newest connection, which may have ended.
     newest: Option<Arc<Connected>>,
+    gave_up: Option<Arc<Lost>>,
 }
 
 /// A connection that was opened.
@@ -101,13 +103,23 @@ impl Handle {
         self.open()?.sender.try_send(message)
     }
 
+    /// Queues a message that was encoded before, at once or not at all, as [`Sender::try_send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_prepared(&self, prepared: &Prepared) -> Result<(), SendError> {
+        self.open()?.sender.try_send_prepared(prepared)
+    }
+
     /// Ends the client: closes its connection behind all that is queued, and no attempt follows. One that is under way is
     /// dropped.
     ///
     /// # Errors
     ///
     /// [`SendError::InvalidCloseCode`] and [`SendError::ReasonTooLong`] for what may not be sent,
-    /// [`SendError::Closing`] when the client was closed before, or has ended.
+    /// [`SendError::Closing`] when the client was closed before, or has ended. (A connection that opens at that very moment
+    /// is closed with 1000.)
     pub fn close(&self, close: Option<Close<'_>>) -> Result<(), SendError> {
         if let Some(close) = &close {
             close.encode_as(Role::Client)?;
@@ -149,6 +161,13 @@ impl Handle {
     pub async fn ended(&self) {
         // It fails when the sending side is gone, which is here.
         let _ = self.watch().wait_for(|state| *state == State::Ended).await;
+    }
+
+    /// Why a client of [`Clients::open_reconnecting`](super::Clients::open_reconnecting) gave up: a refusal that will not
+    /// change, or one attempt too many. `None` while it has not, and where it ended as intended.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<Arc<Lost>> {
+        self.slot().gave_up.clone()
     }
 
     /// The subprotocol that the newest connection agreed on.
@@ -200,6 +219,11 @@ impl Driver {
 
     pub(super) fn is_closing(&self) -> bool {
         self.0.slot().closing
+    }
+
+    /// No attempt follows, for this reason.
+    pub(super) fn give_up(&self, lost: Lost) {
+        self.0.slot().gave_up = Some(Arc::new(lost));
     }
 
     pub(super) fn set(&self, state: State) {

@@ -163,6 +163,10 @@ impl<P: Plan> Reconnecting<P> {
         Some(open.ws.get_ref())
     }
 
+    pub(super) fn give_up(&self, lost: Lost) {
+        self.driver.give_up(lost);
+    }
+
     /// How the connection before ended, or the last attempt; `None` before anything was lost.
     #[must_use]
     pub fn lost(&self) -> Option<&Lost> {

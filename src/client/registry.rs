@@ -131,7 +131,8 @@ impl Clients {
     }
 
     /// Spawns a task that runs a reconnecting client, and tells `handler` of each of its connections: of every one that
-    /// opens, and of its close. What comes between two connections is told by the client's [state](State).
+    /// opens, and of its close. What comes between two connections is told by the client's [state](State), and why it gave
+    /// up by [`Handle::gave_up`](super::Handle::gave_up).
     ///
     /// The client is listed until no attempt follows any more: that, too, is when it is closed by its own handler's error.
     pub fn open_reconnecting<P: Plan, H: Handler<Client> + 'static>(
@@ -144,11 +145,19 @@ impl Clients {
         let listed = self.insert(&client);
         let driven = client.clone();
         tokio::spawn(async move {
-            while let Ok(Some(incident)) = reconnecting.next().await {
-                if let Incident::Open { .. } = incident
-                    && let Some((ws, sender)) = reconnecting.connection()
-                {
-                    session::drive(ws, &sender, &driven, &mut handler).await;
+            loop {
+                match reconnecting.next().await {
+                    Ok(Some(Incident::Open { .. })) => {
+                        if let Some((ws, sender)) = reconnecting.connection() {
+                            session::drive(ws, &sender, &driven, &mut handler).await;
+                        }
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(lost) => {
+                        reconnecting.give_up(lost);
+                        break;
+                    }
                 }
             }
             drop((listed, reconnecting));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bowsprit::aio::{Connector, WhenFull};
-use bowsprit::client::{Client, Clients, Reconnecting, State};
+use bowsprit::client::{Client, Clients, Lost, Reconnecting, State};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
 use bowsprit::{Close, CloseCode, Error, HandshakeError, Message, OwnedMessage, SendError};
 use tokio::sync::mpsc;
@@ -294,7 +294,7 @@ async fn a_client_that_reconnects_stays_listed_with_its_state() {
         client.close(Some(CloseCode::NORMAL.into())).unwrap();
         told("closed 1000").await;
         client.ended().await;
-        assert!(clients.is_empty());
+        assert!(clients.is_empty() && client.gave_up().is_none());
     })
     .await;
 }
@@ -318,7 +318,9 @@ async fn a_client_that_reconnects_ends_with_a_refusal_or_its_handlers_error() {
         let invalid = Reconnecting::new(|_| async {
             Err(HandshakeError::Uri("x".parse::<bowsprit::handshake::Uri>().unwrap_err()).into())
         });
-        clients.open_reconnecting("invalid", invalid, Fails).ended().await;
+        let invalid = clients.open_reconnecting("invalid", invalid, Fails);
+        invalid.ended().await;
+        assert!(matches!(&*invalid.gave_up().unwrap(), Lost::NotOpened(_)), "it says why");
         // One that waits is closed with all others.
         let nobody = Reconnecting::new(Connector::new(request("ws://127.0.0.1:1/")));
         let waiting = clients.open_reconnecting("waiting", nobody, Fails);
