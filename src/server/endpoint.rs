@@ -20,6 +20,7 @@ use super::websocket::WebSocket;
 use crate::aio::{self, WhenFull};
 use crate::close::CloseCode;
 use crate::config::Config;
+use crate::error::{Error, SendError};
 use crate::handshake::OriginPolicy;
 use crate::handshake::server::Accept;
 use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
@@ -107,14 +108,25 @@ async fn returned_from(
     returned: oneshot::Receiver<aio::WebSocket<Socket>>,
     session: &Session,
 ) {
-    // One that goes on sending learns from the error that it is to end.
-    let failure = served.err().map(Failure::or_connection).filter(|failure| !failure.is_closing());
+    let failure = served.err().and_then(failure_of);
     if let Some(failure) = &failure {
         session.report(failure);
     }
     // Wherever the function has left it: until it is dropped there. Where it was taken apart, it is nobody's.
     if let Ok(ws) = returned.await {
         close(ws, failure, session).await;
+    }
+}
+
+/// What a function failed with. The error of its connection may be passed on; and who learns from one that the connection
+/// is closing has not failed.
+fn failure_of(served: Failure) -> Option<Failure> {
+    let Failure::Handler(error) = served else { return Some(served) };
+    match error.downcast() {
+        Ok(error) if matches!(*error, Error::Send(SendError::Closing)) => None,
+        Ok(error) => Some(Failure::Connection(*error)),
+        Err(error) if matches!(error.downcast_ref(), Some(SendError::Closing)) => None,
+        Err(error) => Some(Failure::Handler(error)),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::handler::BoxError;
 use crate::aio::WebSocket;
 use crate::close::{Close, CloseCode, CloseError};
-use crate::error::{Error, SendError};
+use crate::error::Error;
 use crate::link::End;
 use crate::message::Message;
 
@@ -45,25 +45,6 @@ impl Failure {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         Self::Panic(text.unwrap_or("a value that is no text").into())
-    }
-
-    /// A callback's error may be that of the connection, passed on.
-    #[cfg(feature = "server")]
-    pub(crate) fn or_connection(self) -> Self {
-        match self {
-            Self::Handler(error) => error.downcast().map_or_else(Self::Handler, |error| Self::Connection(*error)),
-            other => other,
-        }
-    }
-
-    /// Whether something was to be sent when the connection was closing, which is none of its own.
-    #[cfg(feature = "server")]
-    pub(crate) fn is_closing(&self) -> bool {
-        match self {
-            Self::Connection(error) => matches!(error, Error::Send(SendError::Closing)),
-            Self::Handler(error) => matches!(error.downcast_ref(), Some(SendError::Closing)),
-            Self::Panic(_) => false,
-        }
     }
 
     /// The Close that the peer is told, where it is ours to tell.
