@@ -94,6 +94,8 @@ impl Prepared {
     /// without permessage-deflate send the plain form, too; those with an
     /// [extension of one's own](crate::extension::Extension) encode the payload themselves, each for itself.
     ///
+    /// What compresses is kept for the next forms that the process makes, in at most 1 MiB.
+    ///
     /// ```
     /// use std::sync::Arc;
     ///
