@@ -125,3 +125,24 @@ async fn a_publication_is_compressed_once_for_all_who_agreed_on_the_same() {
     }
     assert_eq!(news.encodings(), 3);
 }
+
+/// The level and the threshold of topics: what is short goes plain.
+#[tokio::test]
+async fn what_a_topic_publishes_is_compressed_from_its_threshold_on() {
+    let topics = Topics::new().compression(Deflate { threshold: 100, ..Deflate::default() });
+    let config = Config { compression: Some(Deflate::default()), ..Config::default() };
+    let (endpoint, mut sessions) = handed_out(1 << 20, WhenFull::Wait);
+    let server = server_of(endpoint.config(config)).await;
+    let mut peer = Raw::connect(server.address).await;
+    peer.sends(opening("/", "Sec-WebSocket-Extensions: permessage-deflate\r\n")).await;
+    assert!(peer.head().await.starts_with("HTTP/1.1 101 "));
+    let session = within(sessions.recv()).await.unwrap();
+    let _subscription = within(topics.subscribe("all", &session)).await.unwrap();
+    for (len, first) in [(99, 0x81), (100, 0xc1)] {
+        let published = within(topics.publish("all", "a".repeat(len))).await.unwrap();
+        assert_eq!(published, Published { queued: 1, refused: 0 });
+        assert_eq!(peer.frame().await.0, first, "{len}");
+    }
+    drop(peer);
+    server.end().await;
+}

@@ -9,6 +9,7 @@ use bowsprit::session::{BoxError, Handler};
 use bowsprit::{CloseCode, Config, Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 
+use crate::slow::handed_out;
 use crate::support::{Raw, Server, Shared, close, log, masked, server_of, timeless, until, within};
 
 /// Subscribes to the topic of its query, and publishes what it is sent; `.` leaves.
@@ -384,4 +385,26 @@ async fn joining_leaving_and_publishing_at_once_gets_nowhere_stuck() {
     server.end().await;
     within(reading).await.unwrap();
     assert_eq!(topics.count("all"), 0);
+}
+
+/// At once, or not at all: also where the session would have senders wait.
+#[tokio::test]
+async fn what_is_tried_waits_for_nobody() {
+    let topics = Topics::new();
+    let (endpoint, mut sessions) = handed_out(1, WhenFull::Wait);
+    let server = server_of(endpoint).await;
+    let mut peer = Raw::open(server.address, "/").await;
+    let session = within(sessions.recv()).await.unwrap();
+    let _subscription = within(topics.subscribe("all", &session)).await.unwrap();
+    let (one, two) = (Prepared::text("one"), Prepared::text("two"));
+    // In one go, so that the queue is not looked at in between.
+    assert_eq!(topics.try_publish_prepared("all", &one), Published { queued: 1, refused: 0 });
+    assert_eq!(topics.try_publish_prepared("all", &two), Published { queued: 0, refused: 1 });
+    assert_eq!(topics.try_publish_prepared("another", &two), Published::default());
+    peer.expect(b"\x81\x03one").await;
+    // It is not closed for that.
+    within(session.send("three")).await.unwrap();
+    peer.expect(b"\x81\x05three").await;
+    drop(peer);
+    server.end().await;
 }
