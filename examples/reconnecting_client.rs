@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use std::{env, io, thread};
 
 use bowsprit::CloseCode;
-use bowsprit::aio::Connector;
 use bowsprit::client::{Handle, Incident, Lost, Reconnecting};
 use bowsprit::handshake::client::Request;
 use bowsprit::session::Failure;
+use bowsprit::tokio::Connector;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

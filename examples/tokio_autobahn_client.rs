@@ -11,8 +11,8 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
-use bowsprit::aio::{Connector, Stream, WebSocket};
 use bowsprit::handshake::client::Request;
+use bowsprit::tokio::{Connector, Stream, WebSocket};
 use bowsprit::{Config, Deflate, HandshakeError, Message};
 
 #[tokio::main(flavor = "current_thread")]

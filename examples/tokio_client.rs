@@ -11,7 +11,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::{env, io, thread};
 
-use bowsprit::aio::{Connector, Stream, WebSocketReader, WebSocketWriter};
+use bowsprit::tokio::{Connector, Stream, WebSocketReader, WebSocketWriter};
 use bowsprit::{CloseCode, SendError};
 use tokio::sync::mpsc;
 

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio::{Stream, WebSocket, receive_request};
 use bowsprit::handshake::server::Accept;
+use bowsprit::tokio::{Stream, WebSocket, receive_request};
 use bowsprit::{Close, Error, Messages};
 use echo::{Answer, Arguments};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,7 +78,7 @@ async fn answer(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<(), Error> 
 async fn open(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<Option<WebSocket<Stream>>, Error> {
     #[cfg(feature = "rustls")]
     let stream = match &arguments.tls {
-        Some(tls) => bowsprit::aio::TlsStream::server(tcp, tls.clone())?.into(),
+        Some(tls) => bowsprit::tokio::TlsStream::server(tcp, tls.clone())?.into(),
         None => Stream::from(tcp),
     };
     #[cfg(not(feature = "rustls"))]

@@ -28,8 +28,8 @@ use std::string::{String, ToString as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::close::{CloseCode, CloseError};
-use crate::message::Message;
+use crate::proto::close::{CloseCode, CloseError};
+use crate::proto::message::Message;
 
 /// A message that is text, and JSON of this type.
 ///

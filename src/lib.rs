@@ -24,35 +24,23 @@
 //!
 //! # From the ground up
 //!
-//! A module builds on those above it in this table. Two name what stands below them: [`error`] gathers the errors of all,
-//! and [`config`] holds the extensions to negotiate.
-//!
-//! | Module | |
+//! | | |
 //! |---|---|
-//! | [`role`] | client or server |
-//! | [`mask`] | XOR with a masking key |
-//! | [`utf8`] | the validator, which fails at the first bad byte |
-//! | [`close`] | close codes, and the payload of a Close frame |
-//! | [`error`] | what the peer did wrong, what the caller did wrong |
-//! | [`config`] | every bound and every deadline |
-//! | [`frame`] | the frame header; usable alone |
-//! | [`message`] | messages, their pieces, and events |
-//! | [`extension`] | what is negotiated: permessage-deflate, and extensions of one's own |
+//! | [`Role`], [`mask`], [`utf8`], [`Close`], [`Config`], [`ProtocolError`], [`SendError`] | values: client or server, masking, UTF-8, close codes, every limit and deadline, errors |
+//! | [`Header`] | the frame header; usable alone |
+//! | [`Message`], [`Chunk`], [`Event`], [`Prepared`] | messages, their pieces, events, messages encoded once for many connections |
+//! | [`extension`] | permessage-deflate, and extensions of your own |
 //! | [`handshake`] | the opening handshake, both sides |
-//! | [`inbound`] | bytes to events |
-//! | [`prepared`] | messages encoded once, sent to many |
-//! | [`outbound`] | messages to bytes |
-//! | [`timers`] | deadlines |
-//! | [`link`] | the rules between the machines, and how it ended |
-//! | [`connection`] | both machines and the rules |
+//! | [`Inbound`], [`Outbound`] | bytes to events, messages to bytes |
+//! | [`Connection`] | both, the rules between them, deadlines, and how it ended |
 #![cfg_attr(feature = "json", doc = "| [`json`] | messages that are JSON |")]
 #![cfg_attr(not(feature = "json"), doc = "| `json` | messages that are JSON; needs its feature |")]
 #![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
 #![cfg_attr(not(feature = "rustls"), doc = "| `tls` | TLS for the adapters; needs the feature `rustls` |")]
 #![cfg_attr(feature = "blocking", doc = "| [`blocking`] | the adapter for `std::net` and any `Read + Write` |")]
 #![cfg_attr(not(feature = "blocking"), doc = "| `blocking` | the adapter for `std::net`; needs its feature |")]
-#![cfg_attr(feature = "tokio", doc = "| [`aio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
-#![cfg_attr(not(feature = "tokio"), doc = "| `aio` | the adapter for tokio; needs the feature `tokio` |")]
+#![cfg_attr(feature = "tokio", doc = "| [`tokio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
+#![cfg_attr(not(feature = "tokio"), doc = "| `tokio` | the adapter for tokio; needs the feature `tokio` |")]
 #![cfg_attr(
     feature = "tokio",
     doc = "| [`session`] | a connection driven by callbacks: what `client` and `server` share |"
@@ -62,7 +50,7 @@
 #![cfg_attr(not(feature = "tokio"), doc = "| `client` | clients that come back; needs the feature `tokio` |")]
 #![cfg_attr(feature = "http", doc = "| [`upgrade`] | doors: the handshake where somebody else speaks HTTP |")]
 #![cfg_attr(not(feature = "http"), doc = "| `upgrade` | doors to `http`, `hyper` and `axum`; needs their features |")]
-#![cfg_attr(feature = "server", doc = "| [`server`] | routes, sessions and topics, on hyper and `aio` |")]
+#![cfg_attr(feature = "server", doc = "| [`server`] | routes, sessions and topics, on hyper and `tokio` |")]
 #![cfg_attr(not(feature = "server"), doc = "| `server` | routes, sessions and topics; needs its feature |")]
 //!
 //! # A whole connection
@@ -144,58 +132,46 @@ extern crate std;
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod adapter;
-#[cfg(feature = "tokio")]
-pub mod aio;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 #[cfg(feature = "tokio")]
 pub mod client;
-pub mod close;
-pub mod config;
-pub mod connection;
-pub mod error;
-pub mod extension;
-pub mod frame;
-pub mod handshake;
-pub mod inbound;
 #[cfg(feature = "json")]
 pub mod json;
-pub mod link;
-pub mod mask;
-pub mod message;
-pub mod outbound;
-pub mod prepared;
-pub mod role;
+mod proto;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "tokio")]
 pub mod session;
-mod steps;
-pub mod timers;
 #[cfg(feature = "rustls")]
 pub mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[cfg(feature = "http")]
 pub mod upgrade;
-pub mod utf8;
 
 #[cfg(feature = "std")]
-pub use error::Error;
+pub use proto::error::Error;
 #[cfg(feature = "deflate")]
-pub use extension::permessage_deflate::Deflate;
-pub use {
+pub use proto::extension::permessage_deflate::Deflate;
+pub use proto::{
     close::{Close, CloseCode, CloseError},
     config::Config,
     connection::{Batch, Connection, Outbox},
     error::{HandshakeError, ProtocolError, SendError},
+    extension,
     frame::{Header, HeaderBytes, OpCode, Rsv},
+    handshake,
     inbound::{Cursor, Inbound},
     link::{Cause, End, Initiator, TransportState},
+    mask,
     mask::Mask,
     message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
     outbound::Outbound,
     prepared::Prepared,
     role::Role,
     timers::Timeout,
+    utf8,
 };
 
 #[cfg(all(doctest, feature = "blocking", unix))]

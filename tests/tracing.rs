@@ -102,7 +102,7 @@ impl Visit for Fields<'_> {
 mod tokio_adapter {
     use bowsprit::handshake::client::Request;
     use bowsprit::handshake::server::Accept;
-    use bowsprit::{CloseCode, Messages, aio};
+    use bowsprit::{CloseCode, Messages};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -127,7 +127,7 @@ mod tokio_adapter {
         run(&log, async move {
             let (client, server) = duplex(1 << 10);
             let server = tokio::spawn(async move {
-                let incoming = aio::receive_request(server, Arc::default()).await.expect("a request");
+                let incoming = bowsprit::tokio::receive_request(server, Arc::default()).await.expect("a request");
                 let mut ws = incoming.accept(&Accept::new().subprotocol("chat"), Messages).await.expect("it opens");
                 while let Some((message, out)) = ws.next().await.expect("it ends well") {
                     out.feed(message).await.expect("it is open");
@@ -135,7 +135,7 @@ mod tokio_adapter {
             });
             let request = Request::try_from("ws://example.com/room?token=secret").expect("a URI");
             let request = request.subprotocol("chat").expect("a token");
-            let (mut ws, _) = aio::Connector::new(request).connect_on(client).await.expect("it opens");
+            let (mut ws, _) = bowsprit::tokio::Connector::new(request).connect_on(client).await.expect("it opens");
             let before = watched.lines().len();
             for _ in 0..100 {
                 ws.send("hello").await.expect("it is open");
@@ -163,10 +163,10 @@ mod tokio_adapter {
     fn a_refusal_is_told_on_both_sides() {
         let log = log(async {
             let (client, server) = duplex(1 << 10);
-            let server = tokio::spawn(aio::accept(server));
+            let server = tokio::spawn(bowsprit::tokio::accept(server));
             let request = Request::try_from("ws://example.com/").expect("a URI");
             let request = request.origin("https://evil.example").expect("an origin");
-            aio::Connector::new(request).connect_on(client).await.expect_err("it is refused");
+            bowsprit::tokio::Connector::new(request).connect_on(client).await.expect_err("it is refused");
             server.await.expect("it does not panic").expect_err("it is refused");
         });
         let server = log.of("role=\"server\"");
@@ -182,7 +182,7 @@ mod tokio_adapter {
             let request = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\x81\x05Hello";
             peer.write_all(request).await.expect("there is room");
-            let mut ws = aio::accept(server).await.expect("it opens");
+            let mut ws = bowsprit::tokio::accept(server).await.expect("it opens");
             let reads = tokio::spawn(async move { peer.read_to_end(&mut Vec::new()).await });
             for _ in 0..3 {
                 ws.next().await.expect_err("a frame without a mask");
@@ -199,8 +199,9 @@ mod tokio_adapter {
     fn halves_tell_of_the_end_too() {
         let log = log(async {
             let (client, server) = duplex(1 << 10);
-            let server = tokio::spawn(async move { aio::accept(server).await.expect("it opens").close(None).await });
-            let ws = aio::connect_with(client, "ws://example.com/").await.expect("it opens");
+            let server =
+                tokio::spawn(async move { bowsprit::tokio::accept(server).await.expect("it opens").close(None).await });
+            let ws = bowsprit::tokio::connect_with(client, "ws://example.com/").await.expect("it opens");
             let (mut reader, writer) = ws.split();
             drop(writer);
             assert!(reader.next().await.expect("it ends well").is_none());

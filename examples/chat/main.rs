@@ -19,9 +19,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio::WhenFull;
 use bowsprit::extension::permessage_deflate::{Parameters, Pool};
 use bowsprit::server::{Request, Router, get, handler, html, serve};
+use bowsprit::tokio::WhenFull;
 use bowsprit::{Config, Deflate};
 use member::Member;
 use room::Rooms;

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bowsprit::Config;
-use bowsprit::aio::WhenFull;
 use bowsprit::server::{Request, Response, Router, Topics, WebSocket, get, html, post, serve, text, websocket};
 use bowsprit::session::BoxError;
+use bowsprit::tokio::WhenFull;
 use tokio::net::TcpListener;
 
 const TOPIC: &str = "news";

@@ -10,7 +10,7 @@ use std::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::inbound::Span;
+use crate::proto::inbound::Span;
 
 /// The size of a thread's block, and the most that is read at once into it.
 const BLOCK: usize = 64 << 10;

@@ -14,10 +14,10 @@ use bytes::{Buf, BytesMut};
 
 pub use parts::Parts;
 
-use crate::config::Config;
-use crate::error::Error;
-use crate::link::{Cause, End, Link};
-use crate::timers::Timeout;
+use crate::proto::config::Config;
+use crate::proto::error::Error;
+use crate::proto::link::{Cause, End, Link};
+use crate::proto::timers::Timeout;
 
 /// From this many bytes on, an unmasked payload goes out uncopied, in one vectored write behind what is queued.
 pub(crate) const UNCOPIED: usize = 4 << 10;

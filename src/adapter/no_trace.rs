@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::error::Error;
-use crate::handshake::{client, server};
-use crate::link::End;
+use crate::proto::error::Error;
+use crate::proto::handshake::{client, server};
+use crate::proto::link::End;
 
 #[derive(Debug, Default)]
 pub(crate) struct Trace {}

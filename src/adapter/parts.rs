@@ -4,8 +4,8 @@ use std::boxed::Box;
 
 use bytes::BytesMut;
 
-use crate::connection::Connection;
-use crate::message::Messages;
+use crate::proto::connection::Connection;
+use crate::proto::message::Messages;
 
 /// What a `WebSocket` of an adapter is made of.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use std::fmt;
 use tracing::field::Empty;
 use tracing::{Level, Span, event, info_span};
 
-use crate::error::Error;
-use crate::handshake::{client, server};
-use crate::link::End;
+use crate::proto::error::Error;
+use crate::proto::handshake::{client, server};
+use crate::proto::link::End;
 
 /// A connection's span; `None` when nobody listens, or when its end has been told.
 #[derive(Debug, Default)]

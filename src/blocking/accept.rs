@@ -13,11 +13,11 @@ use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
 use crate::adapter::{Parts, default_config};
-use crate::config::Config;
-use crate::connection::Connection;
-use crate::error::{Error, HandshakeError};
-use crate::handshake::server::{self, Accept};
-use crate::message::{Delivery, Messages};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::server::{self, Accept};
+use crate::proto::message::{Delivery, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
 ///

@@ -18,11 +18,11 @@ use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts, default_config, random};
-use crate::config::Config;
-use crate::connection::Connection;
-use crate::error::{Error, HandshakeError};
-use crate::handshake::client::{self, Request, Response};
-use crate::message::{Delivery, Messages};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::client::{self, Request, Response};
+use crate::proto::message::{Delivery, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`].
 ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::clock;
-use crate::error::{Error, HandshakeError};
+use crate::proto::error::{Error, HandshakeError};
 
 /// What the caller does with a TCP connection before anything is sent over it.
 pub(super) type TcpOptions = dyn Fn(&TcpStream) -> io::Result<()> + Send + Sync;

@@ -8,8 +8,8 @@ use bytes::{Buf, BytesMut};
 use super::clock;
 use super::transport::{Interest, Transport};
 use crate::adapter::not_opened;
-use crate::config::Config;
-use crate::error::{Error, HandshakeError};
+use crate::proto::config::Config;
+use crate::proto::error::{Error, HandshakeError};
 
 /// Writes `output`, then reads into `input` until `step` makes something of it.
 pub(super) fn exchange<S: Transport, T>(

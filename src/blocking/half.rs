@@ -8,8 +8,8 @@ use super::clock;
 use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::adapter;
-use crate::error::{Error, SendError};
-use crate::inbound::Inside;
+use crate::proto::error::{Error, SendError};
+use crate::proto::inbound::Inside;
 
 /// Who may reach the sending side, and has a handle to the socket to wait on.
 pub(super) trait Half {

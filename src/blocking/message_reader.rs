@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read};
 use super::reading::{Data, Reading};
 use super::transport::Transport;
 use super::writer::Writer;
-use crate::error::Error;
-use crate::message::Chunks;
+use crate::proto::error::Error;
+use crate::proto::message::Chunks;
 
 /// One message, read as it arrives: from [`WebSocket::read_message`](super::WebSocket::read_message).
 ///

@@ -11,10 +11,10 @@ use super::writer::Writer;
 use crate::adapter;
 use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
-use crate::error::Error;
-use crate::inbound::{Found, Inbound, Place};
-use crate::link::TransportState;
-use crate::message::{Delivery, Messages, OwnedMessage};
+use crate::proto::error::Error;
+use crate::proto::inbound::{Found, Inbound, Place};
+use crate::proto::link::TransportState;
+use crate::proto::message::{Delivery, Messages, OwnedMessage};
 
 #[derive(Debug)]
 pub(super) struct Reading<H, D> {

@@ -15,12 +15,12 @@ use super::transport::{Duplicate, Transport};
 use super::websocket::WebSocket;
 #[cfg(feature = "deflate")]
 use super::writer::Writer;
-use crate::close::Close;
-use crate::error::{Error, SendError};
-use crate::extension::Agreement;
-use crate::link::{End, Link};
-use crate::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
-use crate::prepared::Prepared;
+use crate::proto::close::Close;
+use crate::proto::error::{Error, SendError};
+use crate::proto::extension::Agreement;
+use crate::proto::link::{End, Link};
+use crate::proto::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
+use crate::proto::prepared::Prepared;
 
 pub(super) fn split<S: Duplicate, D: Delivery>(
     ws: WebSocket<S, D>,

@@ -13,13 +13,13 @@ use super::writer::Writer;
 use crate::adapter::Parts;
 use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
-use crate::close::Close;
-use crate::connection::Connection;
-use crate::error::{Error, SendError};
-use crate::extension::Agreement;
-use crate::link::{End, TransportState};
-use crate::message::{Chunk, Chunks, Delivery, Message, Messages, OwnedMessage};
-use crate::prepared::Prepared;
+use crate::proto::close::Close;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, SendError};
+use crate::proto::extension::Agreement;
+use crate::proto::link::{End, TransportState};
+use crate::proto::message::{Chunk, Chunks, Delivery, Message, Messages, OwnedMessage};
+use crate::proto::prepared::Prepared;
 
 /// An open WebSocket over a blocking stream. [`connect`](super::connect()) and [`accept`](super::accept()) make one.
 ///

@@ -9,12 +9,12 @@ use super::clock;
 use super::half;
 use super::transport::Transport;
 use crate::adapter::{self, UNCOPIED, buffers};
-use crate::close::Close;
-use crate::error::{Error, ProtocolError, SendError};
-use crate::inbound::{Found, Inside};
-use crate::link::Link;
-use crate::message::{Chunk, Message};
-use crate::prepared::Prepared;
+use crate::proto::close::Close;
+use crate::proto::error::{Error, ProtocolError, SendError};
+use crate::proto::inbound::{Found, Inside};
+use crate::proto::link::Link;
+use crate::proto::message::{Chunk, Message};
+use crate::proto::prepared::Prepared;
 
 /// The sending side of a [`WebSocket`](super::WebSocket), lent by [`next`](super::WebSocket::next) together with a
 /// message, so that the answer may borrow from it.

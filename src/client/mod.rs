@@ -1,6 +1,6 @@
 //! Clients that come back, and a registry of outgoing connections.
 //!
-//! No rule of the protocol stands here: [`aio`](crate::aio) opens the connections, and [`session`](crate::session) tells
+//! No rule of the protocol stands here: [`tokio`](crate::tokio) opens the connections, and [`session`](crate::session) tells
 //! handlers of them.
 //!
 //! ```text
@@ -34,7 +34,7 @@ mod plan;
 mod reconnecting;
 mod registry;
 
-use crate::aio::WhenFull;
+use crate::tokio::WhenFull;
 
 pub use backoff::Backoff;
 pub use entry::Client;

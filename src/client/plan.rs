@@ -5,10 +5,10 @@ use std::future::{self, Future};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::lost::Lost;
-use crate::aio::{Connector, Stream, WebSocket};
-use crate::handshake::Uri;
-use crate::handshake::client::Response;
+use crate::proto::handshake::Uri;
+use crate::proto::handshake::client::Response;
 use crate::session::BoxError;
+use crate::tokio::{Connector, Stream, WebSocket};
 
 /// How a [`Reconnecting`](super::Reconnecting) client opens its connections, what it does with each before anybody else,
 /// and when it gives up.
@@ -18,7 +18,7 @@ use crate::session::BoxError;
 /// type:
 ///
 /// ```
-/// use bowsprit::aio::{Connector, Stream, WebSocket};
+/// use bowsprit::tokio::{Connector, Stream, WebSocket};
 /// use bowsprit::client::{Lost, Plan};
 /// use bowsprit::handshake::client::{Request, Response};
 /// use bowsprit::session::BoxError;
@@ -44,7 +44,7 @@ use crate::session::BoxError;
 /// }
 /// ```
 pub trait Plan: Send + 'static {
-    /// What its connections run over: an [`aio::Stream`](Stream), or a stream that leads through a proxy or a TLS library.
+    /// What its connections run over: an [`tokio::Stream`](Stream), or a stream that leads through a proxy or a TLS library.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Opens a connection. `retry` is 0 for the first attempt of all, else the number of the new attempt in a row.

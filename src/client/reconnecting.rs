@@ -16,17 +16,17 @@ use super::handle::{Driver, Handle, State};
 use super::lost::Lost;
 use super::plan::Plan;
 use crate::adapter::random;
-use crate::aio::{Connector, Sender, Stream, WebSocket, WhenFull, Writer};
-use crate::handshake::Uri;
-use crate::handshake::client::Response;
-use crate::link::Initiator;
-use crate::message::Message;
+use crate::proto::handshake::Uri;
+use crate::proto::handshake::client::Response;
+use crate::proto::link::Initiator;
+use crate::proto::message::Message;
 use crate::session::{BoxError, Closed};
+use crate::tokio::{Connector, Sender, Stream, WebSocket, WhenFull, Writer};
 
 /// A client that connects again after a loss, until it is closed, is refused for good, or has tried often enough.
 ///
 /// ```no_run
-/// use bowsprit::aio::Connector;
+/// use bowsprit::tokio::Connector;
 /// use bowsprit::client::{Incident, Reconnecting};
 /// use bowsprit::handshake::client::Request;
 ///

@@ -9,11 +9,11 @@ use super::entry::Client;
 use super::handle::{Driver, State};
 use super::plan::Plan;
 use super::reconnecting::{Incident, Reconnecting};
-use crate::aio::{Connector, WhenFull};
-use crate::close::Close;
-use crate::error::{Error, HandshakeError, SendError};
-use crate::handshake::client::Request;
+use crate::proto::close::Close;
+use crate::proto::error::{Error, HandshakeError, SendError};
+use crate::proto::handshake::client::Request;
 use crate::session::{self, Handler};
+use crate::tokio::{Connector, WhenFull};
 
 /// Opens a connection, and tells a handler of it, in a task of its own: as [`Clients::open`], in no registry. Its name is
 /// the address.
@@ -88,7 +88,7 @@ impl Clients {
     }
 
     /// With another queue for each connection, in bytes, and what becomes of a message that finds it full; as
-    /// [`WebSocket::sender`](crate::aio::WebSocket::sender).
+    /// [`WebSocket::sender`](crate::tokio::WebSocket::sender).
     #[must_use]
     pub fn with_queue(max_queued: usize, when_full: WhenFull) -> Self {
         Self(Arc::new(Registry { queue: (max_queued, when_full), clients: Mutex::default() }))
@@ -98,7 +98,7 @@ impl Clients {
     ///
     /// # Errors
     ///
-    /// As [`aio::connect`](crate::aio::connect()): the handler is told of nothing, then.
+    /// As [`tokio::connect`](crate::tokio::connect()): the handler is told of nothing, then.
     pub async fn open<H: Handler<Client> + 'static>(&self, name: &str, uri: &str, handler: H) -> Result<Client, Error> {
         let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
         self.open_with(name, &Connector::new(request), handler).await

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Weak;
 
 use super::topics::Shared;
-use crate::message::{Message, OwnedMessage};
+use crate::proto::message::{Message, OwnedMessage};
 use crate::session::BoxError;
 
 /// A broker between the [`Topics`](super::Topics) of several processes, as [`Redis`](super::Redis) is one.
@@ -61,7 +61,7 @@ impl Incoming {
     /// other, messages stay in order. False when the topics are gone, and nobody wants more.
     ///
     /// It waits for nobody, since a peer that reads slowly would hold up all others: a session whose queue is full and
-    /// whose senders wait ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)) is closed with 1008.
+    /// whose senders wait ([`WhenFull::Wait`](crate::tokio::WhenFull::Wait)) is closed with 1008.
     pub fn deliver(&self, topic: &str, message: impl Into<OwnedMessage>) -> bool {
         let Some(topics) = self.0.upgrade() else { return false };
         topics.deliver(topic, &message.into());

@@ -17,13 +17,13 @@ use super::response::Response;
 use super::serve::{Entered, Server};
 use super::session::Session;
 use super::websocket::WebSocket;
-use crate::aio::{self, WhenFull};
-use crate::close::CloseCode;
-use crate::config::Config;
-use crate::error::{Error, SendError};
-use crate::handshake::OriginPolicy;
-use crate::handshake::server::Accept;
+use crate::proto::close::CloseCode;
+use crate::proto::config::Config;
+use crate::proto::error::{Error, SendError};
+use crate::proto::handshake::OriginPolicy;
+use crate::proto::handshake::server::Accept;
 use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
+use crate::tokio::WhenFull;
 use crate::upgrade::hyper::Socket;
 
 /// A WebSocket of a route, from [`websocket`] or [`handler`].
@@ -32,7 +32,7 @@ use crate::upgrade::hyper::Socket;
 /// each session whose senders wait.
 ///
 /// ```
-/// use bowsprit::aio::WhenFull;
+/// use bowsprit::tokio::WhenFull;
 /// use bowsprit::server::{WebSocket, text, websocket};
 ///
 /// let endpoint = websocket(async |ws: WebSocket| drop(ws))
@@ -55,7 +55,7 @@ pub struct Endpoint {
 }
 
 /// Starts the task of a session.
-type Start = dyn Fn(aio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync;
+type Start = dyn Fn(crate::tokio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync;
 
 type Choose = dyn Fn(Request, Accept) -> Pin<Box<dyn Future<Output = Result<Accept, Response>> + Send>> + Send + Sync;
 
@@ -105,7 +105,7 @@ where
 /// A function has returned, or panicked.
 async fn returned_from(
     served: Result<(), Failure>,
-    returned: oneshot::Receiver<aio::WebSocket<Socket>>,
+    returned: oneshot::Receiver<crate::tokio::WebSocket<Socket>>,
     session: &Session,
 ) {
     let failure = served.err().and_then(failure_of);
@@ -131,7 +131,7 @@ fn failure_of(served: Failure) -> Option<Failure> {
 }
 
 /// Closes a connection that nobody serves any more.
-async fn close(mut ws: aio::WebSocket<Socket>, failure: Option<Failure>, session: &Session) {
+async fn close(mut ws: crate::tokio::WebSocket<Socket>, failure: Option<Failure>, session: &Session) {
     let how = failure.as_ref().map_or(CloseCode::NORMAL.into(), Failure::close);
     start_close(&mut ws, session.sender(), Some(how)).await;
     ws.finish().await;
@@ -174,7 +174,7 @@ pub fn handler<H: Handler<Session> + 'static>(make: impl Fn(&Session) -> H + Sen
 }
 
 impl Endpoint {
-    fn new(start: impl Fn(aio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync + 'static) -> Self {
+    fn new(start: impl Fn(crate::tokio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync + 'static) -> Self {
         Self {
             start: Arc::new(start),
             config: None,
@@ -247,14 +247,19 @@ impl Endpoint {
     }
 
     /// The session of a connection that has opened.
-    pub(super) fn session(&self, server: Weak<Server>, ws: &mut aio::WebSocket<Socket>, request: Request) -> Session {
+    pub(super) fn session(
+        &self,
+        server: Weak<Server>,
+        ws: &mut crate::tokio::WebSocket<Socket>,
+        request: Request,
+    ) -> Session {
         let (max, when_full) = self.queue;
         let sender = ws.sender(max, when_full);
         Session::new(server, request, ws.subprotocol(), ws.extensions().clone(), sender)
     }
 
     /// Starts the task of a session.
-    pub(super) fn start(&self, ws: aio::WebSocket<Socket>, entered: Entered) -> AbortHandle {
+    pub(super) fn start(&self, ws: crate::tokio::WebSocket<Socket>, entered: Entered) -> AbortHandle {
         (self.start)(ws, entered)
     }
 }

@@ -1,4 +1,4 @@
-//! Routes, sessions and topics: a server on hyper and [`aio`](crate::aio), for who has none.
+//! Routes, sessions and topics: a server on hyper and [`tokio`](crate::tokio), for who has none.
 //!
 //! ```text
 //!   serve ── hyper ── Router ── Route ─┬─ get, post, ..     a response of plain HTTP

@@ -17,7 +17,7 @@ use super::endpoint::Endpoint;
 use super::request::{Params, Request, decode};
 use super::response::{Response, text};
 use crate::adapter::default_config;
-use crate::config::Config;
+use crate::proto::config::Config;
 use crate::session::Failure;
 
 /// The paths of a server, and what lies there.

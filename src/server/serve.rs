@@ -28,13 +28,13 @@ use super::response::{Response, text};
 use super::router::{Answer, Found, Router};
 use super::session::Session;
 use super::sessions::Sessions;
-#[cfg(feature = "rustls")]
-use crate::aio::TlsStream;
-use crate::aio::clock;
-use crate::aio::exchange::{before, deadline};
-use crate::error::HandshakeError;
-use crate::message::Messages;
+use crate::proto::error::HandshakeError;
+use crate::proto::message::Messages;
 use crate::session::{Failure, guarded};
+#[cfg(feature = "rustls")]
+use crate::tokio::TlsStream;
+use crate::tokio::clock;
+use crate::tokio::exchange::{before, deadline};
 use crate::upgrade;
 use crate::upgrade::hyper::{Guarded, Incoming};
 

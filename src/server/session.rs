@@ -11,13 +11,13 @@ use tokio::task::AbortHandle;
 
 use super::request::Request;
 use super::serve::Server;
-use crate::aio::{Queuing, Sender};
-use crate::close::Close;
-use crate::error::SendError;
-use crate::extension::Agreement;
-use crate::message::OwnedMessage;
-use crate::prepared::Prepared;
+use crate::proto::close::Close;
+use crate::proto::error::SendError;
+use crate::proto::extension::Agreement;
+use crate::proto::message::OwnedMessage;
+use crate::proto::prepared::Prepared;
 use crate::session::Failure;
+use crate::tokio::{Queuing, Sender};
 
 /// A connection of the server: who it is, and a way to send to it. Clones are the same session; one that is kept does not
 /// keep the connection.
@@ -115,7 +115,7 @@ impl Session {
         &self.0.extensions
     }
 
-    /// Queues a message, as [`Sender::send`]: under [`WhenFull::Wait`](crate::aio::WhenFull::Wait) it waits for room.
+    /// Queues a message, as [`Sender::send`]: under [`WhenFull::Wait`](crate::tokio::WhenFull::Wait) it waits for room.
     ///
     /// # Errors
     ///

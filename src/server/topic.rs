@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use super::session::Session;
-use crate::aio::exchange::before;
-use crate::aio::{Ticket, clock};
-use crate::close::{Close, CloseCode};
-use crate::prepared::Prepared;
+use crate::proto::close::{Close, CloseCode};
+use crate::proto::prepared::Prepared;
+use crate::tokio::exchange::before;
+use crate::tokio::{Ticket, clock};
 
 /// What became of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

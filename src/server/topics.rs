@@ -14,8 +14,8 @@ use super::session::Session;
 use super::topic::{Published, Topic};
 #[cfg(feature = "deflate")]
 use crate::Deflate;
-use crate::message::OwnedMessage;
-use crate::prepared::Prepared;
+use crate::proto::message::OwnedMessage;
+use crate::proto::prepared::Prepared;
 
 /// Topics by name: sessions subscribe, and what is published reaches all of them. Clones share the topics.
 ///
@@ -26,7 +26,7 @@ use crate::prepared::Prepared;
 /// In one process it needs nothing; [`with_backplane`](Self::with_backplane) reaches others.
 ///
 /// ```no_run
-/// use bowsprit::aio::WhenFull;
+/// use bowsprit::tokio::WhenFull;
 /// use bowsprit::server::{Router, Topics, WebSocket, websocket};
 /// use bowsprit::session::BoxError;
 ///
@@ -134,12 +134,12 @@ impl Topics {
     }
 
     /// Publishes a message to all sessions that subscribe to the topic; done once it is queued for all of them. It waits
-    /// for room in those queues that want that ([`WhenFull::Wait`](crate::aio::WhenFull::Wait)), but no longer than
+    /// for room in those queues that want that ([`WhenFull::Wait`](crate::tokio::WhenFull::Wait)), but no longer than
     /// [`Config::write_timeout`](crate::Config::write_timeout) of the session, which is closed then with 1008. Dropped
     /// meanwhile, the message reaches the others alone.
     ///
     /// A [`websocket`](super::websocket) function that subscribes itself should not wait like that: its own queue gets
-    /// room only once it is back in [`next`](crate::aio::WebSocket::next), and two of them would wait for each other, until
+    /// room only once it is back in [`next`](crate::tokio::WebSocket::next), and two of them would wait for each other, until
     /// that time is over. Choose another policy, publish from another task, or be a
     /// [`Handler`](crate::session::Handler), whose queue goes on leaving while it waits.
     ///
@@ -352,7 +352,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::message::Message;
+    use crate::proto::message::Message;
     use crate::server::Pending;
 
     /// Never says that it has subscribed; counts what it is asked to.

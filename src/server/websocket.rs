@@ -6,19 +6,18 @@ use std::ops::{Deref, DerefMut};
 use tokio::sync::oneshot;
 
 use super::session::Session;
-use crate::aio;
-use crate::close::Close;
-use crate::error::{Error, SendError};
-use crate::link::End;
+use crate::proto::close::Close;
+use crate::proto::error::{Error, SendError};
+use crate::proto::link::End;
 use crate::upgrade::hyper::Socket;
 
-/// An open connection of the server: an [`aio::WebSocket`] that knows its [`Session`].
+/// An open connection of the server: an [`crate::tokio::WebSocket`] that knows its [`Session`].
 ///
 /// Dropped while it is open, as when the function that it was given to returns, it is closed: with 1000, or with 1011
 /// (or what a [`CloseError`](crate::CloseError) says) when the function returned an error or panicked. What is queued
 /// leaves before.
 ///
-/// What others send to the [`session`](Self::session) leaves while [`next`](aio::WebSocket::next) waits, and before whatever
+/// What others send to the [`session`](Self::session) leaves while [`next`](crate::tokio::WebSocket::next) waits, and before whatever
 /// else is done with the connection: where the session was closed, to send fails with [`SendError::Closing`]. In the task
 /// that calls `next`, send by the verbs of the connection itself: a queue that is full waits for them.
 pub struct WebSocket {
@@ -28,16 +27,16 @@ pub struct WebSocket {
 }
 
 struct Open {
-    ws: aio::WebSocket<Socket>,
+    ws: crate::tokio::WebSocket<Socket>,
     /// Where it goes when it is dropped.
-    home: oneshot::Sender<aio::WebSocket<Socket>>,
+    home: oneshot::Sender<crate::tokio::WebSocket<Socket>>,
 }
 
 impl WebSocket {
     pub(super) fn new(
-        ws: aio::WebSocket<Socket>,
+        ws: crate::tokio::WebSocket<Socket>,
         session: Session,
-        home: oneshot::Sender<aio::WebSocket<Socket>>,
+        home: oneshot::Sender<crate::tokio::WebSocket<Socket>>,
     ) -> Self {
         Self { open: Some(Open { ws, home }), session }
     }
@@ -48,7 +47,7 @@ impl WebSocket {
         &self.session
     }
 
-    /// Closes the connection, behind all that is queued, and tells how it ended: as [`aio::WebSocket::close`].
+    /// Closes the connection, behind all that is queued, and tells how it ended: as [`crate::tokio::WebSocket::close`].
     ///
     /// # Errors
     ///
@@ -68,13 +67,13 @@ impl WebSocket {
     ///
     /// Never.
     #[must_use]
-    pub fn into_inner(mut self) -> aio::WebSocket<Socket> {
+    pub fn into_inner(mut self) -> crate::tokio::WebSocket<Socket> {
         self.open.take().expect("it goes back only when it is dropped").ws
     }
 }
 
 impl Deref for WebSocket {
-    type Target = aio::WebSocket<Socket>;
+    type Target = crate::tokio::WebSocket<Socket>;
 
     fn deref(&self) -> &Self::Target {
         &self.open.as_ref().expect("it goes back only when it is dropped").ws

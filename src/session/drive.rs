@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::event::{Closed, Failure};
 use super::handler::{BoxError, Handler};
-use crate::aio::{Sender, WebSocket, Writer};
-use crate::close::Close;
-use crate::message::{Message, OwnedMessage};
+use crate::proto::close::Close;
+use crate::proto::message::{Message, OwnedMessage};
+use crate::tokio::{Sender, WebSocket, Writer};
 
 /// Tells `handler` of all that happens to a connection, from its opening to its end. `sender` is the connection's.
 pub(crate) async fn drive<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Closed

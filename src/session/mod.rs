@@ -1,6 +1,6 @@
 //! A connection driven by callbacks: what the server layer and the client's registry share.
 //!
-//! No rule of the protocol stands here, and no socket is opened: a [`Handler`] is told of what [`aio`](crate::aio) hands
+//! No rule of the protocol stands here, and no socket is opened: a [`Handler`] is told of what [`tokio`](crate::tokio) hands
 //! out, and what it returns is sent.
 //!
 //! ```text

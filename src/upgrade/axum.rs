@@ -32,16 +32,15 @@ use axum_core::response::{IntoResponse, Response};
 
 use super::{http, hyper};
 use crate::adapter::default_config;
-use crate::aio;
-use crate::config::Config;
-use crate::error::{Error, HandshakeError};
-use crate::extension::Element;
-use crate::handshake::OriginPolicy;
-use crate::handshake::server::{Accept, Request};
-use crate::message::{Delivery, Messages};
+use crate::proto::config::Config;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::extension::Element;
+use crate::proto::handshake::OriginPolicy;
+use crate::proto::handshake::server::{Accept, Request};
+use crate::proto::message::{Delivery, Messages};
 
 /// The connection that [`WebSocketUpgrade::on_upgrade`] gives.
-pub type WebSocket<D = Messages> = aio::WebSocket<hyper::Socket, D>;
+pub type WebSocket<D = Messages> = crate::tokio::WebSocket<hyper::Socket, D>;
 
 /// A request that asks for WebSocket and keeps all rules: an extractor.
 ///

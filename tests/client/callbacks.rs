@@ -1,8 +1,8 @@
 //! A client by callbacks: what it is told, what it sends, how it ended.
 
-use bowsprit::aio::{self, Connector, WebSocket};
 use bowsprit::client::{self, Client, Clients};
 use bowsprit::session::{BoxError, Closed, Event, Handler};
+use bowsprit::tokio::{Connector, WebSocket};
 use bowsprit::{Close, CloseCode, End, Initiator, Message, OwnedMessage};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ async fn server<T: Send + 'static, F: Future<Output = T> + Send>(
     let uri = format!("ws://{}/", listener.local_addr().unwrap());
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        serve(aio::accept(stream).await.unwrap()).await
+        serve(bowsprit::tokio::accept(stream).await.unwrap()).await
     });
     (uri, task)
 }
@@ -120,7 +120,7 @@ async fn eight_tasks_send_a_thousand_messages_each() {
         })
         .await;
         // A queue that is full most of the time.
-        let clients = Clients::with_queue(4 << 10, aio::WhenFull::Wait);
+        let clients = Clients::with_queue(4 << 10, bowsprit::tokio::WhenFull::Wait);
         let client = clients.open("eight", &uri, |_: &Client, _: Event<'_>| Ok(None)).await.unwrap();
         let tasks: Vec<_> = (0..8)
             .map(|task| {
@@ -213,7 +213,7 @@ async fn a_callback_may_wait_for_room_itself_and_its_reply_comes_behind() {
         })
         .await;
         // One message at a time.
-        let clients = Clients::with_queue(0, aio::WhenFull::Wait);
+        let clients = Clients::with_queue(0, bowsprit::tokio::WhenFull::Wait);
         let client = clients.open("floods", &uri, Floods).await.unwrap();
         client.ended().await;
         let mut expected: Vec<_> = (0..500).map(|number| format!("{number}")).collect();

@@ -3,11 +3,11 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use bowsprit::aio::Connector;
 use bowsprit::client::{Lost, Reconnecting, State};
 use bowsprit::handshake::UriError;
 use bowsprit::handshake::client::Request;
 use bowsprit::session::{BoxError, Failure};
+use bowsprit::tokio::Connector;
 use bowsprit::{Error, HandshakeError};
 use tokio::time::Instant;
 
@@ -139,9 +139,9 @@ async fn tls_that_is_not_there_is_final() {
 #[cfg(feature = "rustls")]
 #[tokio::test]
 async fn a_certificate_that_is_not_accepted_is_final_and_silence_is_not() {
-    use bowsprit::aio::TlsStream;
     use bowsprit::client::Incident;
     use bowsprit::tls::rustls::Error as TlsError;
+    use bowsprit::tokio::TlsStream;
 
     use crate::authority::Authority;
 
@@ -151,7 +151,7 @@ async fn a_certificate_that_is_not_accepted_is_final_and_silence_is_not() {
     let config = right.server(&["127.0.0.1"]);
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let _ = bowsprit::aio::accept(TlsStream::server(stream, config).unwrap()).await;
+        let _ = bowsprit::tokio::accept(TlsStream::server(stream, config).unwrap()).await;
         // One that ends before it has said anything.
         drop(listener.accept().await.unwrap());
     });

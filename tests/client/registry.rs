@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, WhenFull};
 use bowsprit::client::{Client, Clients, Lost, Reconnecting, State};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
+use bowsprit::tokio::{Connector, WhenFull};
 use bowsprit::{Close, CloseCode, Error, HandshakeError, Message, OwnedMessage, SendError};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -92,8 +92,8 @@ async fn clients_are_listed_with_what_is_known_of_them() {
 #[cfg(feature = "deflate")]
 #[tokio::test]
 async fn a_client_knows_what_its_newest_connection_agreed_on() {
-    use bowsprit::aio::receive_request;
     use bowsprit::handshake::server::Accept;
+    use bowsprit::tokio::receive_request;
     use bowsprit::{Config, Deflate, Messages};
 
     soon(async {

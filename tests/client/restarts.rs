@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bowsprit::Message;
-use bowsprit::aio::Connector;
 use bowsprit::client::{Incident, Reconnecting, State};
+use bowsprit::tokio::Connector;
 use tokio::time::sleep;
 
 use crate::support::{Server, impatient, loses, opens, request, soon};

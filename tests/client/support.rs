@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use bowsprit::aio::{self, Connector, WebSocket};
 use bowsprit::client::{Backoff, Incident, Lost, Plan, Reconnecting};
 use bowsprit::handshake::client::{Request, Response};
 use bowsprit::session::BoxError;
+use bowsprit::tokio::{Connector, WebSocket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -101,7 +101,7 @@ impl Plan for Scripted {
         let connector = Connector::new(request("ws://server/"));
         match self.answers.pop_front().unwrap_or(Answer::Opens) {
             Answer::Opens => {
-                let (opened, accepted) = both(connector.connect_on(near), aio::accept(far)).await;
+                let (opened, accepted) = both(connector.connect_on(near), bowsprit::tokio::accept(far)).await;
                 self.servers.send(accepted?)?;
                 Ok(opened?)
             }
@@ -240,7 +240,7 @@ impl Server {
 }
 
 async fn echo(stream: TcpStream) -> Result<(), bowsprit::Error> {
-    let mut ws = aio::accept(stream).await?;
+    let mut ws = bowsprit::tokio::accept(stream).await?;
     while let Some((message, out)) = ws.next().await? {
         if message == bowsprit::Message::Text("close") {
             out.start_close(Some(bowsprit::CloseCode::NORMAL.into())).await?;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bowsprit::aio::WhenFull;
 use bowsprit::server::{Backplane, Incoming, Pending, Published, Router, Topics};
 use bowsprit::session::BoxError;
+use bowsprit::tokio::WhenFull;
 use bowsprit::{Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 

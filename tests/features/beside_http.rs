@@ -3,11 +3,11 @@
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use bowsprit::aio::Connector;
 use bowsprit::server::{
     Request, Response, Router, Session, WebSocket, delete, get, handler, html, post, put, text, websocket,
 };
 use bowsprit::session::{BoxError, Event, Failure};
+use bowsprit::tokio::Connector;
 use bowsprit::{Config, OwnedMessage};
 use hex_literal::hex;
 use tokio::sync::mpsc;

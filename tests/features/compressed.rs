@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bowsprit::aio::{Connector, WhenFull};
 use bowsprit::server::{Published, Router, Topics, WebSocket, websocket};
+use bowsprit::tokio::{Connector, WhenFull};
 use bowsprit::{Config, Deflate, Prepared};
 use hex_literal::hex;
 

@@ -6,9 +6,9 @@ pub(crate) mod xor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, Parts, WebSocket as Inner, WhenFull};
 use bowsprit::server::{Session, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Handler};
+use bowsprit::tokio::{Connector, Parts, WebSocket as Inner, WhenFull};
 use bowsprit::{Cause, CloseCode, Config, End, Initiator, Message, OpCode, OwnedMessage, ProtocolError, Timeout};
 use hex_literal::hex;
 use tokio::sync::mpsc;

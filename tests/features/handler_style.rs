@@ -416,7 +416,7 @@ impl Handler<Session> for Farewell {
 
 #[tokio::test]
 async fn what_a_callback_queued_leaves_before_the_close_of_its_failure() {
-    let endpoint = handler(|_| Farewell).queue(1, bowsprit::aio::WhenFull::Wait);
+    let endpoint = handler(|_| Farewell).queue(1, bowsprit::tokio::WhenFull::Wait);
     let server = server_of(endpoint).await;
     let mut peer = Raw::open(server.address, "/").await;
     peer.sends(masked(0x81, "?")).await;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio::Connector;
 use bowsprit::handshake::OriginPolicy;
 use bowsprit::server::{Router, WebSocket, text, websocket};
 use bowsprit::session::{BoxError, Failure};
+use bowsprit::tokio::Connector;
 use bowsprit::{Cause, Close, CloseCode, Config, Error, HandshakeError, Initiator, Message, ProtocolError, Timeout};
 use hex_literal::hex;
 use tokio::sync::{Barrier, mpsc};

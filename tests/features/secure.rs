@@ -6,9 +6,9 @@ mod authority;
 use std::time::Duration;
 
 use authority::Authority;
-use bowsprit::aio::Connector;
 use bowsprit::handshake::client::Request;
 use bowsprit::server::{Listener, Router};
+use bowsprit::tokio::Connector;
 use bowsprit::{Config, Error, HandshakeError};
 use tokio::net::TcpListener;
 
@@ -21,7 +21,7 @@ async fn ws_and_wss_lead_to_the_same_server() {
         assert_eq!(Request::try_from(uri).is_ok(), valid, "{uri}");
     }
     assert!(matches!(
-        within(bowsprit::aio::connect("ws://127.0.0.1:1/#fragment")).await,
+        within(bowsprit::tokio::connect("ws://127.0.0.1:1/#fragment")).await,
         Err(Error::Handshake(HandshakeError::Uri(_)))
     ));
 

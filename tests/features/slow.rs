@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bowsprit::aio::WhenFull;
 use bowsprit::server::{Endpoint, Published, Router, Session, Topics, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
+use bowsprit::tokio::WhenFull;
 use bowsprit::{CloseCode, Config, Message, OwnedMessage, SendError};
 use hex_literal::hex;
 use tokio::sync::mpsc;

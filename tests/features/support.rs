@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use bowsprit::aio::{self, Connector, Stream};
 use bowsprit::handshake::client::Request;
 use bowsprit::server::{Endpoint, Listener, Router, Session, handler, serve};
 use bowsprit::session::{BoxError, Closed, Event};
+use bowsprit::tokio::{Connector, Stream};
 use bowsprit::{Config, Error, HandshakeError, Message, OwnedMessage};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,8 +58,8 @@ impl Server {
         format!("ws://{}{path}", self.address)
     }
 
-    pub(crate) async fn connect(&self, path: &str) -> aio::WebSocket<Stream> {
-        within(aio::connect(&self.uri(path))).await.expect("it opens")
+    pub(crate) async fn connect(&self, path: &str) -> bowsprit::tokio::WebSocket<Stream> {
+        within(bowsprit::tokio::connect(&self.uri(path))).await.expect("it opens")
     }
 
     /// Begins to end; what is returned is done once it has ended.
@@ -273,7 +273,7 @@ pub(crate) fn timeless() -> Config {
 }
 
 /// Ends the connection of a client, and has its end looked at by nobody.
-pub(crate) async fn close(ws: aio::WebSocket<Stream>) {
+pub(crate) async fn close(ws: bowsprit::tokio::WebSocket<Stream>) {
     let end = within(ws.close(Some(bowsprit::CloseCode::NORMAL.into()))).await.expect("a legal code");
     assert!(end.clean, "{end:?}");
 }

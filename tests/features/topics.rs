@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bowsprit::aio::{self, Stream, WhenFull};
 use bowsprit::server::{Endpoint, Published, Session, Subscription, Topics, handler};
 use bowsprit::session::{BoxError, Handler};
+use bowsprit::tokio::{Stream, WhenFull};
 use bowsprit::{CloseCode, Config, Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 
@@ -42,13 +42,13 @@ pub(crate) fn members(topics: &Topics) -> Endpoint {
     handler(move |_| Member { topics: topics.clone(), subscription: None })
 }
 
-pub(crate) async fn joins(server: &Server, path: &str) -> aio::WebSocket<Stream> {
+pub(crate) async fn joins(server: &Server, path: &str) -> bowsprit::tokio::WebSocket<Stream> {
     let mut ws = server.connect(path).await;
     assert_eq!(reads(&mut ws).await, "joined");
     ws
 }
 
-pub(crate) async fn reads(ws: &mut aio::WebSocket<Stream>) -> String {
+pub(crate) async fn reads(ws: &mut bowsprit::tokio::WebSocket<Stream>) -> String {
     within(ws.recv()).await.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
 }
 

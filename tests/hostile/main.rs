@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 /// The rows that this crate answers. Missing are redirects (22), which do not exist here, and futures (33), which stand in
-/// `tests/aio`.
+/// `tests/tokio`.
 const ROWS: &[u8] = &[
     1,
     2,

@@ -18,7 +18,7 @@ type Connect = fn(Request, Arc<ClientConfig>) -> Result<(), Error>;
 const ADAPTERS: &[Connect] = &[
     |request, tls| blocking::Connector::new(request).tls(tls).connect().map(drop),
     #[cfg(feature = "tokio")]
-    |request, tls| runtime().block_on(bowsprit::aio::Connector::new(request).tls(tls).connect()).map(drop),
+    |request, tls| runtime().block_on(bowsprit::tokio::Connector::new(request).tls(tls).connect()).map(drop),
 ];
 
 #[cfg(feature = "tokio")]
@@ -153,16 +153,15 @@ pub(crate) fn idle_connections_inside_tls() {
 
 #[cfg(feature = "tokio")]
 fn idle_connections_of_tokio(authority: &Authority) {
-    use bowsprit::aio;
-
     let server = authority.server(&["localhost"]);
     runtime().block_on(async {
         let mut idle = Vec::new();
         for _ in 0..COUNT {
             let (near, far) = tokio::io::duplex(1 << 20);
-            let near = aio::TlsStream::client(near, authority.client(), "localhost").expect("a host");
-            let far = aio::TlsStream::server(far, server.clone()).expect("a configuration");
-            let (client, ws) = tokio::join!(aio::connect_with(near, "wss://localhost/"), aio::accept(far));
+            let near = bowsprit::tokio::TlsStream::client(near, authority.client(), "localhost").expect("a host");
+            let far = bowsprit::tokio::TlsStream::server(far, server.clone()).expect("a configuration");
+            let (client, ws) =
+                tokio::join!(bowsprit::tokio::connect_with(near, "wss://localhost/"), bowsprit::tokio::accept(far));
             let (mut client, mut ws) = (client.expect("it is accepted"), ws.expect("a request"));
             for n in 0..10 {
                 client.send(&vec![0; 5_000 * n][..]).await.expect("it is open");
@@ -185,7 +184,7 @@ fn idle_connections_of_tokio(authority: &Authority) {
                 clients.push(client);
             }
         });
-        check("tokio", size_of::<aio::WebSocket<TcpStream>>(), freed.growth, heap::held_by(sockets));
+        check("tokio", size_of::<bowsprit::tokio::WebSocket<TcpStream>>(), freed.growth, heap::held_by(sockets));
     });
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, Stream, TlsStream, WebSocket, accept_with};
 use bowsprit::extension::Extension;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::handshake::client::Request;
 use bowsprit::handshake::server::Accept;
+use bowsprit::tokio::{Connector, Stream, TlsStream, WebSocket, accept_with};
 use bowsprit::{Config, Deflate, Error, Messages, OwnedMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;

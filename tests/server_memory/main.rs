@@ -3,7 +3,7 @@
 //! The heap is that of the whole process, so nothing else may run meanwhile: one test goes through all.
 
 #[expect(dead_code, reason = "the most that was held is of no interest here")]
-#[path = "../aio_memory/heap.rs"]
+#[path = "../tokio_memory/heap.rs"]
 mod heap;
 
 use std::io::{Read as _, Write as _};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bowsprit::server::{Request, Router, Session, Topics, WebSocket, handler, serve, websocket};
 use bowsprit::session::{BoxError, Handler};
-use bowsprit::{Message, OwnedMessage, aio};
+use bowsprit::{Message, OwnedMessage};
 use tokio::net::TcpListener;
 
 /// What a session may hold beyond a connection of the plain echo server and what is kept of its request, in bytes.
@@ -43,7 +43,7 @@ fn an_idle_session_is_small() {
     let plain = idle(async |listener| {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let mut ws = aio::accept(stream).await?;
+                let mut ws = bowsprit::tokio::accept(stream).await?;
                 while let Some((message, out)) = ws.next().await? {
                     out.feed(message).await?;
                 }

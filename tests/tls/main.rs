@@ -2,8 +2,6 @@
 
 #![cfg(all(unix, feature = "rustls"))]
 
-#[cfg(feature = "tokio")]
-mod aio;
 mod authority;
 #[cfg(feature = "blocking")]
 mod blocking;
@@ -14,3 +12,5 @@ mod sizes;
 #[expect(dead_code, reason = "the tests of the blocking adapter need more of it")]
 #[path = "../blocking/support.rs"]
 mod support;
+#[cfg(feature = "tokio")]
+mod tokio;

@@ -10,7 +10,7 @@ use ::axum::routing::any;
 use ::http::{Request, Version, request};
 use bowsprit::handshake::{OriginPolicy, client};
 use bowsprit::upgrade::axum::WebSocketUpgrade;
-use bowsprit::{Chunks, Config, Error, HandshakeError, Message, aio, upgrade};
+use bowsprit::{Chunks, Config, Error, HandshakeError, Message, upgrade};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -83,7 +83,8 @@ async fn what_was_chosen_reaches_the_connection() {
         compression: Some(bowsprit::Deflate::default()),
         ..Config::default()
     };
-    let (mut ws, response) = within(aio::Connector::new(request).config(config).connect()).await.expect("it opens");
+    let (mut ws, response) =
+        within(bowsprit::tokio::Connector::new(request).config(config).connect()).await.expect("it opens");
     assert_eq!(response.fields().get("x-room"), Some("1"));
     #[cfg(feature = "deflate")]
     assert!(response.extensions().deflate().is_some());
@@ -105,7 +106,7 @@ async fn plain_http_may_be_the_handlers() {
         }
     }
     let address = serve(Router::new().route("/", any(either))).await;
-    let mut ws = within(aio::connect(&address)).await.expect("it opens");
+    let mut ws = within(bowsprit::tokio::connect(&address)).await.expect("it opens");
     let (message, _) = within(ws.next()).await.expect("it is open").expect("no Close");
     assert_eq!(message, Message::Text("hello"));
     let address = address.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address");
@@ -130,7 +131,8 @@ async fn a_handler_chooses_among_extensions() {
     for (query, compressed) in [("?deflate", true), ("?plain", false)] {
         let request = client::Request::try_from(&*format!("{address}{query}")).expect("a URI");
         let config = Config { compression: Some(bowsprit::Deflate::default()), ..Config::default() };
-        let (_, response) = within(aio::Connector::new(request).config(config).connect()).await.expect("it opens");
+        let (_, response) =
+            within(bowsprit::tokio::Connector::new(request).config(config).connect()).await.expect("it opens");
         assert_eq!(response.extensions().deflate().is_some(), compressed, "{query}");
     }
 }
@@ -150,7 +152,7 @@ async fn a_failed_upgrade_is_told() {
         response
     }
     let address = serve(Router::new().route("/", any(slow))).await;
-    let mut ws = within(aio::connect(&address)).await.expect("the 101 comes");
+    let mut ws = within(bowsprit::tokio::connect(&address)).await.expect("the 101 comes");
     assert!(within(ws.next()).await.is_err(), "and nothing behind it");
 }
 

@@ -12,7 +12,7 @@ use bowsprit::handshake::client::{Request, Response};
 use bowsprit::handshake::key;
 use bowsprit::handshake::server::Accept;
 use bowsprit::upgrade::hyper::{Socket, connect, receive};
-use bowsprit::{CloseCode, Config, Error, HandshakeError, Message, Messages, aio, upgrade};
+use bowsprit::{CloseCode, Config, Error, HandshakeError, Message, Messages, upgrade};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -27,7 +27,7 @@ async fn messages_of_all_sizes_go_through_a_client() {
             let server = tokio::spawn(async move {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 let config = Arc::new(compressing());
-                let mut ws = aio::accept_with(stream, &Accept::new(), Messages, config).await?;
+                let mut ws = bowsprit::tokio::accept_with(stream, &Accept::new(), Messages, config).await?;
                 while let Some((message, out)) = ws.next().await? {
                     out.feed(message).await?;
                 }
@@ -169,7 +169,8 @@ async fn a_connection_that_hyper_keeps_is_an_error() {
         drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
     });
     let stream = TcpStream::connect(address).await.expect("loopback");
-    let mut ws = within(aio::connect_with(stream, "ws://server.example.com/")).await.expect("the 101 comes");
+    let mut ws =
+        within(bowsprit::tokio::connect_with(stream, "ws://server.example.com/")).await.expect("the 101 comes");
     assert!(within(ws.next()).await.is_err(), "and nothing behind it");
     let opened = within(failed.recv()).await.expect("it is told");
     assert!(matches!(opened, Err(Error::Io(_))), "{opened:?}");
@@ -206,7 +207,10 @@ async fn dial(address: SocketAddr, raw: bool) -> SendRequest<String> {
     }
 }
 
-async fn open(sender: &mut SendRequest<String>, config: Config) -> Result<(aio::WebSocket<Socket>, Response), Error> {
+async fn open(
+    sender: &mut SendRequest<String>,
+    config: Config,
+) -> Result<(bowsprit::tokio::WebSocket<Socket>, Response), Error> {
     let request = Request::try_from("ws://server.example.com/chat?room=1").expect("a URI");
     within(connect(sender, &request, Messages, Arc::new(config))).await
 }

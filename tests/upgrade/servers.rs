@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bowsprit::handshake::client::Request;
-use bowsprit::{CloseCode, Error, HandshakeError, Initiator, Message, OwnedMessage, aio};
+use bowsprit::{CloseCode, Error, HandshakeError, Initiator, Message, OwnedMessage};
 
 use crate::support::{DOORS, Raw, Server, compressing, within};
 
@@ -27,7 +27,9 @@ async fn messages_of_all_sizes_come_back() {
         for config in [Arc::default(), Arc::new(compressing())] {
             let request = Request::try_from(&*server.uri("/echo")).expect("a URI");
             let (mut ws, response) =
-                within(aio::Connector::new(request).config(Arc::clone(&config)).connect()).await.expect("it opens");
+                within(bowsprit::tokio::Connector::new(request).config(Arc::clone(&config)).connect())
+                    .await
+                    .expect("it opens");
             #[cfg(feature = "deflate")]
             assert_eq!(response.extensions().deflate().is_some(), config.compression.is_some());
             assert_eq!(response.status(), 101);
@@ -141,7 +143,7 @@ async fn a_page_of_the_same_origin_may_connect() {
 async fn other_paths_stay_http() {
     for &door in DOORS {
         let server = Server::start(door).await;
-        let refused = within(aio::connect(&server.uri("/nothing"))).await;
+        let refused = within(bowsprit::tokio::connect(&server.uri("/nothing"))).await;
         let Err(Error::Handshake(HandshakeError::Refused(refusal))) = refused else { panic!("{refused:?}") };
         assert_eq!(refusal.status(), 404, "{door:?}");
     }
@@ -156,7 +158,7 @@ async fn a_subprotocol_is_agreed_on() {
         {
             let request = Request::try_from(&*server.uri("/echo")).expect("a URI");
             let request = request.subprotocol(offered[0]).and_then(|request| request.subprotocol(offered[1]));
-            let connector = aio::Connector::new(request.expect("tokens"));
+            let connector = bowsprit::tokio::Connector::new(request.expect("tokens"));
             let (ws, response) = within(connector.connect()).await.expect("it opens");
             assert_eq!((ws.subprotocol(), response.subprotocol()), (agreed, agreed), "{door:?}");
             assert!(within(ws.close(None)).await.expect("it is legal").clean);
@@ -170,14 +172,14 @@ async fn close_codes_arrive_both_ways() {
     for &door in DOORS {
         let mut server = Server::start(door).await;
         for code in [1000, 1001, 3000, 4999] {
-            let ws = within(aio::connect(&server.uri("/echo"))).await.expect("it opens");
+            let ws = within(bowsprit::tokio::connect(&server.uri("/echo"))).await.expect("it opens");
             let end = within(ws.close(Some(CloseCode::from(code).into()))).await.expect("it is legal");
             assert_eq!((end.sent, end.received), (Some(code.into()), Some(code.into())));
             let session = server.ended().await;
             assert_eq!((session.end.received, session.end.clean), (Some(code.into()), true), "{door:?}");
         }
 
-        let mut ws = within(aio::connect(&server.uri("/close"))).await.expect("it opens");
+        let mut ws = within(bowsprit::tokio::connect(&server.uri("/close"))).await.expect("it opens");
         assert!(within(ws.next()).await.expect("a Close").is_none());
         assert_eq!((ws.end().expect("it has ended").code(), ws.close_reason()), (CloseCode::from(4002), "bye"));
         let session = server.ended().await;
@@ -234,7 +236,7 @@ async fn a_connection_may_serve_http_first() {
 async fn owned_messages_work_too() {
     for &door in DOORS {
         let server = Server::start(door).await;
-        let mut ws = within(aio::connect(&server.uri("/echo"))).await.expect("it opens");
+        let mut ws = within(bowsprit::tokio::connect(&server.uri("/echo"))).await.expect("it opens");
         within(ws.send("kept")).await.expect("it is open");
         assert_eq!(within(ws.recv()).await.expect("it is open"), Some(OwnedMessage::Text("kept".into())));
     }

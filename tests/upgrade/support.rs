@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bowsprit::handshake::server::Accept;
 use bowsprit::upgrade::hyper::{Opening, Socket};
-use bowsprit::{Close, CloseCode, Config, End, HandshakeError, Messages, aio, upgrade};
+use bowsprit::{Close, CloseCode, Config, End, HandshakeError, Messages, upgrade};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -167,7 +167,7 @@ async fn serve_axum(listener: TcpListener, sender: mpsc::UnboundedSender<Session
     axum::serve(listener, app).await.expect("it never ends");
 }
 
-async fn talk(mut ws: aio::WebSocket<Socket>, path: &str, sender: &mpsc::UnboundedSender<Session>) {
+async fn talk(mut ws: bowsprit::tokio::WebSocket<Socket>, path: &str, sender: &mpsc::UnboundedSender<Session>) {
     let raw = ws.get_ref().tcp().is_some();
     let subprotocol = ws.subprotocol().map(str::to_owned);
     let end = if path == "/close" {

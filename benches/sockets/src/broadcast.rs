@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bowsprit::aio::accept;
+use bowsprit::tokio::accept;
 use bowsprit::handshake::server::{Accept, Handshake};
 use bowsprit::server::{self, Router, Topics, WebSocket, websocket};
 use bowsprit::session::BoxError;

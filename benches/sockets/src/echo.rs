@@ -65,7 +65,7 @@ async fn floor(stream: TcpStream) -> io::Result<()> {
 }
 
 async fn lent(stream: TcpStream) -> Result<(), bowsprit::Error> {
-    let mut ws = bowsprit::aio::accept(stream).await?;
+    let mut ws = bowsprit::tokio::accept(stream).await?;
     while let Some((message, out)) = ws.next().await? {
         out.feed(message).await?;
     }
@@ -73,7 +73,7 @@ async fn lent(stream: TcpStream) -> Result<(), bowsprit::Error> {
 }
 
 async fn owned(stream: TcpStream) -> Result<(), bowsprit::Error> {
-    feed_all(bowsprit::aio::accept(stream).await?.into_stream()).await
+    feed_all(bowsprit::tokio::accept(stream).await?.into_stream()).await
 }
 
 /// Each message is the reply to itself.

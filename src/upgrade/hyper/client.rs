@@ -14,14 +14,14 @@ use hyper::client::conn::http1::SendRequest;
 use super::{Socket, take_over};
 use crate::adapter::trace::Trace;
 use crate::adapter::{MAX_BODY, Parts, random};
-use crate::aio::WebSocket;
-use crate::aio::clock;
-use crate::aio::exchange::{before, deadline};
-use crate::config::Config;
-use crate::connection::Connection;
-use crate::error::{Error, HandshakeError};
-use crate::handshake::client::{Request, Response};
-use crate::message::Delivery;
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::client::{Request, Response};
+use crate::proto::message::Delivery;
+use crate::tokio::WebSocket;
+use crate::tokio::clock;
+use crate::tokio::exchange::{before, deadline};
 use crate::upgrade::http;
 
 /// Opens a connection over one of hyper's client, which leads to the server already and is driven `with_upgrades()` by a

@@ -14,14 +14,14 @@ use hyper::{Request, Response};
 use super::{Socket, take_over};
 use crate::adapter::Parts;
 use crate::adapter::trace::Trace;
-use crate::aio::WebSocket;
-use crate::aio::clock;
-use crate::aio::exchange::{before, deadline};
-use crate::config::Config;
-use crate::connection::Connection;
-use crate::error::{Error, HandshakeError};
-use crate::handshake::server::{self, Accept, Accepted};
-use crate::message::{Delivery, Messages};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::server::{self, Accept, Accepted};
+use crate::proto::message::{Delivery, Messages};
+use crate::tokio::WebSocket;
+use crate::tokio::clock;
+use crate::tokio::exchange::{before, deadline};
 use crate::upgrade::http;
 
 /// The first of two steps to accept: checks the request. The second is [`Incoming::accept`], or any other response.

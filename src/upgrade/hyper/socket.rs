@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 #[cfg(feature = "server")]
 use super::guarded::Guarded;
 #[cfg(feature = "rustls")]
-use crate::aio::TlsStream;
+use crate::tokio::TlsStream;
 
 /// The stream of a connection that was HTTP's: the TCP socket itself where it lies in hyper-util's `TokioIo`, as it does
 /// under axum, or a `TlsStream` of ours likewise; and otherwise what hyper makes of it (any other TLS, a Unix socket, any

@@ -10,7 +10,7 @@
 //! the four parameters of permessage-deflate as RFC 7692 section 7.1 spells them. What went wrong is told as
 //! `failed TEXT`.
 
-mod aio;
+mod tokio;
 mod blocking;
 
 use std::error::Error;
@@ -40,9 +40,9 @@ fn main() -> Result<()> {
         let session = Session::new(&words)?;
         let ended = match (&words[..], session.tokio) {
             (["serve", ..], false) => blocking::serve(&session),
-            (["serve", ..], true) => runtime.block_on(aio::serve(&session)),
+            (["serve", ..], true) => runtime.block_on(bowsprit::tokio::serve(&session)),
             (["connect", corpus, url, ..], false) => blocking::connect(&session, Path::new(corpus), url),
-            (["connect", corpus, url, ..], true) => runtime.block_on(aio::connect(&session, Path::new(corpus), url)),
+            (["connect", corpus, url, ..], true) => runtime.block_on(bowsprit::tokio::connect(&session, Path::new(corpus), url)),
             _ => return Err(format!("what is {line:?}?").into()),
         };
         match ended {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bowsprit::aio::{Connector, WebSocket};
+use bowsprit::tokio::{Connector, WebSocket};
 use bowsprit::client::Plan;
 use bowsprit::extension::permessage_deflate::Pool;
 use bowsprit::handshake::UriError;

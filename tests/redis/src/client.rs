@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bowsprit::aio::{Stream, WebSocket, connect};
+use bowsprit::tokio::{Stream, WebSocket, connect};
 use bowsprit::{Message, OwnedMessage};
 use tokio::time::{sleep, timeout};
 

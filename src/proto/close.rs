@@ -1,0 +1,239 @@
+//! The Close frame's payload: a code and a reason (RFC 6455 sections 5.5.1 and 7.4).
+//!
+//! Plain functions on bytes. Who may send which frame when is the business of `link`.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::proto::error::{ProtocolError, SendError};
+use crate::proto::role::Role;
+use crate::proto::utf8;
+
+/// A close code (RFC 6455 section 7.4 and the IANA registry).
+///
+/// ```
+/// use bowsprit::CloseCode;
+///
+/// assert!(CloseCode::NORMAL.is_allowed_on_the_wire());
+/// assert!(!CloseCode::ABNORMAL.is_allowed_on_the_wire());
+/// assert_eq!(CloseCode(4321).to_string(), "4321");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CloseCode(pub u16);
+
+impl CloseCode {
+    /// 1000: the purpose of the connection has been fulfilled.
+    pub const NORMAL: Self = Self(1000);
+    /// 1001: the endpoint goes away: a server shuts down, a page is left.
+    pub const GOING_AWAY: Self = Self(1001);
+    /// 1002: the peer broke the protocol.
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// 1003: a kind of data that this endpoint does not take.
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
+    /// 1005: the Close frame held no code. Told to the application, never sent.
+    pub const NO_STATUS: Self = Self(1005);
+    /// 1006: the connection ended without a Close frame. Told to the application, never sent.
+    pub const ABNORMAL: Self = Self(1006);
+    /// 1007: the payload does not fit its type: text that is no UTF-8.
+    pub const INVALID_PAYLOAD: Self = Self(1007);
+    /// 1008: a policy of this endpoint was broken.
+    pub const POLICY_VIOLATION: Self = Self(1008);
+    /// 1009: a message that is too big to process.
+    pub const MESSAGE_TOO_BIG: Self = Self(1009);
+    /// 1010: the server did not agree to an extension that the client needs. Only a client sends it.
+    pub const MANDATORY_EXTENSION: Self = Self(1010);
+    /// 1011: an unexpected condition; erratum 3227 lets either side send it.
+    pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 1012: the service restarts.
+    pub const SERVICE_RESTART: Self = Self(1012);
+    /// 1013: try again later.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: a gateway got a bad answer from upstream.
+    pub const BAD_GATEWAY: Self = Self(1014);
+    /// 1015: the TLS handshake failed. Told to the application, never sent.
+    pub const TLS_HANDSHAKE: Self = Self(1015);
+
+    /// Whether a Close frame may hold this code: 1000 to 1003, 1007 to 1014, 3000 to 4999.
+    #[must_use]
+    pub const fn is_allowed_on_the_wire(self) -> bool {
+        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CloseCode({})", self.0)
+    }
+}
+
+impl From<u16> for CloseCode {
+    fn from(code: u16) -> Self {
+        Self(code)
+    }
+}
+
+/// What a Close frame says when it says anything: a code and a reason.
+///
+/// The reason comes from the peer. Show it to nobody as if it were yours (RFC 6455 section 5.5.1);
+/// `Display` and `Debug` escape its control characters.
+///
+/// ```
+/// use bowsprit::{Close, CloseCode};
+///
+/// let close = Close::decode(b"\x03\xe8bye")?.unwrap();
+/// assert_eq!((close.code, close.reason), (CloseCode::NORMAL, "bye"));
+/// assert_eq!(Close::decode(b"")?, None); // a Close frame may be empty
+/// # Ok::<(), bowsprit::ProtocolError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Close<'a> {
+    /// Why the connection closes.
+    pub code: CloseCode,
+    /// At most 123 bytes of text for people who read logs.
+    pub reason: &'a str,
+}
+
+impl<'a> Close<'a> {
+    /// The longest reason in bytes: a control frame carries 125, the code takes two.
+    pub const MAX_REASON: usize = 123;
+
+    /// Reads the payload of a Close frame; `None` when it is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClosePayload`](ProtocolError::InvalidClosePayload) for a single byte,
+    /// [`InvalidCloseCode`](ProtocolError::InvalidCloseCode) for a code that may not be sent,
+    /// [`InvalidUtf8`](ProtocolError::InvalidUtf8) for a reason that is no UTF-8.
+    pub fn decode(payload: &'a [u8]) -> Result<Option<Self>, ProtocolError> {
+        let (code, reason) = match payload {
+            [] => return Ok(None),
+            [_] => return Err(ProtocolError::InvalidClosePayload),
+            [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
+        };
+        if !code.is_allowed_on_the_wire() {
+            return Err(ProtocolError::InvalidCloseCode(code));
+        }
+        let reason = utf8::check(reason).ok_or(ProtocolError::InvalidUtf8)?;
+        Ok(Some(Self { code, reason }))
+    }
+
+    /// Writes the payload of a Close frame.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCloseCode`](SendError::InvalidCloseCode) for a code that may not be sent,
+    /// [`ReasonTooLong`](SendError::ReasonTooLong) for a reason of more than 123 bytes.
+    pub fn encode(&self) -> Result<ClosePayload, SendError> {
+        if !self.code.is_allowed_on_the_wire() {
+            return Err(SendError::InvalidCloseCode(self.code));
+        }
+        if self.reason.len() > Self::MAX_REASON {
+            return Err(SendError::ReasonTooLong);
+        }
+        let mut payload = ClosePayload { bytes: [0; 125], len: 2 + self.reason.len() };
+        payload.bytes[..2].copy_from_slice(&self.code.0.to_be_bytes());
+        payload.bytes[2..payload.len].copy_from_slice(self.reason.as_bytes());
+        Ok(payload)
+    }
+}
+
+impl Close<'_> {
+    /// [`encode`](Self::encode) for who sends it.
+    pub(crate) fn encode_as(&self, role: Role) -> Result<ClosePayload, SendError> {
+        // RFC 6455 section 7.4.1: 1010 "is not used by the server".
+        if self.code == CloseCode::MANDATORY_EXTENSION && role == Role::Server {
+            return Err(SendError::InvalidCloseCode(self.code));
+        }
+        self.encode()
+    }
+}
+
+impl fmt::Display for Close<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reason.is_empty() { write!(f, "{}", self.code) } else { write!(f, "{} {:?}", self.code, self.reason) }
+    }
+}
+
+impl From<CloseCode> for Close<'_> {
+    fn from(code: CloseCode) -> Self {
+        Self { code, reason: "" }
+    }
+}
+
+/// An error that says with which Close the connection is to end: what a peer is told whose message has the wrong type.
+///
+/// Returned by a callback of `session::Handler`, it closes the connection like that.
+///
+/// ```
+/// use bowsprit::{CloseCode, CloseError, Message};
+///
+/// let wrong: Result<&str, CloseError> = Message::Binary(b"\x00").try_into();
+/// assert_eq!(wrong.unwrap_err().code(), CloseCode::UNSUPPORTED_DATA);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CloseError {
+    code: CloseCode,
+    reason: String,
+}
+
+impl CloseError {
+    /// With a code, and a reason for people who read logs, which is cut behind 123 bytes. A code that may not be sent
+    /// means [`CloseCode::INTERNAL_ERROR`].
+    #[must_use]
+    pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
+        let code = if code.is_allowed_on_the_wire() { code } else { CloseCode::INTERNAL_ERROR };
+        let mut reason = reason.into();
+        // At most four steps; 0 is a boundary.
+        let end = (0..=Close::MAX_REASON.min(reason.len())).rev().find(|&at| reason.is_char_boundary(at));
+        reason.truncate(end.unwrap_or(0));
+        Self { code, reason }
+    }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> CloseCode {
+        self.code
+    }
+
+    /// The reason, of at most 123 bytes.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The Close.
+    #[must_use]
+    pub fn close(&self) -> Close<'_> {
+        Close { code: self.code, reason: &self.reason }
+    }
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl core::error::Error for CloseError {}
+
+/// The encoded payload of a Close frame, on the stack; derefs to its 2 to 125 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct ClosePayload {
+    bytes: [u8; 125],
+    /// At most 125.
+    len: usize,
+}
+
+impl core::ops::Deref for ClosePayload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}

@@ -1,0 +1,228 @@
+//! Errors, split by whose fault they are.
+//!
+//! [`ProtocolError`]: the peer broke the rules; it knows the close code that the peer is told.
+//! [`SendError`]: the caller asked for what may not be; nothing went out, nothing changed.
+//! [`HandshakeError`]: the connection never opened; on a server it knows the HTTP status.
+//! `Error` (with the feature `std`): what an adapter returns, one of these or an I/O error.
+
+use core::fmt;
+
+use crate::proto::close::CloseCode;
+pub use crate::proto::handshake::HandshakeError;
+
+/// The peer broke RFC 6455; the connection has failed (section 7.1.7).
+///
+/// Every error maps to the one close code that the peer is told.
+///
+/// ```
+/// use bowsprit::{CloseCode, ProtocolError};
+///
+/// assert_eq!(ProtocolError::InvalidUtf8.close_code(), CloseCode::INVALID_PAYLOAD);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reserved bit that no negotiated extension claims (section 5.2).
+    ReservedBits,
+    /// An opcode that RFC 6455 does not define: 0x3 to 0x7, 0xB to 0xF (section 5.2).
+    UnknownOpCode(u8),
+    /// A frame from a client without a mask (section 5.1).
+    Unmasked,
+    /// A frame from a server with a mask (section 5.1).
+    Masked,
+    /// A length that was not written in its shortest form (section 5.2).
+    NonMinimalLength,
+    /// A 64-bit length with its most significant bit set (section 5.2).
+    LengthOverflow,
+    /// A control frame without FIN (section 5.4).
+    FragmentedControl,
+    /// A control frame of more than 125 bytes (section 5.5).
+    ControlTooLong,
+    /// A continuation frame while no message is in progress (section 5.4).
+    UnexpectedContinuation,
+    /// A new message before the last fragment of the one in progress (section 5.4).
+    ExpectedContinuation,
+    /// A Close payload of one byte (section 5.5.1).
+    InvalidClosePayload,
+    /// A close code that may not be sent (section 7.4).
+    InvalidCloseCode(CloseCode),
+    /// Text, or the reason of a Close, that is no UTF-8 (section 8.1).
+    InvalidUtf8,
+    /// A compressed message that is no DEFLATE, or is cut off (RFC 7692 section 7.2.2).
+    InvalidDeflate,
+    /// A payload that an [extension of one's own](crate::proto::extension::Extension) cannot decode.
+    InvalidExtensionData,
+    /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) allows (section 10.4).
+    FrameTooLong,
+    /// A message longer than [`Config::max_message`](crate::Config::max_message) (section 10.4).
+    MessageTooLong,
+    /// A message of more fragments, or more empty ones in a row, than
+    /// [`Config`](crate::Config) allows.
+    TooManyFragments,
+}
+
+impl ProtocolError {
+    /// The close code that tells the peer what it did.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::ReservedBits
+            | Self::UnknownOpCode(_)
+            | Self::Unmasked
+            | Self::Masked
+            | Self::NonMinimalLength
+            | Self::LengthOverflow
+            | Self::FragmentedControl
+            | Self::ControlTooLong
+            | Self::UnexpectedContinuation
+            | Self::ExpectedContinuation
+            | Self::InvalidClosePayload
+            | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidExtensionData => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooLong | Self::MessageTooLong => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits => f.write_str("the peer set a reserved bit that no extension claims"),
+            Self::UnknownOpCode(opcode) => write!(f, "the peer sent the undefined opcode {opcode:#x}"),
+            Self::Unmasked => f.write_str("the client sent a frame without a mask"),
+            Self::Masked => f.write_str("the server sent a frame with a mask"),
+            Self::NonMinimalLength => f.write_str("the peer wrote a frame length in too many bytes"),
+            Self::LengthOverflow => f.write_str("the peer announced a frame of 2^63 bytes or more"),
+            Self::FragmentedControl => f.write_str("the peer fragmented a control frame"),
+            Self::ControlTooLong => f.write_str("the peer sent a control frame of more than 125 bytes"),
+            Self::UnexpectedContinuation => f.write_str("the peer continued a message that it had not begun"),
+            Self::ExpectedContinuation => f.write_str("the peer began a message inside another one"),
+            Self::InvalidClosePayload => f.write_str("the peer sent a Close payload of one byte"),
+            Self::InvalidCloseCode(code) => write!(f, "the peer sent the close code {code}, which may not be sent"),
+            Self::InvalidUtf8 => f.write_str("the peer sent text that is not UTF-8"),
+            Self::InvalidDeflate => f.write_str("the peer sent a compressed message that cannot be decompressed"),
+            Self::InvalidExtensionData => f.write_str("the peer sent a payload that the extension cannot decode"),
+            Self::FrameTooLong => f.write_str("the peer sent a frame longer than the limit"),
+            Self::MessageTooLong => f.write_str("the peer sent a message longer than the limit"),
+            Self::TooManyFragments => f.write_str("the peer sent a message in too many fragments"),
+        }
+    }
+}
+
+impl core::error::Error for ProtocolError {}
+
+/// The caller asked for what may not be sent. Nothing went out and nothing changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The unsent output has reached [`Config::max_unsent`](crate::Config::max_unsent): write some of it
+    /// to the transport and try again.
+    Full,
+    /// A Close has been sent or received, or the connection has failed (section 6.1).
+    Closing,
+    /// No connection is open at the moment, of a client that may connect again.
+    NotOpen,
+    /// A ping of more than 125 bytes (section 5.5).
+    ControlTooLong,
+    /// A close code that may not be sent, or not by this role (section 7.4).
+    InvalidCloseCode(CloseCode),
+    /// A close reason of more than 123 bytes (section 5.5.1).
+    ReasonTooLong,
+    /// A new message, or a chunk of the other kind, while a message is sent in chunks (section 5.4).
+    MessageInProgress,
+    /// A continuation frame while no message is in progress (section 5.4).
+    NoMessageInProgress,
+    /// A raw frame that RFC 6455 does not allow here: reserved bits, a mask of its own, a wrong length,
+    /// a fragmented control frame.
+    InvalidFrame,
+    /// A raw text frame that makes the message no UTF-8 (section 8.1).
+    InvalidUtf8,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("too much output is waiting to be written"),
+            Self::Closing => f.write_str("the connection is closing"),
+            Self::NotOpen => f.write_str("no connection is open"),
+            Self::ControlTooLong => f.write_str("a ping carries at most 125 bytes"),
+            Self::InvalidCloseCode(code) => write!(f, "the close code {code} may not be sent"),
+            Self::ReasonTooLong => f.write_str("a close reason holds at most 123 bytes"),
+            Self::MessageInProgress => f.write_str("another message is being sent in chunks"),
+            Self::NoMessageInProgress => f.write_str("no message is being sent in chunks"),
+            Self::InvalidFrame => f.write_str("this frame is not allowed here"),
+            Self::InvalidUtf8 => f.write_str("the text is not UTF-8"),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// What an adapter returns.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection did not open.
+    Handshake(HandshakeError),
+    /// The peer broke the protocol; it has been told.
+    Protocol(ProtocolError),
+    /// The caller asked for what may not be sent.
+    Send(SendError),
+    /// The transport failed, ended early (`UnexpectedEof`), or a deadline expired (`TimedOut`;
+    /// the cause is in `end()`).
+    Io(std::io::Error),
+}
+
+#[cfg(feature = "std")]
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => fmt::Display::fmt(error, f),
+            Self::Protocol(error) => fmt::Display::fmt(error, f),
+            Self::Send(error) => fmt::Display::fmt(error, f),
+            Self::Io(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Handshake(error) => error.source(),
+            Self::Protocol(error) => error.source(),
+            Self::Send(error) => error.source(),
+            Self::Io(error) => error.source(),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<HandshakeError> for Error {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,475 @@
+//! The rules that tie the two machines (RFC 6455 sections 5.5 and 7): answer a Ping, echo a Close, nothing
+//! after a Close, fail with the right code. And what follows from them: the deadlines, what the transport is to
+//! do, how the connection ended.
+//!
+//! ```text
+//!            our Close sent            peer's Close received       transport ended
+//!   Open ------------------> Open ------------------------> AwaitEof (client) ----> Closed
+//!     |                        |                             Shutdown (server)        ^
+//!     |  peer's Close received: ours is sent, and             |                       |
+//!     +-------------------------------------------------------+                       |
+//!     |  a rule broken, a deadline expired                    v                       |
+//!     +---------------------------------------------------> Shutdown -----------------+
+//! ```
+//!
+//! A `Link` holds the sending machine, because whoever may send must hold the rules too; split halves of an
+//! adapter share it under one lock.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bytes::{Buf, BytesMut};
+
+use crate::proto::close::{Close, CloseCode};
+use crate::proto::config::Config;
+use crate::proto::error::{ProtocolError, SendError};
+use crate::proto::extension::coding::Encoder;
+use crate::proto::frame::{Header, HeaderBytes, OpCode};
+use crate::proto::inbound::{Found, Inside};
+use crate::proto::message::{Chunk, Message};
+use crate::proto::outbound::Outbound;
+use crate::proto::prepared::Prepared;
+use crate::proto::role::Role;
+use crate::proto::timers::{Due, Situation, Timeout, Timers};
+
+/// What an adapter does with its socket now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TransportState {
+    /// Read and write.
+    Open,
+    /// Write what is left, read and discard until the peer ends the transport or the close deadline expires.
+    /// A client waits like this after the closing handshake, because the server ends the transport first
+    /// (RFC 6455 section 7.1.1).
+    AwaitEof,
+    /// Write what is left, shut down the writing side, read and discard until the peer ends the transport or
+    /// the close deadline expires: closing with unread input would destroy what is on its way to the peer.
+    Shutdown,
+    /// Drop it.
+    Closed,
+}
+
+/// Who began to end the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Initiator {
+    /// This endpoint.
+    Local,
+    /// The peer, or the network.
+    Remote,
+}
+
+/// Why the connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A Close, ours or the peer's.
+    Close,
+    /// The peer broke the protocol.
+    Protocol(ProtocolError),
+    /// A deadline expired.
+    Timeout(Timeout),
+    /// The transport ended, or failed, before any Close.
+    Disconnected,
+}
+
+/// How the connection ended, or is ending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// The code of the Close that was sent; [`CloseCode::NO_STATUS`] where it held none.
+    pub sent: Option<CloseCode>,
+    /// The code of the Close that was received; [`CloseCode::NO_STATUS`] where it held none.
+    pub received: Option<CloseCode>,
+    /// Who began.
+    pub by: Initiator,
+    /// Whether both Closes were exchanged before the transport ended, and nothing else went wrong
+    /// (RFC 6455 section 7.1.4).
+    pub clean: bool,
+    /// What began it.
+    pub cause: Cause,
+}
+
+impl End {
+    /// The connection close code (RFC 6455 section 7.1.5): of the Close received, 1005 where it held none,
+    /// 1006 where none was received.
+    #[must_use]
+    pub fn code(&self) -> CloseCode {
+        self.received.unwrap_or(CloseCode::ABNORMAL)
+    }
+}
+
+/// Unsent output up to which Pongs are appended in order; beyond, only the newest waits (section 5.5.3).
+const PONG_ROOM: usize = 16 << 10;
+
+/// The one Pong that waits outside the output.
+#[derive(Debug, Default)]
+struct HeldPong {
+    newest: Option<Box<[u8]>>,
+    /// Bytes of output to go until it may enter while the output stays above `PONG_ROOM`: one Pong for each time
+    /// that all before it has left.
+    gate: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    outbound: Outbound,
+    sent: Option<CloseCode>,
+    received: Option<CloseCode>,
+    begun: Option<(Initiator, Cause)>,
+    transport: TransportState,
+    /// Whether the transport will not take all of the output: our Close, at the least, is missing.
+    lost: bool,
+    /// Whether the transport took bytes since the last look at the clock.
+    wrote: bool,
+    /// While Pongs are held back; the peer reads too little.
+    held: Option<Box<HeldPong>>,
+    timers: Timers,
+}
+
+impl Link {
+    pub(crate) fn new(outbound: Outbound) -> Self {
+        Self {
+            outbound,
+            sent: None,
+            received: None,
+            begun: None,
+            transport: TransportState::Open,
+            lost: false,
+            wrote: false,
+            held: None,
+            timers: Timers::default(),
+        }
+    }
+
+    // ---- what the peer did
+
+    /// Does what follows from a control frame that was found in `input`.
+    #[cold]
+    pub(crate) fn follow(&mut self, found: Found, input: &[u8], output: &mut BytesMut) {
+        match found {
+            Found::Data { .. } => {}
+            Found::Ping(span) => self.ping_received(span.of(input), output),
+            Found::Pong(span) => self.pong_received(span.of(input)),
+            // Decoded once already, so it is right.
+            Found::Close(span) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
+        }
+    }
+
+    fn ping_received(&mut self, payload: &[u8], output: &mut BytesMut) {
+        if self.lost {
+            // Nothing follows a frame that was cut off.
+        } else if output.len() < PONG_ROOM && self.held.as_ref().is_none_or(|held| held.newest.is_none()) {
+            self.outbound.answer(payload, output);
+        } else {
+            self.held.get_or_insert_default().newest = Some(payload.into());
+        }
+    }
+
+    fn pong_received(&mut self, payload: &[u8]) {
+        self.timers.ponged(payload, self.outbound.config());
+    }
+
+    fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
+        let code = close.map(|close| close.code);
+        self.received = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        self.begin_end(Initiator::Remote, Cause::Close);
+        // RFC 6455 section 5.5.2: no Pong once a Close has been received.
+        self.held = None;
+        // RFC 6455 section 5.5.1: a Close is answered with a Close, which typically echoes the code; unless
+        // it was sent already.
+        self.send_close(code, output);
+        self.transport = match self.outbound.role() {
+            Role::Server => TransportState::Shutdown,
+            Role::Client => TransportState::AwaitEof,
+        };
+    }
+
+    /// The peer broke a rule: RFC 6455 section 7.1.7, Fail the WebSocket Connection.
+    pub(crate) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
+        if self.transport == TransportState::Open {
+            self.end_with(Cause::Protocol(error), error.close_code(), output);
+        }
+    }
+
+    /// The transport has ended, or failed, with output `unsent` or without.
+    pub(crate) fn disconnected(&mut self, unsent: bool) {
+        self.begin_end(Initiator::Remote, Cause::Disconnected);
+        self.lost |= unsent;
+        self.close_transport();
+    }
+
+    /// The transport takes nothing any more. What the peer sent before, its Close perhaps, may still be received.
+    pub(crate) fn write_failed(&mut self) {
+        self.begin_end(Initiator::Remote, Cause::Disconnected);
+        self.lost = true;
+        self.held = None;
+        self.outbound.stop();
+    }
+
+    /// The transport took the first `n` bytes of the output.
+    pub(crate) fn wrote(&mut self, n: usize, output: &mut BytesMut) {
+        // An empty output begins again where the cache is warm.
+        if n == output.len() {
+            output.clear();
+        } else {
+            output.advance(n);
+        }
+        self.wrote_directly(n, output);
+    }
+
+    /// The transport took `n` bytes, of a payload that was never in the output among them.
+    pub(crate) fn wrote_directly(&mut self, n: usize, output: &mut BytesMut) {
+        self.wrote |= n > 0;
+        let Some(held) = &mut self.held else { return };
+        held.gate = held.gate.saturating_sub(n);
+        if n > 0
+            && (held.gate == 0 || output.len() < PONG_ROOM)
+            && let Some(payload) = held.newest.take()
+        {
+            self.outbound.answer(&payload, output);
+            held.gate = output.len();
+        }
+        if held.newest.is_none() && held.gate == 0 {
+            self.held = None;
+        }
+    }
+
+    // ---- what the caller wants
+
+    #[inline]
+    pub(crate) fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.message(message, output)
+    }
+
+    pub(crate) fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.plain(message, output)
+    }
+
+    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+        self.outbound.encode_with(encoder);
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn release(&mut self) {
+        self.outbound.release();
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        self.outbound.shrink();
+    }
+
+    pub(crate) fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+        self.outbound.begin(message, output)
+    }
+
+    pub(crate) fn begin_plain(
+        &mut self,
+        message: Message<'_>,
+        output: &BytesMut,
+    ) -> Result<Option<HeaderBytes>, SendError> {
+        self.outbound.begin_plain(message, output)
+    }
+
+    pub(crate) fn begin_prepared<'p>(
+        &mut self,
+        prepared: &'p Prepared,
+        output: &BytesMut,
+    ) -> Result<Option<&'p [u8]>, SendError> {
+        self.outbound.begin_prepared(prepared, output)
+    }
+
+    pub(crate) fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.chunk(chunk, output)
+    }
+
+    pub(crate) fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.prepared(prepared, output)
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.ping(payload, output)?;
+        self.timers.pinged(payload, None, self.outbound.config());
+        Ok(())
+    }
+
+    pub(crate) fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.pong(payload, output)
+    }
+
+    pub(crate) fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.close(close, output)?;
+        self.close_sent(close);
+        Ok(())
+    }
+
+    pub(crate) fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.outbound.frame(header, payload, output)?;
+        match header.opcode {
+            OpCode::Ping => self.timers.pinged(payload, None, self.outbound.config()),
+            OpCode::Close => self.close_sent(Close::decode(payload).unwrap_or(None)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    // ---- time
+
+    pub(crate) fn wants_time(&self, inbound: Option<Inside>, unsent: bool) -> bool {
+        self.timers.want_time(self.situation(inbound, unsent), self.outbound.config())
+    }
+
+    pub(crate) fn arm(&mut self, now: Duration, inbound: Option<Inside>, unsent: bool) {
+        let situation = self.situation(inbound, unsent);
+        self.timers.arm(now, situation, self.outbound.config());
+        self.wrote = false;
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Does all that is due at `now`; the deadline that ended the connection, if one did.
+    pub(crate) fn handle_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
+        while let Some(due) = self.timers.due(now, self.outbound.config()) {
+            match due {
+                Due::KeepAlive => self.keep_alive(now, output),
+                Due::Expired(timeout) => {
+                    self.expire(timeout, output);
+                    return Some(timeout);
+                }
+            }
+        }
+        None
+    }
+
+    /// As [`poll_timeout`](Self::poll_timeout), for who waits for room alone: the peer cannot be blamed meanwhile for
+    /// what nobody reads.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn poll_write_timeout(&self) -> Option<Duration> {
+        self.timers.next_sending()
+    }
+
+    /// As [`handle_timeout`](Self::handle_timeout), of the same deadlines.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn handle_write_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
+        let timeout = self.timers.due_sending(now)?;
+        self.expire(timeout, output);
+        Some(timeout)
+    }
+
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.timers.latency()
+    }
+
+    // ---- what became of it
+
+    pub(crate) fn transport(&self) -> TransportState {
+        self.transport
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        let (by, cause) = self.begun?;
+        let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close && !self.lost;
+        Some(End { sent: self.sent, received: self.received, by, clean, cause })
+    }
+
+    /// Whether some of what was queued will never go out.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_message_in_progress(&self) -> bool {
+        self.outbound.is_message_in_progress()
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        self.outbound.config()
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.outbound.role()
+    }
+
+    /// `inbound` is what the receiving machine knows, where the caller holds it.
+    fn situation(&self, inbound: Option<Inside>, unsent: bool) -> Situation {
+        Situation {
+            open: self.transport == TransportState::Open && self.sent.is_none() && !self.lost,
+            closing: self.transport != TransportState::Closed
+                && (self.sent.is_some() || self.lost || self.transport != TransportState::Open),
+            unsent: unsent && self.transport != TransportState::Closed,
+            wrote: self.wrote,
+            inbound,
+        }
+    }
+
+    fn keep_alive(&mut self, now: Duration, output: &mut BytesMut) {
+        let payload = self.timers.keep_alive();
+        // Full or closing: there is output for the peer anyhow, and a deadline on that.
+        if self.outbound.ping(&payload, output).is_ok() {
+            self.timers.pinged(&payload, Some(now), self.outbound.config());
+        }
+    }
+
+    fn expire(&mut self, timeout: Timeout, output: &mut BytesMut) {
+        match timeout {
+            // RFC 6455 section 7.4.1 has no code for these; 1001 and 1008 come nearest.
+            Timeout::Idle | Timeout::Pong => {
+                self.end_with(Cause::Timeout(timeout), CloseCode::GOING_AWAY, output);
+            }
+            Timeout::Message => {
+                self.end_with(Cause::Timeout(timeout), CloseCode::POLICY_VIOLATION, output);
+            }
+            Timeout::Write | Timeout::Close => {
+                // A clean end stays one: only the transport's own end is overdue.
+                if self.sent.is_none() || self.received.is_none() || !output.is_empty() {
+                    self.spoil_end(Cause::Timeout(timeout));
+                }
+                self.close_transport();
+            }
+        }
+    }
+
+    /// Nothing goes over the transport any more.
+    fn close_transport(&mut self) {
+        self.transport = TransportState::Closed;
+        self.held = None;
+        // RFC 6455 section 6.1: an endpoint sends only while the connection is open.
+        self.outbound.stop();
+    }
+
+    /// Ends the connection without waiting for the peer's Close.
+    fn end_with(&mut self, cause: Cause, code: CloseCode, output: &mut BytesMut) {
+        self.spoil_end(cause);
+        self.held = None;
+        self.send_close(Some(code), output);
+        self.transport = TransportState::Shutdown;
+    }
+
+    /// Sends a Close that no caller chose, unless one is out already.
+    fn send_close(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
+        if self.sent.is_none() && !self.lost {
+            self.outbound.end(code, output);
+            self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        }
+    }
+
+    fn close_sent(&mut self, close: Option<Close<'_>>) {
+        self.sent = Some(close.map_or(CloseCode::NO_STATUS, |close| close.code));
+        self.begin_end(Initiator::Local, Cause::Close);
+    }
+
+    /// The connection ends for a reason of this endpoint's own. An end that began with a Close goes on for that
+    /// reason; of two failures, the first is the cause.
+    fn spoil_end(&mut self, cause: Cause) {
+        self.begun = match self.begun {
+            None => Some((Initiator::Local, cause)),
+            Some((by, Cause::Close)) => Some((by, cause)),
+            failed => failed,
+        };
+    }
+
+    fn begin_end(&mut self, by: Initiator, cause: Cause) {
+        self.begun.get_or_insert((by, cause));
+    }
+}

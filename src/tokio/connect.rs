@@ -1,0 +1,262 @@
+//! The opening handshake of a client over a stream. What it holds meanwhile is in a box: it would stay in the task for as
+//! long as the connection lives.
+
+use std::boxed::Box;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::vec::Vec;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::clock;
+use super::exchange::{before, deadline, exchange};
+use super::socket::Stream;
+use super::websocket::WebSocket;
+use crate::adapter::trace::Trace;
+use crate::adapter::{MAX_BODY, Parts, default_config, random};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::client::{self, Request, Response};
+use crate::proto::message::{Delivery, Messages};
+
+/// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`]. `wss` needs the feature `rustls`,
+/// and trusts whom the system trusts. [`Connector`] chooses everything else.
+///
+/// Dropped before it is done, the stream is dropped with it.
+///
+/// # Errors
+///
+/// As [`Connector::connect`]; [`HandshakeError::Uri`] for an address that is none.
+pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
+    let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
+    Ok(Connector::new(request).connect().await?.0)
+}
+
+/// Opens a connection over a stream that leads to the server already: through any TLS library, a proxy, anything.
+///
+/// # Errors
+///
+/// As [`Connector::connect_on`]; [`HandshakeError::Uri`] for an address that is none.
+pub async fn connect_with<S: AsyncRead + AsyncWrite + Unpin>(stream: S, uri: &str) -> Result<WebSocket<S>, Error> {
+    let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
+    Ok(Connector::new(request).connect_on(stream).await?.0)
+}
+
+/// Opens connections: one, or one after the other.
+///
+/// The [`Request`] holds what the server is asked: header fields, subprotocols, an Origin.
+///
+/// ```no_run
+/// use bowsprit::Config;
+/// use bowsprit::tokio::Connector;
+/// use bowsprit::handshake::client::Request;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = Request::try_from("ws://127.0.0.1:9001/chat")?.subprotocol("chat")?;
+/// let connector = Connector::new(request)
+///     .config(Config { max_message: 1 << 20, ..Config::default() })
+///     .tcp(|socket| socket.bind("127.0.0.1:0".parse().expect("an address")));
+/// let (mut ws, response) = connector.connect().await?;
+/// assert_eq!(response.subprotocol(), Some("chat"));
+/// ws.send("hello").await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Connector<D = Messages> {
+    request: Request,
+    delivery: D,
+    config: Arc<Config>,
+    tcp: Box<TcpOptions>,
+    #[cfg(feature = "rustls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+type TcpOptions = dyn Fn(&TcpSocket) -> io::Result<()> + Send + Sync;
+
+impl Connector {
+    /// With the defaults of [`Config`], whole messages, and Nagle's algorithm turned off (`TCP_NODELAY`).
+    #[must_use]
+    pub fn new(request: Request) -> Self {
+        Self {
+            request,
+            delivery: Messages,
+            config: default_config(),
+            tcp: Box::new(|_| Ok(())),
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
+    }
+}
+
+impl<D: Delivery + Clone> Connector<D> {
+    /// How messages are handed out: [`Messages`] or [`Chunks`](crate::Chunks).
+    #[must_use]
+    pub fn delivery<E: Delivery>(self, delivery: E) -> Connector<E> {
+        Connector {
+            request: self.request,
+            delivery,
+            config: self.config,
+            tcp: self.tcp,
+            #[cfg(feature = "rustls")]
+            tls: self.tls,
+        }
+    }
+
+    /// Bounds, deadlines and compression.
+    #[must_use]
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = config.into();
+        self
+    }
+
+    /// Sets options of a TCP socket before it is connected, an address to connect from among them. Nagle's algorithm is
+    /// off already.
+    #[must_use]
+    pub fn tcp(mut self, options: impl Fn(&TcpSocket) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.tcp = Box::new(options);
+        self
+    }
+
+    /// Speaks TLS like this where the address is `wss`, instead of trusting whom the system trusts:
+    /// [`tls::client_config`](crate::tls::client_config) with other roots, or a configuration of your own. Of ALPN, a
+    /// server has to understand `http/1.1`, or nothing.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Opens a connection, and returns it with the server's answer. Tries every address of the host in turn.
+    ///
+    /// RFC 6455 section 4.1 has browsers open at most one connection to an address at a time. That protects servers from
+    /// pages; nothing here waits for other connections of the process.
+    ///
+    /// Dropped before it is done, the stream is dropped with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for `wss` without the feature `rustls` (nothing is dialled), for a server that does not prove
+    /// to be the host of a `wss` address (nothing of WebSocket is sent), that refused
+    /// ([`Refused`](HandshakeError::Refused) holds its answer, with up to 64 KiB of its body) or broke the handshake's
+    /// rules, or when the time was up ([`TimedOut`](HandshakeError::TimedOut)); [`Error::Io`] when nothing could be
+    /// reached, or the stream failed.
+    pub async fn connect(&self) -> Result<(WebSocket<Stream, D>, Response), Error> {
+        let start = clock::now();
+        let uri = self.request.uri();
+        // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
+        #[cfg(not(feature = "rustls"))]
+        if uri.is_secure() {
+            return Err(HandshakeError::TlsUnavailable.into());
+        }
+        #[cfg(feature = "rustls")]
+        let session = match uri.is_secure() {
+            true => Some(crate::tls::Session::client(self.tls.clone(), uri.host())?),
+            false => None,
+        };
+
+        let tcp = Box::pin(self.dial(uri.host(), uri.port(), deadline(&self.config, start))).await?;
+        #[cfg(feature = "rustls")]
+        if let Some(session) = session {
+            return Box::pin(self.open(super::tls::TlsStream::new(tcp, session).into(), start)).await;
+        }
+        Box::pin(self.open(tcp.into(), start)).await
+    }
+
+    /// Opens a connection over a stream that leads to the server already. For TLS, the stream is a `TlsStream`, or one of
+    /// any other library.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), but for those of dialling.
+    pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> Result<(WebSocket<S, D>, Response), Error> {
+        Box::pin(self.open(stream, clock::now())).await
+    }
+
+    /// What is asked of the server.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: S,
+        start: Duration,
+    ) -> Result<(WebSocket<S, D>, Response), Error> {
+        let trace = Trace::client(&self.request);
+        let (ws, response) = trace.step(self.shake_hands(socket, start).await)?;
+        Ok((ws.traced(trace), response))
+    }
+
+    async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut socket: S,
+        start: Duration,
+    ) -> Result<(WebSocket<S, D>, Response), Error> {
+        let (nonce, seed) = (random()?, random()?);
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let mut handshake = client::Handshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
+        let deadline = handshake.poll_timeout();
+        let response = exchange(&mut socket, &mut input, &mut output, deadline, |input| handshake.receive(input)).await;
+        let response = match response {
+            Err(Error::Handshake(HandshakeError::Refused(mut refusal))) => {
+                // What cannot be read of the body is left out.
+                let _ = exchange(&mut socket, &mut input, &mut output, deadline, |input| {
+                    Ok(refusal.receive_body(input, MAX_BODY).then_some(()))
+                })
+                .await;
+                return Err(HandshakeError::Refused(refusal).into());
+            }
+            response => response?,
+        };
+        let connection =
+            Connection::client(self.delivery.clone(), self.config.clone(), seed).with_extensions(response.extensions());
+        let subprotocol = response.subprotocol().map(Box::from);
+        Ok((WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol }), response))
+    }
+
+    /// The first address of the host that answers. Each gets its share of the time that is left: one that never answers
+    /// does not take it all.
+    async fn dial(&self, host: &str, port: u16, deadline: Option<Duration>) -> Result<TcpStream, Error> {
+        let addresses: Vec<_> = before(deadline, tokio::net::lookup_host((host, port))).await??.collect();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for (&address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+            let now = clock::now();
+            let share =
+                deadline.map(|deadline| now + deadline.saturating_sub(now) / u32::try_from(left).unwrap_or(u32::MAX));
+            match before(share, self.dial_address(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) if left == 1 => return Err(HandshakeError::TimedOut.into()),
+                Err(_) => {}
+            }
+        }
+        Err(last.into())
+    }
+
+    async fn dial_address(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_nodelay(true)?;
+        (self.tcp)(&socket)?;
+        socket.connect(address).await
+    }
+}
+
+impl<D: std::fmt::Debug> std::fmt::Debug for Connector<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { request, delivery, config, .. } = self;
+        f.debug_struct("Connector")
+            .field("request", request)
+            .field("delivery", delivery)
+            .field("config", config)
+            .finish_non_exhaustive()
+    }
+}
