@@ -28,8 +28,8 @@ use std::string::{String, ToString as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::proto::close::{CloseCode, CloseError};
-use crate::proto::message::Message;
+use crate::Message;
+use crate::{CloseCode, CloseError};
 
 /// A message that is text, and JSON of this type.
 ///

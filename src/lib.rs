@@ -136,6 +136,8 @@ mod adapter;
 pub mod blocking;
 #[cfg(feature = "tokio")]
 pub mod client;
+#[cfg(feature = "std")]
+mod error;
 #[cfg(feature = "json")]
 pub mod json;
 mod proto;
@@ -151,14 +153,15 @@ pub mod tokio;
 pub mod upgrade;
 
 #[cfg(feature = "std")]
-pub use proto::error::Error;
+pub use error::Error;
 #[cfg(feature = "deflate")]
 pub use proto::extension::permessage_deflate::Deflate;
 pub use proto::{
     close::{Close, CloseCode, CloseError},
     config::Config,
     connection::{Batch, Connection, Outbox},
-    error::{HandshakeError, ProtocolError, SendError},
+    driver,
+    error::{ConnectionError, HandshakeError, ProtocolError, SendError},
     extension,
     frame::{Header, HeaderBytes, OpCode, Rsv},
     handshake,
@@ -168,6 +171,7 @@ pub use proto::{
     mask::Mask,
     message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
     outbound::Outbound,
+    outgoing::{Outgoing, Uncopied},
     prepared::Prepared,
     role::Role,
     timers::Timeout,

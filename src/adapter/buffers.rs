@@ -1,167 +1,99 @@
 //! Buffers that belong to the thread, not to the connection.
-//!
-//! A connection takes a block to read into, and gives it back when it is left: its stream has nothing now, a message was
-//! taken out and nothing is behind it, or it ends. A thread that waits inside a blocking `next` keeps its one block. An
-//! output buffer is held while there is something to send.
 
 use std::boxed::Box;
 use std::cell::RefCell;
 use std::vec::Vec;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use crate::proto::inbound::Span;
+use crate::driver::Buffers;
 
-/// The size of a thread's block, and the most that is read at once into it.
+/// The buffers of the thread that drives a connection.
+///
+/// A connection takes a block to read into, and returns it when its transport has nothing now, when a message was taken
+/// out and nothing is left, or when it ends. A thread that waits inside a blocking `next` keeps its one block. An output
+/// buffer is held while there is something to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadBuffers;
+
+/// The usual size of a block.
 const BLOCK: usize = 64 << 10;
-
-/// An incomplete frame of at most this many bytes moves out of the block into a buffer of its own.
-const SMALL: usize = 4 << 10;
 
 /// Spare buffers that a thread keeps.
 const SPARE: usize = 4;
 
+/// A block that has grown for a long frame is kept up to this size, one for each thread, so that the next long frame
+/// need not grow one again.
+const MAX_GROWN: usize = 2 << 20;
+
+/// A grown block is freed when it was not needed in so many turns.
+const GROWN_TURNS: u32 = 1 << 10;
+
+/// The capacity up to which an output buffer is kept.
+const MAX_OUTPUT: usize = 2 * BLOCK;
+
+#[derive(Debug)]
+struct Pool {
+    blocks: Vec<Box<[u8]>>,
+    grown: Option<Box<[u8]>>,
+    /// How often a block was taken since the grown one was needed.
+    turns: u32,
+    outputs: Vec<BytesMut>,
+}
+
 std::thread_local! {
-    static BLOCKS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-    static OUTPUTS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Pool> =
+        const { RefCell::new(Pool { blocks: Vec::new(), grown: None, turns: 0, outputs: Vec::new() }) };
 }
 
-/// What was read and not consumed.
-///
-/// ```text
-///   block:  | consumed | unread | room to read into, initialised once |
-///           0        start     end                              block.len()
-/// ```
-#[derive(Debug, Default)]
-pub(crate) struct Input {
-    block: Box<[u8]>,
-    start: usize,
-    end: usize,
-}
-
-impl Input {
-    /// Holds `bytes`, which arrived before.
-    pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self { block: bytes.into(), start: 0, end: bytes.len() }
-    }
-
-    /// The bytes that were read up to now, and where the unread ones start.
-    #[inline]
-    pub(crate) fn cursor(&mut self) -> (&mut [u8], &mut usize) {
-        (&mut self.block[..self.end], &mut self.start)
-    }
-
-    #[inline]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.block[..self.end]
-    }
-
-    #[inline]
-    pub(crate) fn unread(&self) -> &[u8] {
-        &self.block[self.start..self.end]
-    }
-
-    /// Room to read into. Whoever reads `n` bytes into it says so to [`filled`](Self::filled).
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        if self.block.len() < BLOCK {
-            let small = std::mem::replace(&mut self.block, take_block());
-            let unread = self.end - self.start;
-            self.block[..unread].copy_from_slice(&small[self.start..self.end]);
-            (self.start, self.end) = (0, unread);
-        } else if self.end - self.start < SMALL || self.end == self.block.len() {
-            self.block.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+impl Pool {
+    fn take_block(&mut self, min: usize) -> Option<Box<[u8]>> {
+        if let Some(grown) = self.grown.take_if(|grown| grown.len() >= min) {
+            self.turns = if min > BLOCK { 0 } else { self.turns + 1 };
+            if self.turns < GROWN_TURNS {
+                return Some(grown);
+            }
         }
-        if self.end == self.block.len() {
-            // One frame fills the block: it grows with the bytes received.
-            let mut grown = std::mem::take(&mut self.block).into_vec();
-            grown.resize(2 * self.end, 0);
-            self.block = grown.into();
-        }
-        &mut self.block[self.end..]
+        if min > BLOCK { None } else { self.blocks.pop() }
     }
 
-    #[inline]
-    pub(crate) fn filled(&mut self, n: usize) {
-        self.end += n;
-    }
-
-    /// The bytes of `span`, which have been consumed. Where they fill at least half of a block that has grown, the
-    /// block itself goes with them; else they are copied. A kept message so holds at most twice its length.
-    pub(crate) fn take(&mut self, span: Span) -> Bytes {
-        let bytes = span.of(self.bytes());
-        if self.block.len() <= BLOCK || bytes.len() < self.block.len() / 2 {
-            return Bytes::copy_from_slice(bytes);
-        }
-        let rest = Box::from(self.unread());
-        let block = Bytes::from(std::mem::replace(&mut self.block, rest));
-        (self.start, self.end) = (0, self.block.len());
-        block.slice(span.range())
-    }
-
-    /// Forgets what was read.
-    pub(crate) fn discard(&mut self) {
-        self.start = self.end;
-        self.park();
-    }
-
-    /// Gives the block back, unless the rest in it is large.
-    pub(crate) fn park(&mut self) {
-        let unread = self.end - self.start;
-        if unread > SMALL || self.block.len() < BLOCK {
-            return;
-        }
-        let rest = Box::from(self.unread());
-        let block = std::mem::replace(&mut self.block, rest);
-        (self.start, self.end) = (0, unread);
-        // A block that has grown is freed.
+    fn give_block(&mut self, block: Box<[u8]>) {
         if block.len() == BLOCK {
-            give(&BLOCKS, block);
+            if self.blocks.len() < SPARE {
+                self.blocks.push(block);
+            }
+        } else if block.len() > self.grown.as_ref().map_or(BLOCK, |grown| grown.len()) && block.len() <= MAX_GROWN {
+            self.grown = Some(block);
         }
     }
 }
 
-impl Drop for Input {
-    fn drop(&mut self) {
-        self.discard();
+/// `work` with the thread's buffers, unless the thread is ending.
+fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> Option<T> {
+    POOL.try_with(|pool| work(&mut pool.borrow_mut())).ok()
+}
+
+impl Buffers for ThreadBuffers {
+    fn take_block(&mut self, min: usize) -> Box<[u8]> {
+        with_pool(|pool| pool.take_block(min)).flatten().unwrap_or_else(|| std::vec![0; min].into())
     }
-}
 
-fn take_block() -> Box<[u8]> {
-    take(&BLOCKS).unwrap_or_else(|| std::vec![0; BLOCK].into())
-}
-
-/// Makes sure that `output` has a buffer.
-#[inline]
-pub(crate) fn take_output(output: &mut BytesMut) {
-    if output.capacity() == 0
-        && let Some(buffer) = take(&OUTPUTS)
-    {
-        *output = buffer;
+    fn give_block(&mut self, block: Box<[u8]>) {
+        with_pool(|pool| pool.give_block(block));
     }
-}
 
-/// Gives the buffer of an empty `output` back.
-pub(crate) fn park_output(output: &mut BytesMut) {
-    if output.is_empty() {
-        let mut buffer = std::mem::take(output);
+    fn take_output(&mut self) -> BytesMut {
+        with_pool(|pool| pool.outputs.pop()).flatten().unwrap_or_default()
+    }
+
+    fn give_output(&mut self, mut output: BytesMut) {
         // Written bytes left a gap in front, which hides how large it is. One that has grown is freed.
-        if buffer.try_reclaim(1) && !buffer.try_reclaim(2 * BLOCK + 1) {
-            give(&OUTPUTS, buffer);
+        if output.try_reclaim(1) && !output.try_reclaim(MAX_OUTPUT + 1) {
+            with_pool(|pool| {
+                if pool.outputs.len() < SPARE {
+                    pool.outputs.push(output);
+                }
+            });
         }
     }
-}
-
-fn take<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>) -> Option<T> {
-    // A thread that is ending has no pool any more.
-    pool.try_with(|pool| pool.borrow_mut().pop()).ok().flatten()
-}
-
-fn give<T>(pool: &'static std::thread::LocalKey<RefCell<Vec<T>>>, buffer: T) {
-    let _ = pool.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.len() < SPARE {
-            pool.push(buffer);
-        }
-    });
 }

@@ -1,8 +1,6 @@
-//! What the adapters share: the buffers of a thread, what a connection is made of, how it ends.
-//!
-//! No socket, no clock, and no rule of the protocol.
+//! What the adapters share beside the driver: a thread's buffers, randomness, tracing.
 
-pub(crate) mod buffers;
+mod buffers;
 mod parts;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub(crate) mod trace;
@@ -10,20 +8,11 @@ pub(crate) mod trace;
 use std::io;
 use std::sync::{Arc, LazyLock};
 
-use bytes::{Buf, BytesMut};
-
+pub(crate) use buffers::ThreadBuffers;
 pub use parts::Parts;
 
-use crate::proto::config::Config;
-use crate::proto::error::Error;
-use crate::proto::link::{Cause, End, Link};
-use crate::proto::timers::Timeout;
-
-/// From this many bytes on, an unmasked payload goes out uncopied, in one vectored write behind what is queued.
-pub(crate) const UNCOPIED: usize = 4 << 10;
-
-/// The most of a refusal's body that is read, in bytes.
-pub(crate) const MAX_BODY: usize = 64 << 10;
+use crate::driver::OpeningError;
+use crate::{Config, Error};
 
 /// The defaults, one for all connections that were given nothing else.
 pub(crate) fn default_config() -> Arc<Config> {
@@ -38,56 +27,14 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// What `next` makes of an `end` when nothing is left to read: nothing, or what went wrong, also when it was the other
-/// half or an earlier call that met it. `failed` is how the first write failed that did.
-pub(crate) fn ended(end: Option<End>, failed: Option<io::ErrorKind>) -> Result<(), Error> {
-    match end.map(|end| (end.cause, end.received)) {
-        None | Some((Cause::Close, Some(_))) => Ok(()),
-        Some((Cause::Protocol(error), _)) => Err(error.into()),
-        Some((Cause::Timeout(timeout), _)) => Err(timed_out(timeout)),
-        Some((Cause::Close | Cause::Disconnected, _)) => Err(no_close(failed)),
+/// Why a connection did not open. `error` is how the transport failed, if it did: what TLS fails with is a kind of its own.
+pub(crate) fn not_opened(result: Result<(), OpeningError>, error: Option<io::Error>) -> Error {
+    match (result, error) {
+        #[cfg(feature = "rustls")]
+        (Err(OpeningError::Transport(_)), Some(error)) => crate::tls::handshake_error(error),
+        #[cfg(not(feature = "rustls"))]
+        (Err(OpeningError::Transport(_)), Some(error)) => error.into(),
+        (Err(error), _) => error.into(),
+        (Ok(()), error) => error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()).into(),
     }
-}
-
-/// The stream has ended without a Close of each side, or took nothing any more before that.
-pub(crate) fn no_close(failed: Option<io::ErrorKind>) -> Error {
-    let error = failed.map_or_else(
-        || io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended without a Close"),
-        io::Error::from,
-    );
-    error.into()
-}
-
-/// The stream failed before the connection was open: what TLS fails with is a kind of its own.
-pub(crate) fn not_opened(error: io::Error) -> Error {
-    #[cfg(feature = "rustls")]
-    return crate::tls::handshake_error(error);
-    #[cfg(not(feature = "rustls"))]
-    error.into()
-}
-
-/// Not all that was queued has gone out, as `end` tells.
-pub(crate) fn lost(end: Option<End>, failed: Option<io::ErrorKind>) -> Error {
-    match end.map(|end| end.cause) {
-        Some(Cause::Timeout(timeout)) => timed_out(timeout),
-        _ => io::Error::from(failed.unwrap_or(io::ErrorKind::BrokenPipe)).into(),
-    }
-}
-
-pub(crate) fn timed_out(timeout: Timeout) -> Error {
-    io::Error::new(io::ErrorKind::TimedOut, std::format!("{timeout}")).into()
-}
-
-/// The transport took the first `written` bytes of `output`, and of `parts` behind it: queues the rest.
-pub(crate) fn queue_rest(written: usize, parts: [&[u8]; 2], link: &mut Link, output: &mut BytesMut) {
-    let queued = written.min(output.len());
-    output.advance(queued);
-    let mut rest = written - queued;
-    for part in parts {
-        let sent = rest.min(part.len());
-        output.extend_from_slice(&part[sent..]);
-        rest -= sent;
-    }
-    // Only now, at the end of a frame, may a Pong come in.
-    link.wrote_directly(written, output);
 }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::proto::error::Error;
-use crate::proto::handshake::{client, server};
-use crate::proto::link::End;
+use crate::handshake::{client, server};
+use crate::{End, Error};
 
 #[derive(Debug, Default)]
 pub(crate) struct Trace {}

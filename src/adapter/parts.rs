@@ -4,8 +4,7 @@ use std::boxed::Box;
 
 use bytes::BytesMut;
 
-use crate::proto::connection::Connection;
-use crate::proto::message::Messages;
+use crate::{Connection, Messages};
 
 /// What a `WebSocket` of an adapter is made of.
 #[derive(Debug)]

@@ -9,9 +9,8 @@ use std::fmt;
 use tracing::field::Empty;
 use tracing::{Level, Span, event, info_span};
 
-use crate::proto::error::Error;
-use crate::proto::handshake::{client, server};
-use crate::proto::link::End;
+use crate::handshake::{client, server};
+use crate::{End, Error};
 
 /// A connection's span; `None` when nobody listens, or when its end has been told.
 #[derive(Debug, Default)]

@@ -4,20 +4,15 @@ use std::boxed::Box;
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-
 use super::clock;
-use super::exchange::{deadline, exchange, write};
-use super::linger::linger;
+use super::io::{Own, drive};
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Parts, default_config};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::server::{self, Accept};
-use crate::proto::message::{Delivery, Messages};
+use crate::adapter::{ThreadBuffers, default_config, not_opened};
+use crate::driver::Accepting;
+use crate::handshake::server::{self, Accept};
+use crate::{Config, Delivery, Error, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
 ///
@@ -68,20 +63,14 @@ pub fn accept_with<S: Transport, D: Delivery>(
 /// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
 pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
     stream.set_nodelay()?;
-    let trace = Trace::server();
-    let now = clock::now();
-    let mut handshake = server::Handshake::new(config.clone(), now);
-    let mut input = BytesMut::new();
-    let received = exchange(&mut stream, &mut input, &mut BytesMut::new(), deadline(&config, now), |input| {
-        handshake.receive(input)
-    });
-    match received {
-        Ok(request) => {
-            trace.requested(&request);
-            Ok(Incoming { stream, request, input, config, trace })
+    let accepting = Accepting::new(config, clock::now());
+    let mut incoming = Incoming { stream, accepting, trace: Trace::server() };
+    match incoming.drive() {
+        (true, _) => {
+            incoming.trace.requested(incoming.request());
+            Ok(incoming)
         }
-        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config, &trace)),
-        Err(error) => trace.step(Err(error)),
+        (false, error) => Err(incoming.not_opened(error)),
     }
 }
 
@@ -89,18 +78,19 @@ pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Resu
 #[derive(Debug)]
 pub struct Incoming<S> {
     stream: S,
-    request: server::Request,
-    /// What arrived behind the head: frames, if the request is accepted.
-    input: BytesMut,
-    config: Arc<Config>,
+    accepting: Accepting,
     trace: Trace,
 }
 
 impl<S: Transport> Incoming<S> {
-    /// What the client asks for.
+    /// The request.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is one.
     #[must_use]
     pub fn request(&self) -> &server::Request {
-        &self.request
+        self.accepting.request().expect("it is there when this is made")
     }
 
     /// The stream it came from.
@@ -113,49 +103,46 @@ impl<S: Transport> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; the client has been answered with the error's status.
+    /// As [`server::Request::accept`]; the client has been answered with the error's status. [`Error::Timeout`] or
+    /// [`Error::Io`] when the answer could not be written.
     pub fn accept<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
-        let mut output = BytesMut::new();
-        let accepted = match self.request.accept(choices, &mut output) {
-            Ok(accepted) => accepted,
-            Err(error) => return Err(refuse(self.stream, error, &self.config, &self.trace)),
-        };
-        let deadline = deadline(&self.config, clock::now());
-        self.trace.step(write(&mut self.stream, &mut output, deadline))?;
-        let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
-        let subprotocol = accepted.subprotocol().map(Box::from);
-        let parts = Parts { socket: self.stream, connection, input: self.input, output, subprotocol };
-        Ok(WebSocket::from_parts(parts).traced(self.trace))
+        // What was wrong is answered by the driver, and reported when that is done.
+        let _ = self.accepting.accept(choices);
+        if let (false, error) = self.drive() {
+            return Err(self.not_opened(error));
+        }
+        let (driver, accepted) = self.accepting.into_driver(delivery, ThreadBuffers);
+        Ok(WebSocket::new(self.stream, driver, accepted.subprotocol().map(Box::from), self.trace))
     }
 
     /// Answers with another status, and ends the stream.
     ///
     /// # Errors
     ///
-    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
-    /// the answer could not be written.
-    pub fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
-        let mut output = BytesMut::new();
-        self.request.respond(status, headers, body, &mut output)?;
+    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Timeout`] or
+    /// [`Error::Io`] when the answer could not be written.
+    pub fn respond(mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
+        self.accepting.respond(status, headers, body)?;
         self.trace.answered(status);
-        if finish(self.stream, &output, &self.config) {
-            Ok(())
-        } else {
-            Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
+        let (_, error) = self.drive();
+        match self.accepting.result() {
+            Ok(()) => Ok(()),
+            result => Err(not_opened(result, error)),
         }
     }
-}
 
-/// Tells the client why not.
-fn refuse<S: Transport>(stream: S, error: HandshakeError, config: &Config, trace: &Trace) -> Error {
-    trace.failed(&error);
-    let mut output = BytesMut::new();
-    error.respond(&mut output);
-    finish(stream, &output, config);
-    error.into()
-}
+    /// Whether the driver is ready, and how the stream failed, if it did.
+    fn drive(&mut self) -> (bool, Option<io::Error>) {
+        let mut error = None;
+        match drive(&mut Own(&mut self.accepting), &mut self.stream, None, &mut error) {
+            Ok(ready) => (ready, error),
+            Err(error) => (false, Some(error)),
+        }
+    }
 
-fn finish<S: Transport>(mut stream: S, output: &[u8], config: &Config) -> bool {
-    let deadline = config.close_timeout.map(|timeout| clock::now().saturating_add(timeout));
-    linger(&mut stream, output, deadline)
+    fn not_opened(self, error: Option<io::Error>) -> Error {
+        let error = not_opened(self.accepting.result(), error);
+        self.trace.failed(&error);
+        error
+    }
 }

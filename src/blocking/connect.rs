@@ -6,23 +6,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use super::clock;
 #[cfg(unix)]
 use super::dial::{TcpOptions, dial};
-use super::exchange::exchange;
+use super::io::{Own, drive};
 #[cfg(unix)]
 use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{MAX_BODY, Parts, default_config, random};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::client::{self, Request, Response};
-use crate::proto::message::{Delivery, Messages};
+use crate::adapter::{ThreadBuffers, default_config, not_opened, random};
+use crate::driver::{Connecting, Driver};
+use crate::handshake::client::{Request, Response};
+use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`].
 ///
@@ -167,7 +163,7 @@ impl<D: Delivery + Clone> Connector<D> {
             false => None,
         };
 
-        let tcp = dial(uri.host(), uri.port(), super::exchange::deadline(&self.config, start))?;
+        let tcp = dial(uri.host(), uri.port(), clock::deadline(&self.config, start))?;
         tcp.set_nodelay(true)?;
         (self.tcp)(&tcp)?;
         #[cfg(feature = "rustls")]
@@ -190,30 +186,27 @@ impl<D: Delivery + Clone> Connector<D> {
 
     fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
         let trace = Trace::client(&self.request);
-        let (ws, response) = trace.step(self.shake_hands(socket, start))?;
-        Ok((ws.traced(trace), response))
+        let (socket, driver, response) = trace.step(self.shake_hands(socket, start))?;
+        let subprotocol = response.subprotocol().map(Box::from);
+        Ok((WebSocket::new(socket, driver, subprotocol, trace), response))
     }
 
-    fn shake_hands<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+    fn shake_hands<S: Transport>(
+        &self,
+        mut socket: S,
+        start: Duration,
+    ) -> Result<(S, Driver<D, ThreadBuffers>, Response), Error> {
         let (nonce, seed) = (random()?, random()?);
-        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        let mut handshake = client::Handshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
-        let deadline = handshake.poll_timeout();
-        let response = exchange(&mut socket, &mut input, &mut output, deadline, |input| handshake.receive(input));
-        let response = match response {
-            Err(Error::Handshake(HandshakeError::Refused(mut refusal))) => {
-                // What cannot be read of the body is left out.
-                let _ = exchange(&mut socket, &mut input, &mut output, deadline, |input| {
-                    Ok(refusal.receive_body(input, MAX_BODY).then_some(()))
-                });
-                return Err(HandshakeError::Refused(refusal).into());
-            }
-            response => response?,
-        };
-        let connection =
-            Connection::client(self.delivery.clone(), self.config.clone(), seed).with_extensions(response.extensions());
-        let subprotocol = response.subprotocol().map(Box::from);
-        Ok((WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol }), response))
+        let mut connecting = Connecting::new(&self.request, nonce, self.config.clone(), start);
+        let mut error = None;
+        let opened = drive(&mut Own(&mut connecting), &mut socket, None, &mut error);
+        match opened {
+            Ok(true) => {}
+            Ok(false) => return Err(not_opened(connecting.result(), error)),
+            Err(paused) => return Err(not_opened(connecting.result(), Some(paused))),
+        }
+        let (driver, response) = connecting.into_driver(self.delivery.clone(), seed, ThreadBuffers);
+        Ok((socket, driver, response))
     }
 }
 

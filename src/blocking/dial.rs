@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::clock;
-use crate::proto::error::{Error, HandshakeError};
+use crate::{Error, Timeout};
 
 /// What the caller does with a TCP connection before anything is sent over it.
 pub(super) type TcpOptions = dyn Fn(&TcpStream) -> io::Result<()> + Send + Sync;
@@ -19,7 +19,7 @@ pub(super) fn dial(host: &str, port: u16, deadline: Option<Duration>) -> Result<
     for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
         let dialled = match deadline.map(|deadline| deadline.saturating_sub(clock::now())) {
             None => TcpStream::connect(address),
-            Some(Duration::ZERO) => return Err(HandshakeError::TimedOut.into()),
+            Some(Duration::ZERO) => return Err(Timeout::Handshake.into()),
             Some(rest) => {
                 let share = rest / u32::try_from(left).unwrap_or(u32::MAX);
                 TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)))
@@ -31,7 +31,7 @@ pub(super) fn dial(host: &str, port: u16, deadline: Option<Duration>) -> Result<
         }
     }
     match deadline {
-        Some(deadline) if deadline <= clock::now() => Err(HandshakeError::TimedOut.into()),
+        Some(deadline) if deadline <= clock::now() => Err(Timeout::Handshake.into()),
         _ => Err(last.into()),
     }
 }

@@ -1,44 +1,51 @@
-//! One end's access to the sending side: its own, or shared with the other half under a lock.
+//! Access to the sending side: one's own, or shared with the other half under a lock.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::clock;
-use super::transport::{Interest, Ready, Transport};
+use super::io::{Machine, Own, drive, poll_writing, report, wait_failed};
+use super::transport::Transport;
 use super::writer::Writer;
-use crate::adapter;
-use crate::proto::error::{Error, SendError};
-use crate::proto::inbound::Inside;
+use crate::adapter::ThreadBuffers;
+use crate::driver::{Drive as _, Goal, ReceiveHalf, SendHalf, Step, TransportError};
+use crate::{Delivery, Error};
 
-/// Who may reach the sending side, and has a handle to the socket to wait on.
-pub(super) trait Half {
+/// Who may reach the sending side, and has a handle to the socket.
+pub(super) trait Access {
     type Socket: Transport;
 
-    /// The sending side, for work that never blocks.
-    fn with<R>(&mut self, work: impl FnOnce(&mut Writer<Self::Socket>) -> R) -> R;
+    /// The sending side and a handle to the socket, for work that never waits.
+    fn with<R>(&mut self, work: impl FnOnce(&mut SendHalf<ThreadBuffers>, &mut Self::Socket) -> R) -> R;
 
-    /// The socket, for work that may.
-    fn socket(&mut self) -> &mut Self::Socket;
+    /// Drives the connection until there is an item (true), or to its end (false).
+    ///
+    /// # Errors
+    ///
+    /// A pause of the stream: nothing is lost, call again.
+    fn drive<D: Delivery>(&mut self, receive: &mut ReceiveHalf<D, ThreadBuffers>) -> io::Result<bool>;
 
-    /// The longest wait until the deadlines are looked at again, for the other half may have set one.
-    fn patience(&self) -> Option<Duration>;
+    /// Writes until `goal` is reached.
+    fn until(&mut self, goal: Goal) -> Result<(), Error>;
 }
 
-impl<S: Transport> Half for Writer<S> {
+impl<S: Transport> Access for Writer<S> {
     type Socket = S;
 
     #[inline]
-    fn with<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
-        work(self)
+    fn with<R>(&mut self, work: impl FnOnce(&mut SendHalf<ThreadBuffers>, &mut S) -> R) -> R {
+        work(&mut self.send, &mut self.socket)
     }
 
-    fn socket(&mut self) -> &mut S {
-        &mut self.socket
+    fn drive<D: Delivery>(&mut self, receive: &mut ReceiveHalf<D, ThreadBuffers>) -> io::Result<bool> {
+        drive(&mut Pair { receive, send: &mut self.send }, &mut self.socket, None, &mut None)
     }
 
-    fn patience(&self) -> Option<Duration> {
-        None
+    fn until(&mut self, goal: Goal) -> Result<(), Error> {
+        if !drive(&mut Own(self.send.until(goal)), &mut self.socket, None, &mut None)? {
+            self.send.result()?;
+        }
+        Ok(())
     }
 }
 
@@ -46,94 +53,153 @@ impl<S: Transport> Half for Writer<S> {
 #[derive(Debug)]
 pub(super) struct Shared<S> {
     pub(super) socket: S,
-    pub(super) writer: Arc<Mutex<Writer<S>>>,
-    /// [`Config::close_timeout`](crate::Config::close_timeout): a Close from the other half is due no sooner.
+    pub(super) send: Arc<Mutex<SendHalf<ThreadBuffers>>>,
+    /// The longest wait until the deadlines are looked at again, for the other half may have set one:
+    /// [`Config::close_timeout`](crate::Config::close_timeout), since a Close from the other half is due no sooner.
     pub(super) patience: Option<Duration>,
 }
 
-impl<S: Transport> Half for Shared<S> {
+impl<S: Transport> Shared<S> {
+    /// Work that waits for nothing.
+    pub(super) fn look<R>(&self, work: impl FnOnce(&mut SendHalf<ThreadBuffers>) -> R) -> R {
+        work(&mut lock(&self.send))
+    }
+}
+
+impl<S: Transport> Access for Shared<S> {
     type Socket = S;
 
-    fn with<R>(&mut self, work: impl FnOnce(&mut Writer<S>) -> R) -> R {
-        // A panic of the other half leaves whole frames behind: nothing is half done between two calls.
-        work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<R>(&mut self, work: impl FnOnce(&mut SendHalf<ThreadBuffers>, &mut S) -> R) -> R {
+        with_lock(&self.send, &mut self.socket, work)
     }
 
-    fn socket(&mut self) -> &mut S {
-        &mut self.socket
+    fn drive<D: Delivery>(&mut self, receive: &mut ReceiveHalf<D, ThreadBuffers>) -> io::Result<bool> {
+        let Self { socket, send, patience } = self;
+        drive(&mut LockedPair { receive, send }, socket, *patience, &mut None)
     }
 
-    fn patience(&self) -> Option<Duration> {
-        self.patience
-    }
-}
-
-/// Queues with `feed`; while there is no room, writes.
-#[inline]
-pub(super) fn with_room<H: Half>(
-    half: &mut H,
-    mut feed: impl FnMut(&mut Writer<H::Socket>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    loop {
-        match half.with(&mut feed) {
-            Err(Error::Send(SendError::Full)) => flush(half)?,
-            done => return done,
+    fn until(&mut self, goal: Goal) -> Result<(), Error> {
+        let Self { socket, send, patience } = self;
+        if !drive(&mut LockedSend { send, goal }, socket, *patience, &mut None)? {
+            self.look(|send| send.result())?;
         }
+        Ok(())
     }
 }
 
-/// Writes all that is queued, waiting for room at most as long as the deadlines allow.
-pub(super) fn flush<H: Half>(half: &mut H) -> Result<(), Error> {
-    while !half.with(Writer::try_flush)? {
-        wait(half, Interest { read: false, write: true }, None)?;
-    }
-    // An empty queue may also be one that was thrown away, by an earlier call or the other half.
-    half.with(
-        |writer| if writer.link.is_lost() { Err(adapter::lost(writer.link.end(), writer.failed)) } else { Ok(()) },
-    )
+fn lock(send: &Mutex<SendHalf<ThreadBuffers>>) -> std::sync::MutexGuard<'_, SendHalf<ThreadBuffers>> {
+    // A panic of the other half leaves whole frames behind: nothing is half done between two calls.
+    send.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for the socket, or until the next deadline, which it handles. `inside` is what the reader knows.
-pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Inside>) -> Result<Ready, Error> {
-    let deadline = half.with(|writer| writer.arm(inside));
-    if deadline == Some(Duration::ZERO) {
-        half.with(|writer| writer.expire(inside))?;
-        return Ok(Ready::default());
+/// Work under the lock. Where it ends the connection, the other half is woken: it may wait for the socket.
+fn with_lock<S: Transport, R>(
+    send: &Mutex<SendHalf<ThreadBuffers>>,
+    socket: &mut S,
+    work: impl FnOnce(&mut SendHalf<ThreadBuffers>, &mut S) -> R,
+) -> R {
+    let mut send = lock(send);
+    let was_closed = send.is_closed();
+    let result = work(&mut send, socket);
+    let closes = send.is_closed() && !was_closed;
+    drop(send);
+    if closes {
+        // What fails here has failed already.
+        let _ = socket.shutdown_both();
     }
-    if deadline.is_none() && half.patience().is_none() && !interest.write {
-        // The read itself may wait as long as it likes.
-        return Ok(Ready { read: true, write: false });
+    result
+}
+
+/// The whole connection, in one thread.
+struct Pair<'a, D> {
+    receive: &'a mut ReceiveHalf<D, ThreadBuffers>,
+    send: &'a mut SendHalf<ThreadBuffers>,
+}
+
+impl<S: Transport, D: Delivery> Machine<S> for Pair<'_, D> {
+    fn poll(&mut self, socket: &mut S, error: &mut Option<io::Error>) -> Step {
+        poll_writing(&mut self.receive.with(self.send), socket, error)
     }
-    match wait_for_socket(half, interest, deadline) {
-        Err(error) if !is_pause(&error) => Err(half.with(|writer| writer.broken(error))),
-        ready => Ok(ready?),
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.send.poll_timeout()
+    }
+
+    fn read_buffer(&mut self) -> &mut [u8] {
+        self.receive.read_buffer()
+    }
+
+    fn report_read(&mut self, read: Result<Option<usize>, TransportError>) {
+        report(&mut self.receive.with(self.send), read);
+    }
+
+    fn wait_failed(&mut self, error: TransportError) {
+        wait_failed(&mut self.receive.with(self.send), error);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.send.is_ending()
     }
 }
 
-/// Waits as long as `deadline`, the other half and the stream's own setting allow.
-///
-/// # Errors
-///
-/// `WouldBlock` when the stream's own setting was the shortest.
-fn wait_for_socket<H: Half>(half: &mut H, interest: Interest, deadline: Option<Duration>) -> io::Result<Ready> {
-    let own = if interest.read { half.socket().read_patience()? } else { None };
-    let until = own.map(|own| clock::now().saturating_add(own));
-    let timeout = [deadline, half.patience(), own].into_iter().flatten().min();
-    let ready = half.socket().wait(interest, timeout)?;
-    // It may have returned early, with neither.
-    if ready == Ready::default() && until.is_some_and(|until| until <= clock::now()) {
-        return Err(io::ErrorKind::WouldBlock.into());
+/// The reading half of a connection. The lock is held for what never waits.
+struct LockedPair<'a, D> {
+    receive: &'a mut ReceiveHalf<D, ThreadBuffers>,
+    send: &'a Mutex<SendHalf<ThreadBuffers>>,
+}
+
+impl<S: Transport, D: Delivery> Machine<S> for LockedPair<'_, D> {
+    fn poll(&mut self, socket: &mut S, error: &mut Option<io::Error>) -> Step {
+        with_lock(self.send, socket, |send, socket| poll_writing(&mut self.receive.with(send), socket, error))
     }
-    Ok(ready)
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        lock(self.send).poll_timeout()
+    }
+
+    fn read_buffer(&mut self) -> &mut [u8] {
+        self.receive.read_buffer()
+    }
+
+    fn report_read(&mut self, read: Result<Option<usize>, TransportError>) {
+        report(&mut self.receive.with(&mut lock(self.send)), read);
+    }
+
+    fn wait_failed(&mut self, error: TransportError) {
+        wait_failed(&mut self.receive.with(&mut lock(self.send)), error);
+    }
+
+    fn is_ending(&self) -> bool {
+        lock(self.send).is_ending()
+    }
 }
 
-/// Whether a deadline is over, and yet something has arrived: it may be what the deadline waits for.
-pub(super) fn is_late_to_read<H: Half>(half: &mut H, inside: Inside) -> bool {
-    half.with(|writer| writer.arm(Some(inside))) == Some(Duration::ZERO)
-        && half.socket().wait(Interest { read: true, write: false }, Some(Duration::ZERO)).is_ok_and(|ready| ready.read)
+/// The writing half of a connection, on its way to a goal.
+struct LockedSend<'a> {
+    send: &'a Mutex<SendHalf<ThreadBuffers>>,
+    goal: Goal,
 }
 
-/// Whether the stream only has nothing now: its owner made it non-blocking or gave it a timeout.
-pub(super) fn is_pause(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+impl<S: Transport> Machine<S> for LockedSend<'_> {
+    fn poll(&mut self, socket: &mut S, error: &mut Option<io::Error>) -> Step {
+        with_lock(self.send, socket, |send, socket| poll_writing(&mut send.until(self.goal), socket, error))
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        lock(self.send).until(self.goal).poll_timeout()
+    }
+
+    fn read_buffer(&mut self) -> &mut [u8] {
+        &mut []
+    }
+
+    fn report_read(&mut self, _: Result<Option<usize>, TransportError>) {}
+
+    fn wait_failed(&mut self, error: TransportError) {
+        lock(self.send).write_failed(error);
+    }
+
+    fn is_ending(&self) -> bool {
+        lock(self.send).is_ending()
+    }
 }

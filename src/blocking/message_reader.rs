@@ -2,11 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::reading::{Data, Reading};
+use super::receiver::Receiver;
 use super::transport::Transport;
 use super::writer::Writer;
-use crate::proto::error::Error;
-use crate::proto::message::Chunks;
+use crate::{Chunk, Chunks, Error, Message};
 
 /// One message, read as it arrives: from [`WebSocket::read_message`](super::WebSocket::read_message).
 ///
@@ -17,46 +16,50 @@ use crate::proto::message::Chunks;
 /// The bytes of a text are valid UTF-8 as a whole, validated as they arrive; a small buffer may cut a character.
 #[derive(Debug)]
 pub struct MessageReader<'a, S> {
-    reading: &'a mut Reading<Writer<S>, Chunks>,
+    receiver: &'a mut Receiver<Writer<S>, Chunks>,
     text: bool,
-    /// The piece at hand; none once a further one was looked for in vain, for the input has moved.
-    piece: Option<Data>,
-    /// How much of it has been read.
+    /// How much of the piece at hand has been read.
     at: usize,
 }
 
 impl<'a, S: Transport> MessageReader<'a, S> {
-    pub(super) fn new(reading: &'a mut Reading<Writer<S>, Chunks>, piece: Data) -> Self {
-        let (text, ..) = piece;
-        Self { reading, text, piece: Some(piece), at: 0 }
+    pub(super) fn new(receiver: &'a mut Receiver<Writer<S>, Chunks>) -> Self {
+        let text = receiver.receive.item().is_some_and(|piece| matches!(piece.data, Message::Text(_)));
+        Self { receiver, text, at: 0 }
     }
 
     /// Whether the message is text; else it is binary.
     #[must_use]
-    pub fn is_text(&self) -> bool {
+    pub const fn is_text(&self) -> bool {
         self.text
+    }
+
+    /// The piece at hand; none once a further one was looked for in vain.
+    fn piece(&self) -> Option<Chunk<'_>> {
+        self.receiver.receive.item()
     }
 
     /// What is unread of the piece at hand.
     fn rest(&self) -> &[u8] {
-        self.piece.map_or(&[], |piece| &self.reading.lend(piece).data.as_bytes()[self.at..])
+        self.piece().map_or(&[], |piece| &piece.data.as_bytes()[self.at..])
     }
 
     fn is_last_piece(&self) -> bool {
-        matches!(self.piece, Some((_, true, _)))
+        self.piece().is_some_and(|piece| piece.end)
     }
 }
 
 impl<S: Transport> BufRead for MessageReader<'_, S> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.rest().is_empty() && !self.is_last_piece() {
-            (self.piece, self.at) = (None, 0);
-            self.piece = match self.reading.find() {
-                Ok(Some(piece)) => Some(piece),
-                Ok(None) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a Close inside the message")),
+            self.at = 0;
+            match self.receiver.next() {
+                Ok(true) => {}
+                Ok(false) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a Close inside the message")),
                 Err(Error::Io(error)) => return Err(error),
+                Err(error @ Error::Timeout(_)) => return Err(io::Error::new(io::ErrorKind::TimedOut, error)),
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-            };
+            }
         }
         Ok(self.rest())
     }

@@ -47,11 +47,10 @@ mod clock;
 mod connect;
 #[cfg(unix)]
 mod dial;
-mod exchange;
 mod half;
-mod linger;
+mod io;
 mod message_reader;
-mod reading;
+mod receiver;
 mod split;
 #[cfg(unix)]
 mod stream;

@@ -4,41 +4,35 @@
 //! Pong or Close, tries to write it, and reads whatever that gave; what did not go out is left to the writer.
 
 use std::boxed::Box;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
-
-use super::half::{self, Half as _, Shared};
-use super::reading::Reading;
+use super::half::{Access as _, Shared};
+use super::receiver::Receiver;
 use super::transport::{Duplicate, Transport};
 use super::websocket::WebSocket;
-#[cfg(feature = "deflate")]
-use super::writer::Writer;
-use crate::proto::close::Close;
-use crate::proto::error::{Error, SendError};
-use crate::proto::extension::Agreement;
-use crate::proto::link::{End, Link};
-use crate::proto::message::{Chunk, Delivery, Message, Messages, OwnedMessage};
-use crate::proto::prepared::Prepared;
+use super::writer::{self, Writer};
+use crate::driver::Goal;
+use crate::extension::Agreement;
+use crate::{Close, Delivery, End, Error, Messages, Outgoing, OwnedMessage, SendError};
 
 pub(super) fn split<S: Duplicate, D: Delivery>(
     ws: WebSocket<S, D>,
 ) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error> {
-    let WebSocket { reading: Reading { half: writer, inbound, input, trace }, subprotocol } = ws;
-    let patience = writer.link.config().close_timeout;
-    let (reading, writing) = (writer.socket.duplicate()?, writer.socket.duplicate()?);
-    let writer = Arc::new(Mutex::new(writer));
-    let half = Shared { socket: reading, writer: writer.clone(), patience };
-    let reader = WebSocketReader { reading: Reading { half, inbound, input, trace }, subprotocol };
-    Ok((reader, WebSocketWriter { half: Shared { socket: writing, writer, patience } }))
+    let WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, trace }, subprotocol } = ws;
+    let patience = send.config().close_timeout;
+    let other = socket.duplicate()?;
+    let send = Arc::new(Mutex::new(send));
+    let writer = Shared { socket, send: send.clone(), patience };
+    let reader = WebSocketReader { receiver: Receiver { writer, receive, trace }, subprotocol };
+    Ok((reader, WebSocketWriter { writer: Shared { socket: other, send, patience } }))
 }
 
 /// The half that receives. It alone keeps Pongs, Closes and the deadlines going, so keep calling
 /// [`next`](Self::next).
 #[derive(Debug)]
 pub struct WebSocketReader<S: Transport, D: Delivery = Messages> {
-    reading: Reading<Shared<S>, D>,
+    receiver: Receiver<Shared<S>, D>,
     subprotocol: Option<Box<str>>,
 }
 
@@ -50,15 +44,14 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
     /// As [`WebSocket::next`].
     #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
     pub fn next(&mut self) -> Result<Option<D::Item<'_>>, Error> {
-        let Some(data) = self.reading.find()? else { return Ok(None) };
-        Ok(Some(self.reading.lend(data)))
+        Ok(if self.receiver.next()? { self.receiver.receive.item() } else { None })
     }
 
     /// Gives back the memory of compression on the receiving side, 48 KiB, made again for the next compressed message.
     /// Nothing happens in the middle of a message.
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.reading.inbound.release();
+        self.receiver.receive.release_compression();
     }
 
     /// The connection again.
@@ -68,15 +61,15 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
     /// Both halves, when they are not of the same connection.
     #[expect(clippy::result_large_err, reason = "the halves go back to the caller")]
     pub fn reunite(self, writer: WebSocketWriter<S>) -> Result<WebSocket<S, D>, (Self, WebSocketWriter<S>)> {
-        if !Arc::ptr_eq(&self.reading.half.writer, &writer.half.writer) {
+        if !Arc::ptr_eq(&self.receiver.writer.send, &writer.writer.send) {
             return Err((self, writer));
         }
         drop(writer);
-        let Self { reading: Reading { half, inbound, input, trace }, subprotocol } = self;
-        match Arc::try_unwrap(half.writer) {
-            Ok(writer) => {
-                let half = writer.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-                Ok(WebSocket { reading: Reading { half, inbound, input, trace }, subprotocol })
+        let Self { receiver: Receiver { writer: Shared { socket, send, .. }, receive, trace }, subprotocol } = self;
+        match Arc::try_unwrap(send) {
+            Ok(send) => {
+                let send = send.into_inner().unwrap_or_else(PoisonError::into_inner);
+                Ok(WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, trace }, subprotocol })
             }
             Err(_) => unreachable!("two halves hold it, and both are gone"),
         }
@@ -91,23 +84,25 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
     /// The extensions that were agreed on.
     #[must_use]
     pub fn extensions(&self) -> &Agreement {
-        self.reading.inbound.extensions()
+        self.receiver.receive.extensions()
     }
 
     /// The last measured time from a Ping to its Pong.
-    pub fn latency(&mut self) -> Option<Duration> {
-        self.reading.half.with(|writer| writer.link.latency())
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.receiver.writer.look(|send| send.latency())
     }
 
     /// The reason in the peer's Close, as [`WebSocket::close_reason`].
     #[must_use]
     pub fn close_reason(&self) -> &str {
-        self.reading.inbound.close_reason()
+        self.receiver.receive.close_reason()
     }
 
     /// How the connection is ending or ended; `None` while it is open.
-    pub fn end(&mut self) -> Option<End> {
-        self.reading.half.with(|writer| writer.link.end())
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.receiver.writer.look(|send| send.end())
     }
 }
 
@@ -116,9 +111,10 @@ impl<S: Transport> WebSocketReader<S, Messages> {
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::next`].
+    /// [`Error::Protocol`] when the peer broke the rules, and was sent a Close that says so; [`Error::Timeout`] when a
+    /// deadline expired; [`Error::Io`] when the stream ended without a Close (`UnexpectedEof`) or failed.
     pub fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        self.reading.recv()
+        self.receiver.recv()
     }
 }
 
@@ -126,110 +122,88 @@ impl<S: Transport> WebSocketReader<S, Messages> {
 /// `send`, or when the reader reads next.
 #[derive(Debug)]
 pub struct WebSocketWriter<S: Transport> {
-    half: Shared<S>,
+    writer: Shared<S>,
 }
 
 impl<S: Transport> WebSocketWriter<S> {
-    /// Sends a message: its bytes have been handed to the socket when this returns.
+    /// Sends a message, or anything else that is [`Outgoing`]: its bytes have been handed to the socket when this returns.
     ///
     /// # Errors
     ///
-    /// As [`Writer::send`](super::Writer::send).
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed(message)?;
-        self.flush()
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        writer::send(&mut self.writer, outgoing.into())
     }
 
-    /// Queues a message.
+    /// Queues a message, or anything else that is [`Outgoing`], as [`Writer::feed`].
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed`](super::Writer::feed).
-    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        half::with_room(&mut self.half, |writer| writer.try_feed(message))
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`]
+    /// when the connection ends while it waits for room.
+    pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        writer::feed(&mut self.writer, outgoing.into())
     }
 
-    /// Sends a message that is not to be compressed.
+    /// Queues at once, or not at all, as [`Writer::try_feed`].
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_plain`](super::Writer::send_plain).
-    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed_plain(message)?;
-        self.flush()
+    /// [`SendError::Full`] while [`Config::max_unsent`](crate::Config::max_unsent) bytes or more are unsent;
+    /// [`SendError::Closing`] once the connection is closing; any other [`SendError`] for what may not be sent.
+    pub fn try_feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        let outgoing = outgoing.into();
+        self.writer.look(|send| send.feed(outgoing))
     }
 
-    /// Queues a message that is not to be compressed.
+    /// Waits until a message would be accepted.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_plain`](super::Writer::feed_plain).
-    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        half::with_room(&mut self.half, |writer| writer.try_feed_plain(message))
-    }
-
-    /// Queues a piece of a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::feed_chunk`](super::Writer::feed_chunk).
-    pub fn feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
-        half::with_room(&mut self.half, |writer| writer.try_feed_chunk(chunk))
-    }
-
-    /// Sends a message that was encoded before.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::send_prepared`](super::Writer::send_prepared).
-    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        half::with_room(&mut self.half, |writer| writer.try_feed_prepared(prepared))?;
-        self.flush()
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends meanwhile.
+    pub fn ready(&mut self) -> Result<(), Error> {
+        self.writer.until(Goal::Room)
     }
 
     /// Writes all that is queued.
     ///
     /// # Errors
     ///
-    /// As [`Writer::flush`](super::Writer::flush).
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
     pub fn flush(&mut self) -> Result<(), Error> {
-        half::flush(&mut self.half)
+        self.writer.until(Goal::Flushed)
     }
 
-    /// Sends a Ping.
+    /// Sends a Ping of at most 125 bytes; the reader measures its round trip.
     ///
     /// # Errors
     ///
-    /// As [`Writer::ping`](super::Writer::ping).
+    /// [`Error::Send`] for a longer payload, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`] when
+    /// it ends.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.control(|link, output| link.ping(payload, output))
+        self.send(Outgoing::ping(payload))
     }
 
     /// Sends a Close; the reader goes on until the peer's. This half sends nothing any more.
     ///
     /// # Errors
     ///
-    /// As [`Writer::start_close`](super::Writer::start_close).
+    /// [`Error::Send`] for a code that may not be sent, and when the connection is closing already; [`Error::Timeout`] or
+    /// [`Error::Io`] when the connection ends before it is written.
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
-        self.control(|link, output| link.close(close, output))
+        self.send(Outgoing::close(close))
     }
 
-    /// Gives back the memory of compression on the sending side, as
-    /// [`Writer::release_compression`](super::Writer::release_compression).
+    /// Frees the memory of compression on the sending side, as [`Writer::release_compression`].
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.half.with(Writer::release_compression);
-    }
-
-    fn control(&mut self, append: impl FnOnce(&mut Link, &mut BytesMut) -> Result<(), SendError>) -> Result<(), Error> {
-        self.half.with(|writer| writer.control(append))?;
-        self.flush()
+        self.writer.look(|send| send.release_compression());
     }
 
     /// How the connection is ending or ended; `None` while it is open.
-    pub fn end(&mut self) -> Option<End> {
-        self.half.with(|writer| writer.link.end())
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.writer.look(|send| send.end())
     }
 }

@@ -110,6 +110,10 @@ impl Transport for Stream {
         self.transport_mut().shutdown_write()
     }
 
+    fn shutdown_both(&mut self) -> io::Result<()> {
+        self.transport_mut().shutdown_both()
+    }
+
     fn set_nodelay(&mut self) -> io::Result<()> {
         self.transport_mut().set_nodelay()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::{ClientConfig, Connection, ServerConfig};
 
 use super::transport::{Duplicate, Interest, Ready, Transport};
-use crate::proto::error::HandshakeError;
+use crate::HandshakeError;
 use crate::tls::Session;
 
 /// TLS over a stream: what [`connect`](super::connect()) uses for `wss://`, and what a server puts around what it accepts.
@@ -48,7 +48,7 @@ struct Shared {
 
 impl<S: Transport> TlsStream<S> {
     /// A client's side, which talks to this host and nobody else: a name, or an IP address without brackets, as
-    /// [`Uri::host`](crate::proto::handshake::Uri::host) gives it.
+    /// [`Uri::host`](crate::handshake::Uri::host) gives it.
     ///
     /// # Errors
     ///
@@ -231,6 +231,10 @@ impl<S: Transport> Transport for TlsStream<S> {
         }
         drop(shared);
         self.socket.shutdown_write()
+    }
+
+    fn shutdown_both(&mut self) -> io::Result<()> {
+        self.socket.shutdown_both()
     }
 
     fn set_nodelay(&mut self) -> io::Result<()> {

@@ -43,6 +43,16 @@ pub trait Transport: Read + Write {
     /// room to write; else the transport has failed.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
+    /// Ends both sides, so that a thread that waits for another handle of the same stream returns: called when one half of
+    /// a connection has ended it. By default, only the writing side is ended.
+    ///
+    /// # Errors
+    ///
+    /// When the transport has failed, or ended already.
+    fn shutdown_both(&mut self) -> io::Result<()> {
+        self.shutdown_write()
+    }
+
     /// Turns off what delays small writes. Called once, before the opening handshake.
     ///
     /// # Errors
@@ -188,6 +198,10 @@ mod unix {
             self.shutdown(Shutdown::Write)
         }
 
+        fn shutdown_both(&mut self) -> io::Result<()> {
+            self.shutdown(Shutdown::Both)
+        }
+
         fn set_nodelay(&mut self) -> io::Result<()> {
             Self::set_nodelay(self, true)
         }
@@ -208,6 +222,10 @@ mod unix {
 
         fn shutdown_write(&mut self) -> io::Result<()> {
             self.shutdown(Shutdown::Write)
+        }
+
+        fn shutdown_both(&mut self) -> io::Result<()> {
+            self.shutdown(Shutdown::Both)
         }
     }
 

@@ -3,23 +3,17 @@
 use std::boxed::Box;
 use std::time::Duration;
 
-use bytes::BytesMut;
-
+use super::clock;
 use super::message_reader::MessageReader;
-use super::reading::Reading;
+use super::receiver::Receiver;
 use super::split::{self, WebSocketReader, WebSocketWriter};
 use super::transport::{Duplicate, Interest, Transport};
 use super::writer::Writer;
-use crate::adapter::Parts;
-use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
-use crate::proto::close::Close;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, SendError};
-use crate::proto::extension::Agreement;
-use crate::proto::link::{End, TransportState};
-use crate::proto::message::{Chunk, Chunks, Delivery, Message, Messages, OwnedMessage};
-use crate::proto::prepared::Prepared;
+use crate::adapter::{Parts, ThreadBuffers};
+use crate::driver::Driver;
+use crate::extension::Agreement;
+use crate::{Chunks, Close, Delivery, End, Error, Messages, Outgoing, OwnedMessage, SendError};
 
 /// An open WebSocket over a blocking stream. [`connect`](super::connect()) and [`accept`](super::accept()) make one.
 ///
@@ -27,7 +21,7 @@ use crate::proto::prepared::Prepared;
 /// connection, 1006 (or a reset, when it had sent what nobody read). [`close`](Self::close) says goodbye.
 #[derive(Debug)]
 pub struct WebSocket<S, D: Delivery = Messages> {
-    pub(super) reading: Reading<Writer<S>, D>,
+    pub(super) receiver: Receiver<Writer<S>, D>,
     pub(super) subprotocol: Option<Box<str>>,
 }
 
@@ -35,24 +29,27 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     /// A connection whose opening handshake somebody else has done.
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
-        let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;
-        let half = Writer { socket, link, output, failed: None, unflushed: false };
-        let reading = Reading { half, inbound, input: Input::new(&input), trace: Trace::default() };
-        Self { reading, subprotocol }
+        let Parts { socket, connection, input, output, subprotocol } = parts;
+        Self::new(socket, Driver::new(connection, &input, output, ThreadBuffers), subprotocol, Trace::default())
     }
 
-    pub(super) fn traced(mut self, trace: Trace) -> Self {
-        trace.opened(self.subprotocol());
-        self.reading.trace = trace;
-        self
+    pub(super) fn new(
+        socket: S,
+        driver: Driver<D, ThreadBuffers>,
+        subprotocol: Option<Box<str>>,
+        trace: Trace,
+    ) -> Self {
+        trace.opened(subprotocol.as_deref());
+        let (receive, send) = driver.split();
+        Self { receiver: Receiver { writer: Writer { socket, send }, receive, trace }, subprotocol }
     }
 
     /// Takes the connection apart; nothing is lost.
     #[must_use]
     pub fn into_parts(self) -> Parts<S, D> {
-        let Reading { half: Writer { socket, link, output, .. }, inbound, input, .. } = self.reading;
-        let input = BytesMut::from(input.unread());
-        Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol: self.subprotocol }
+        let Receiver { writer: Writer { socket, send }, receive, .. } = self.receiver;
+        let (connection, input, output) = Driver::reunite(receive, send).into_parts();
+        Parts { socket, connection, input, output, subprotocol: self.subprotocol }
     }
 
     /// The next message (or, under [`Chunks`](crate::Chunks), the next piece of one), lent together with the sending
@@ -62,88 +59,76 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] when the peer broke the rules, which it has been told; [`Error::Io`] when the stream ended
-    /// without a Close (`UnexpectedEof`), failed, or a deadline expired (`TimedOut`, its cause in [`end`](Self::end)).
+    /// [`Error::Protocol`] when the peer broke the rules, and was sent a Close that says so; [`Error::Timeout`] when a
+    /// deadline expired; [`Error::Io`] when the stream ended without a Close (`UnexpectedEof`) or failed.
     /// A `WouldBlock` or `TimedOut` of the stream itself while the connection is open ends nothing: call again.
     #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
     #[expect(clippy::type_complexity, reason = "what is lent, spelled out")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<(D::Item<'_>, &mut Writer<S>)>, Error> {
-        let Some((text, end, place)) = self.reading.find()? else { return Ok(None) };
-        let Reading { half, inbound, input, .. } = &mut self.reading;
-        Ok(Some((D::item(inbound.data(text, place, input.bytes()), end), half)))
+        if !self.receiver.next()? {
+            return Ok(None);
+        }
+        let Receiver { writer, receive, .. } = &mut self.receiver;
+        Ok(receive.item().map(|item| (item, writer)))
     }
 
-    /// Sends a message: its bytes have been handed to the socket when this returns.
+    /// Sends a message, or anything else that is [`Outgoing`]: its bytes have been handed to the socket when this returns.
     ///
     /// # Errors
     ///
-    /// As [`Writer::send`].
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.reading.half.send(message)
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        self.receiver.writer.send(outgoing)
     }
 
-    /// Queues a message.
+    /// Queues a message, or anything else that is [`Outgoing`], as [`Writer::feed`].
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed`].
-    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.reading.half.feed(message)
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`]
+    /// when the connection ends while it waits for room.
+    pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        self.receiver.writer.feed(outgoing)
     }
 
-    /// Sends a message that is not to be compressed.
+    /// Queues at once, or not at all, as [`Writer::try_feed`].
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_plain`].
-    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.reading.half.send_plain(message)
+    /// [`SendError::Full`] while [`Config::max_unsent`](crate::Config::max_unsent) bytes or more are unsent;
+    /// [`SendError::Closing`] once the connection is closing; any other [`SendError`] for what may not be sent.
+    pub fn try_feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        self.receiver.writer.try_feed(outgoing)
     }
 
-    /// Queues a message that is not to be compressed.
+    /// Waits until a message would be accepted.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_plain`].
-    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.reading.half.feed_plain(message)
-    }
-
-    /// Queues a piece of a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::feed_chunk`].
-    pub fn feed_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
-        self.reading.half.feed_chunk(chunk)
-    }
-
-    /// Sends a message that was encoded before.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::send_prepared`].
-    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        self.reading.half.send_prepared(prepared)
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends meanwhile.
+    pub fn ready(&mut self) -> Result<(), Error> {
+        self.receiver.writer.ready()
     }
 
     /// Writes all that is queued.
     ///
     /// # Errors
     ///
-    /// As [`Writer::flush`].
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.reading.half.flush()
+        self.receiver.writer.flush()
     }
 
-    /// Sends a Ping.
+    /// Sends a Ping of at most 125 bytes; its round trip becomes [`latency`](Self::latency).
     ///
     /// # Errors
     ///
-    /// As [`Writer::ping`].
+    /// [`Error::Send`] for a longer payload, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`] when
+    /// it ends.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.reading.half.ping(payload)
+        self.receiver.writer.ping(payload)
     }
 
     /// Sends a Close; [`next`](Self::next) goes on until the peer's. Sending is over with it, also for answers to what
@@ -151,9 +136,10 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     ///
     /// # Errors
     ///
-    /// As [`Writer::start_close`].
+    /// [`Error::Send`] for a code that may not be sent, and when the connection is closing already; [`Error::Io`] when the
+    /// transport fails.
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
-        self.reading.half.start_close(close)
+        self.receiver.writer.start_close(close)
     }
 
     /// Closes the connection: sends a Close unless one is out, discards data until the peer's, and tells how it ended.
@@ -164,20 +150,20 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     pub fn close(mut self, close: Option<Close<'_>>) -> Result<End, Error> {
         match self.start_close(close) {
             // Closing already; or it failed, and `next` finds out how it ended.
-            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Io(_)) => {}
+            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Timeout(_) | Error::Io(_)) => {}
             Err(error) => return Err(error),
         }
         loop {
-            let next = self.reading.find();
-            if let (TransportState::Closed, Some(end)) = (self.reading.half.link.transport(), self.end()) {
+            let next = self.receiver.next();
+            let Writer { socket, send } = &mut self.receiver.writer;
+            if let (true, false, Some(end)) = (send.is_closed(), matches!(next, Ok(true)), send.end()) {
                 return Ok(end);
             }
             if next.is_err() {
                 // A pause of the stream ends nothing, and is waited out here.
-                let writer = &mut self.reading.half;
-                let interest = Interest { read: true, write: !writer.output.is_empty() };
-                let timeout = writer.arm(Some(self.reading.inbound.inside()));
-                let _ = writer.socket.wait(interest, timeout);
+                let interest = Interest { read: true, write: send.unsent() > 0 };
+                let timeout = send.poll_timeout().map(|deadline| deadline.saturating_sub(clock::now()));
+                let _ = socket.wait(interest, timeout);
             }
         }
     }
@@ -187,8 +173,8 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     /// progress.
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.reading.inbound.release();
-        self.reading.half.release_compression();
+        self.receiver.receive.release_compression();
+        self.receiver.writer.release_compression();
     }
 
     /// Two halves for two threads: one reads, the other writes, and neither waits for the other. Pings and Closes are
@@ -222,13 +208,13 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     /// The stream.
     #[must_use]
     pub fn get_ref(&self) -> &S {
-        &self.reading.half.socket
+        &self.receiver.writer.socket
     }
 
     /// The stream. Reading from it or writing to it breaks the connection.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.reading.half.socket
+        &mut self.receiver.writer.socket
     }
 
     /// The subprotocol that was agreed on.
@@ -240,25 +226,32 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     /// The extensions that were agreed on.
     #[must_use]
     pub fn extensions(&self) -> &Agreement {
-        self.reading.inbound.extensions()
+        self.receiver.receive.extensions()
+    }
+
+    /// The time since a byte from the peer was last noticed, to the precision of the deadlines that are set; `None` while
+    /// none is.
+    #[must_use]
+    pub fn idle_for(&self) -> Option<Duration> {
+        self.receiver.writer.send.last_received().map(|received| clock::now().saturating_sub(received))
     }
 
     /// The last measured time from a Ping to its Pong.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.reading.half.link.latency()
+        self.receiver.writer.send.latency()
     }
 
     /// The reason in the peer's Close, for people to read; empty where it gave none.
     #[must_use]
     pub fn close_reason(&self) -> &str {
-        self.reading.inbound.close_reason()
+        self.receiver.receive.close_reason()
     }
 
     /// How the connection is ending or ended; `None` while it is open.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        self.reading.half.link.end()
+        self.receiver.writer.send.end()
     }
 }
 
@@ -269,7 +262,7 @@ impl<S: Transport> WebSocket<S, Messages> {
     ///
     /// As [`next`](Self::next).
     pub fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        self.reading.recv()
+        self.receiver.recv()
     }
 }
 
@@ -295,12 +288,11 @@ impl<S: Transport> WebSocket<S, Chunks> {
     ///
     /// As [`next`](Self::next).
     pub fn read_message(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {
-        while self.reading.inbound.is_handed_out_in_part() {
-            if self.reading.find()?.is_none() {
+        while self.receiver.receive.is_inside_message() {
+            if !self.receiver.next()? {
                 return Ok(None);
             }
         }
-        let Some(piece) = self.reading.find()? else { return Ok(None) };
-        Ok(Some(MessageReader::new(&mut self.reading, piece)))
+        Ok(self.receiver.next()?.then(|| MessageReader::new(&mut self.receiver)))
     }
 }

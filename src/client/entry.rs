@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::handle::Handle;
-use crate::proto::handshake::Uri;
+use crate::handshake::Uri;
 
 /// An outgoing connection that a [`Handler`](crate::session::Handler) is told of: who it is, and, as a [`Handle`], how to
 /// reach it. Clones are the same client.

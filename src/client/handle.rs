@@ -11,13 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 
 use super::lost::Lost;
-use crate::proto::close::{Close, CloseCode};
-use crate::proto::error::SendError;
-use crate::proto::extension::Agreement;
-use crate::proto::message::OwnedMessage;
-use crate::proto::prepared::Prepared;
-use crate::proto::role::Role;
+use crate::OwnedMessage;
+use crate::Prepared;
+use crate::Role;
+use crate::SendError;
+use crate::extension::Agreement;
 use crate::tokio::{Sender, WebSocket};
+use crate::{Close, CloseCode};
 
 /// What a client does at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::proto::close::CloseCode;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::UriError;
-use crate::proto::link::{Cause, Initiator};
-use crate::proto::timers::Timeout;
+use crate::CloseCode;
+use crate::Timeout;
+use crate::handshake::UriError;
 use crate::session::{BoxError, Closed, Failure};
+use crate::{Cause, Initiator};
+use crate::{Error, HandshakeError};
 
 /// Why there is no connection: an attempt came to nothing, or one that was open has ended.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::future::{self, Future};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::lost::Lost;
-use crate::proto::handshake::Uri;
-use crate::proto::handshake::client::Response;
+use crate::handshake::Uri;
+use crate::handshake::client::Response;
 use crate::session::BoxError;
 use crate::tokio::{Connector, Stream, WebSocket};
 

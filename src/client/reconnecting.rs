@@ -15,11 +15,11 @@ use super::backoff::Backoff;
 use super::handle::{Driver, Handle, State};
 use super::lost::Lost;
 use super::plan::Plan;
+use crate::Initiator;
+use crate::Message;
 use crate::adapter::random;
-use crate::proto::handshake::Uri;
-use crate::proto::handshake::client::Response;
-use crate::proto::link::Initiator;
-use crate::proto::message::Message;
+use crate::handshake::Uri;
+use crate::handshake::client::Response;
 use crate::session::{BoxError, Closed};
 use crate::tokio::{Connector, Sender, Stream, WebSocket, WhenFull, Writer};
 
@@ -197,11 +197,11 @@ impl<P: Plan> Reconnecting<P> {
                     None => self.end(),
                 },
                 Phase::Open(open) => {
-                    let Ok(Some(data)) = poll_fn(|context| open.ws.poll_data(context)).await else {
+                    let Ok(true) = poll_fn(|context| open.ws.poll_next(context)).await else {
                         let closed = Closed::of(&mut open.ws).await;
                         return self.closed(closed);
                     };
-                    let (message, out) = self.phase.current().ws.lend(data);
+                    let (message, out) = self.phase.current().ws.item();
                     return Ok(Some(Incident::Message(message, out)));
                 }
                 Phase::Ended => return Ok(None),

@@ -9,11 +9,11 @@ use super::entry::Client;
 use super::handle::{Driver, State};
 use super::plan::Plan;
 use super::reconnecting::{Incident, Reconnecting};
-use crate::proto::close::Close;
-use crate::proto::error::{Error, HandshakeError, SendError};
-use crate::proto::handshake::client::Request;
+use crate::Close;
+use crate::handshake::client::Request;
 use crate::session::{self, Handler};
 use crate::tokio::{Connector, WhenFull};
+use crate::{Error, HandshakeError, SendError};
 
 /// Opens a connection, and tells a handler of it, in a task of its own: as [`Clients::open`], in no registry. Its name is
 /// the address.

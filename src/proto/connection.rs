@@ -90,7 +90,7 @@ use crate::proto::message::{Chunk, Delivery, Event, Message, Messages};
 use crate::proto::outbound::Outbound;
 use crate::proto::prepared::Prepared;
 use crate::proto::role::Role;
-use crate::proto::timers::Timeout;
+use crate::proto::timers::{Scope, Timeout};
 
 /// A WebSocket connection after its opening handshake, without a socket.
 ///
@@ -283,7 +283,7 @@ impl<D: Delivery> Connection<D> {
     ///
     /// As [`Outbound::begin`].
     pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
-        self.link.begin(message, output)
+        self.link.begin_message(message, output)
     }
 
     /// Likewise a message that is not compressed, as [`Outbound::begin_plain`].
@@ -341,28 +341,35 @@ impl<D: Delivery> Connection<D> {
     /// Ask once a batch, after what could be written has been.
     #[must_use]
     pub fn wants_time(&self, output: &BytesMut) -> bool {
-        self.link.wants_time(Some(self.inbound.inside()), !output.is_empty())
+        self.link.wants_time(Some(self.inbound.receiving()), !output.is_empty())
     }
 
     /// Sets the deadlines, counting from `now`: the time since an origin of the caller's choice, the same in
     /// every call.
     pub fn arm(&mut self, now: Duration, output: &BytesMut) {
-        self.link.arm(now, Some(self.inbound.inside()), !output.is_empty());
+        self.link.arm(now, Some(self.inbound.receiving()), !output.is_empty());
         self.inbound.clear_activity();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` while nothing is due ever.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.link.poll_timeout()
+        self.link.poll_timeout(Scope::All)
     }
 
     /// Does what is due at `now`: sends a keep-alive ping, or ends the connection and tells by which deadline.
     /// Look at [`transport`](Self::transport) after it.
     pub fn handle_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
-        let timeout = self.link.handle_timeout(now, output)?;
+        let timeout = self.link.handle_timeout(now, Scope::All, output)?;
         self.inbound.stop();
         Some(timeout)
+    }
+
+    /// When a byte from the peer was last noticed, on the clock of [`arm`](Self::arm): known while a deadline is set, to
+    /// the precision of the calls to it.
+    #[must_use]
+    pub fn last_received(&self) -> Option<Duration> {
+        self.link.last_received()
     }
 
     /// The last measured time from a Ping to its Pong.

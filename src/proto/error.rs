@@ -3,12 +3,14 @@
 //! [`ProtocolError`]: the peer broke the rules; it knows the close code that the peer is told.
 //! [`SendError`]: the caller asked for what may not be; nothing went out, nothing changed.
 //! [`HandshakeError`]: the connection never opened; on a server it knows the HTTP status.
-//! `Error` (with the feature `std`): what an adapter returns, one of these or an I/O error.
+//! [`ConnectionError`]: an open connection ended other than by a Close of each side.
 
 use core::fmt;
 
 use crate::proto::close::CloseCode;
+use crate::proto::driver::TransportError;
 pub use crate::proto::handshake::HandshakeError;
+use crate::proto::timers::Timeout;
 
 /// The peer broke RFC 6455; the connection has failed (section 7.1.7).
 ///
@@ -159,70 +161,26 @@ impl fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-/// What an adapter returns.
-#[cfg(feature = "std")]
-#[derive(Debug)]
+/// Why a connection that was open has ended, other than by a Close of each side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Error {
-    /// The connection did not open.
-    Handshake(HandshakeError),
-    /// The peer broke the protocol; it has been told.
+pub enum ConnectionError {
+    /// The peer broke the protocol; the Close that it was sent says so.
     Protocol(ProtocolError),
-    /// The caller asked for what may not be sent.
-    Send(SendError),
-    /// The transport failed, ended early (`UnexpectedEof`), or a deadline expired (`TimedOut`;
-    /// the cause is in `end()`).
-    Io(std::io::Error),
+    /// A deadline of [`Config`](crate::Config) expired.
+    Timeout(Timeout),
+    /// The transport failed, or ended before both sides had sent a Close.
+    Transport(TransportError),
 }
 
-#[cfg(feature = "std")]
-impl fmt::Display for Error {
+impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handshake(error) => fmt::Display::fmt(error, f),
             Self::Protocol(error) => fmt::Display::fmt(error, f),
-            Self::Send(error) => fmt::Display::fmt(error, f),
-            Self::Io(error) => fmt::Display::fmt(error, f),
+            Self::Timeout(timeout) => fmt::Display::fmt(timeout, f),
+            Self::Transport(error) => fmt::Display::fmt(error, f),
         }
     }
 }
 
-#[cfg(feature = "std")]
-impl core::error::Error for Error {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Handshake(error) => error.source(),
-            Self::Protocol(error) => error.source(),
-            Self::Send(error) => error.source(),
-            Self::Io(error) => error.source(),
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<HandshakeError> for Error {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<ProtocolError> for Error {
-    fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
-}
+impl core::error::Error for ConnectionError {}

@@ -26,12 +26,13 @@ use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;
 use crate::proto::frame::{Header, HeaderBytes, OpCode};
-use crate::proto::inbound::{Found, Inside};
+use crate::proto::inbound::{Found, Receiving};
 use crate::proto::message::{Chunk, Message};
 use crate::proto::outbound::Outbound;
+use crate::proto::outgoing::{Kind, Outgoing, Uncopied};
 use crate::proto::prepared::Prepared;
 use crate::proto::role::Role;
-use crate::proto::timers::{Due, Situation, Timeout, Timers};
+use crate::proto::timers::{Conditions, Due, Scope, Timeout, Timers};
 
 /// What an adapter does with its socket now.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -110,7 +111,7 @@ struct HeldPong {
 }
 
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(in crate::proto) struct Link {
     outbound: Outbound,
     sent: Option<CloseCode>,
     received: Option<CloseCode>,
@@ -118,15 +119,15 @@ pub(crate) struct Link {
     transport: TransportState,
     /// Whether the transport will not take all of the output: our Close, at the least, is missing.
     lost: bool,
-    /// Whether the transport took bytes since the last look at the clock.
-    wrote: bool,
+    /// Whether all output has left at some time since the deadlines were last set.
+    drained: bool,
     /// While Pongs are held back; the peer reads too little.
     held: Option<Box<HeldPong>>,
     timers: Timers,
 }
 
 impl Link {
-    pub(crate) fn new(outbound: Outbound) -> Self {
+    pub(in crate::proto) fn new(outbound: Outbound) -> Self {
         Self {
             outbound,
             sent: None,
@@ -134,7 +135,7 @@ impl Link {
             begun: None,
             transport: TransportState::Open,
             lost: false,
-            wrote: false,
+            drained: false,
             held: None,
             timers: Timers::default(),
         }
@@ -144,7 +145,7 @@ impl Link {
 
     /// Does what follows from a control frame that was found in `input`.
     #[cold]
-    pub(crate) fn follow(&mut self, found: Found, input: &[u8], output: &mut BytesMut) {
+    pub(in crate::proto) fn follow(&mut self, found: Found, input: &[u8], output: &mut BytesMut) {
         match found {
             Found::Data { .. } => {}
             Found::Ping(span) => self.ping_received(span.of(input), output),
@@ -165,7 +166,7 @@ impl Link {
     }
 
     fn pong_received(&mut self, payload: &[u8]) {
-        self.timers.ponged(payload, self.outbound.config());
+        self.timers.pong_received(payload);
     }
 
     fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
@@ -184,21 +185,21 @@ impl Link {
     }
 
     /// The peer broke a rule: RFC 6455 section 7.1.7, Fail the WebSocket Connection.
-    pub(crate) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
+    pub(in crate::proto) fn fail(&mut self, error: ProtocolError, output: &mut BytesMut) {
         if self.transport == TransportState::Open {
             self.end_with(Cause::Protocol(error), error.close_code(), output);
         }
     }
 
     /// The transport has ended, or failed, with output `unsent` or without.
-    pub(crate) fn disconnected(&mut self, unsent: bool) {
+    pub(in crate::proto) fn disconnected(&mut self, unsent: bool) {
         self.begin_end(Initiator::Remote, Cause::Disconnected);
         self.lost |= unsent;
         self.close_transport();
     }
 
     /// The transport takes nothing any more. What the peer sent before, its Close perhaps, may still be received.
-    pub(crate) fn write_failed(&mut self) {
+    pub(in crate::proto) fn write_failed(&mut self) {
         self.begin_end(Initiator::Remote, Cause::Disconnected);
         self.lost = true;
         self.held = None;
@@ -206,7 +207,7 @@ impl Link {
     }
 
     /// The transport took the first `n` bytes of the output.
-    pub(crate) fn wrote(&mut self, n: usize, output: &mut BytesMut) {
+    pub(in crate::proto) fn wrote(&mut self, n: usize, output: &mut BytesMut) {
         // An empty output begins again where the cache is warm.
         if n == output.len() {
             output.clear();
@@ -217,8 +218,9 @@ impl Link {
     }
 
     /// The transport took `n` bytes, of a payload that was never in the output among them.
-    pub(crate) fn wrote_directly(&mut self, n: usize, output: &mut BytesMut) {
-        self.wrote |= n > 0;
+    pub(in crate::proto) fn wrote_directly(&mut self, n: usize, output: &mut BytesMut) {
+        self.timers.written(n);
+        self.drained |= output.is_empty();
         let Some(held) = &mut self.held else { return };
         held.gate = held.gate.saturating_sub(n);
         if n > 0
@@ -236,32 +238,71 @@ impl Link {
     // ---- what the caller wants
 
     #[inline]
-    pub(crate) fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn send(&mut self, outgoing: Outgoing<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        match outgoing.kind {
+            Kind::Message(message) if outgoing.uncompressed => self.outbound.plain(message, output),
+            Kind::Message(message) => self.outbound.message(message, output),
+            Kind::Chunk(chunk) => self.outbound.chunk(chunk, output),
+            Kind::Prepared(prepared) => self.outbound.prepared(prepared, output),
+            Kind::Ping(payload) => self.ping(payload, output),
+            Kind::Pong(payload) => self.outbound.pong(payload, output),
+            Kind::Close(close) => self.close(close, output),
+            Kind::Frame(header, payload) => self.frame(header, payload, output),
+        }
+    }
+
+    pub(in crate::proto) fn begin<'m>(
+        &mut self,
+        outgoing: Outgoing<'m>,
+        output: &BytesMut,
+    ) -> Result<Option<Uncopied<'m>>, SendError> {
+        Ok(match outgoing.kind {
+            Kind::Message(message) => {
+                let header = if outgoing.uncompressed {
+                    self.outbound.begin_plain(message, output)?
+                } else {
+                    self.outbound.begin(message, output)?
+                };
+                header.map(|header| Uncopied { header: Some(header), payload: message.as_bytes() })
+            }
+            Kind::Prepared(prepared) => {
+                self.outbound.begin_prepared(prepared, output)?.map(|payload| Uncopied { header: None, payload })
+            }
+            _ => None,
+        })
+    }
+
+    #[inline]
+    pub(in crate::proto) fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.message(message, output)
     }
 
-    pub(crate) fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.plain(message, output)
     }
 
-    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+    pub(in crate::proto) fn encode_with(&mut self, encoder: Encoder) {
         self.outbound.encode_with(encoder);
     }
 
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         self.outbound.release();
     }
 
-    pub(crate) fn shrink(&mut self) {
+    pub(in crate::proto) fn shrink(&mut self) {
         self.outbound.shrink();
     }
 
-    pub(crate) fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
+    pub(in crate::proto) fn begin_message(
+        &mut self,
+        message: Message<'_>,
+        output: &BytesMut,
+    ) -> Result<Option<HeaderBytes>, SendError> {
         self.outbound.begin(message, output)
     }
 
-    pub(crate) fn begin_plain(
+    pub(in crate::proto) fn begin_plain(
         &mut self,
         message: Message<'_>,
         output: &BytesMut,
@@ -269,7 +310,7 @@ impl Link {
         self.outbound.begin_plain(message, output)
     }
 
-    pub(crate) fn begin_prepared<'p>(
+    pub(in crate::proto) fn begin_prepared<'p>(
         &mut self,
         prepared: &'p Prepared,
         output: &BytesMut,
@@ -277,34 +318,39 @@ impl Link {
         self.outbound.begin_prepared(prepared, output)
     }
 
-    pub(crate) fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.chunk(chunk, output)
     }
 
-    pub(crate) fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.prepared(prepared, output)
     }
 
-    pub(crate) fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.ping(payload, output)?;
-        self.timers.pinged(payload, None, self.outbound.config());
+        self.timers.ping_queued(payload, output.len(), false);
         Ok(())
     }
 
-    pub(crate) fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.pong(payload, output)
     }
 
-    pub(crate) fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.close(close, output)?;
         self.close_sent(close);
         Ok(())
     }
 
-    pub(crate) fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+    pub(in crate::proto) fn frame(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        output: &mut BytesMut,
+    ) -> Result<(), SendError> {
         self.outbound.frame(header, payload, output)?;
         match header.opcode {
-            OpCode::Ping => self.timers.pinged(payload, None, self.outbound.config()),
+            OpCode::Ping => self.timers.ping_queued(payload, output.len(), false),
             OpCode::Close => self.close_sent(Close::decode(payload).unwrap_or(None)),
             _ => {}
         }
@@ -313,25 +359,35 @@ impl Link {
 
     // ---- time
 
-    pub(crate) fn wants_time(&self, inbound: Option<Inside>, unsent: bool) -> bool {
-        self.timers.want_time(self.situation(inbound, unsent), self.outbound.config())
+    pub(in crate::proto) fn wants_time(&self, receiving: Option<Receiving>, unsent: bool) -> bool {
+        self.timers.want_time(self.conditions(receiving, unsent), self.outbound.config())
     }
 
-    pub(crate) fn arm(&mut self, now: Duration, inbound: Option<Inside>, unsent: bool) {
-        let situation = self.situation(inbound, unsent);
-        self.timers.arm(now, situation, self.outbound.config());
-        self.wrote = false;
+    /// Whether a ping has left, or was answered, since the clock was last read.
+    pub(in crate::proto) fn wants_stamp(&self) -> bool {
+        self.timers.want_stamp()
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        self.timers.next()
+    pub(in crate::proto) fn arm(&mut self, now: Duration, receiving: Option<Receiving>, unsent: bool) {
+        let conditions = self.conditions(receiving, unsent);
+        self.timers.arm(now, conditions, self.outbound.config());
+        self.drained = false;
+    }
+
+    pub(in crate::proto) fn poll_timeout(&self, scope: Scope) -> Option<Duration> {
+        self.timers.next(scope)
     }
 
     /// Does all that is due at `now`; the deadline that ended the connection, if one did.
-    pub(crate) fn handle_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
-        while let Some(due) = self.timers.due(now, self.outbound.config()) {
+    pub(in crate::proto) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        scope: Scope,
+        output: &mut BytesMut,
+    ) -> Option<Timeout> {
+        while let Some(due) = self.timers.due(now, scope, self.outbound.config()) {
             match due {
-                Due::KeepAlive => self.keep_alive(now, output),
+                Due::KeepAlive => self.keep_alive(output),
                 Due::Expired(timeout) => {
                     self.expire(timeout, output);
                     return Some(timeout);
@@ -341,73 +397,65 @@ impl Link {
         None
     }
 
-    /// As [`poll_timeout`](Self::poll_timeout), for who waits for room alone: the peer cannot be blamed meanwhile for
-    /// what nobody reads.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn poll_write_timeout(&self) -> Option<Duration> {
-        self.timers.next_sending()
+    pub(in crate::proto) fn last_received(&self) -> Option<Duration> {
+        self.timers.last_received()
     }
 
-    /// As [`handle_timeout`](Self::handle_timeout), of the same deadlines.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn handle_write_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
-        let timeout = self.timers.due_sending(now)?;
-        self.expire(timeout, output);
-        Some(timeout)
-    }
-
-    pub(crate) fn latency(&self) -> Option<Duration> {
+    pub(in crate::proto) fn latency(&self) -> Option<Duration> {
         self.timers.latency()
     }
 
     // ---- what became of it
 
-    pub(crate) fn transport(&self) -> TransportState {
+    pub(in crate::proto) fn transport(&self) -> TransportState {
         self.transport
     }
 
-    pub(crate) fn end(&self) -> Option<End> {
+    pub(in crate::proto) fn end(&self) -> Option<End> {
         let (by, cause) = self.begun?;
         let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close && !self.lost;
         Some(End { sent: self.sent, received: self.received, by, clean, cause })
     }
 
     /// Whether some of what was queued will never go out.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn is_lost(&self) -> bool {
+    pub(in crate::proto) fn is_lost(&self) -> bool {
         self.lost
     }
 
-    #[cfg(feature = "tokio")]
-    pub(crate) fn is_message_in_progress(&self) -> bool {
+    pub(in crate::proto) fn is_message_in_progress(&self) -> bool {
         self.outbound.is_message_in_progress()
     }
 
-    pub(crate) fn config(&self) -> &Arc<Config> {
+    pub(in crate::proto) fn config(&self) -> &Arc<Config> {
         self.outbound.config()
     }
 
-    pub(crate) fn role(&self) -> Role {
+    pub(in crate::proto) fn role(&self) -> Role {
         self.outbound.role()
     }
 
-    /// `inbound` is what the receiving machine knows, where the caller holds it.
-    fn situation(&self, inbound: Option<Inside>, unsent: bool) -> Situation {
-        Situation {
-            open: self.transport == TransportState::Open && self.sent.is_none() && !self.lost,
-            closing: self.transport != TransportState::Closed
-                && (self.sent.is_some() || self.lost || self.transport != TransportState::Open),
-            unsent: unsent && self.transport != TransportState::Closed,
-            wrote: self.wrote,
-            inbound,
+    /// `receiving` is the state of the receiving machine, where the caller holds it.
+    fn conditions(&self, receiving: Option<Receiving>, unsent: bool) -> Conditions {
+        let transport = self.transport;
+        let unsent = unsent && transport != TransportState::Closed;
+        let ending = self.sent.is_some() || self.lost || transport != TransportState::Open;
+        // A peer that goes on accepting output is not cut off: the close deadline counts from when the Close has left.
+        // Until then the write deadline holds, if there is one.
+        let left = !unsent || self.outbound.config().write_timeout.is_none();
+        Conditions {
+            open: transport == TransportState::Open && self.sent.is_none() && !self.lost,
+            closing: transport != TransportState::Closed && ending && left,
+            unsent,
+            drained: self.drained,
+            receiving,
         }
     }
 
-    fn keep_alive(&mut self, now: Duration, output: &mut BytesMut) {
-        let payload = self.timers.keep_alive();
+    fn keep_alive(&mut self, output: &mut BytesMut) {
+        let Some(payload) = self.timers.keep_alive() else { return };
         // Full or closing: there is output for the peer anyhow, and a deadline on that.
         if self.outbound.ping(&payload, output).is_ok() {
-            self.timers.pinged(&payload, Some(now), self.outbound.config());
+            self.timers.ping_queued(&payload, output.len(), true);
         }
     }
 
@@ -420,7 +468,7 @@ impl Link {
             Timeout::Message => {
                 self.end_with(Cause::Timeout(timeout), CloseCode::POLICY_VIOLATION, output);
             }
-            Timeout::Write | Timeout::Close => {
+            Timeout::Write | Timeout::Close | Timeout::Handshake => {
                 // A clean end stays one: only the transport's own end is overdue.
                 if self.sent.is_none() || self.received.is_none() || !output.is_empty() {
                     self.spoil_end(Cause::Timeout(timeout));

@@ -195,7 +195,6 @@ pub struct Utf8Bytes(
 
 impl Utf8Bytes {
     /// Takes bytes that the machine has validated.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(utf8::check(&bytes).is_some());
         Self(bytes)

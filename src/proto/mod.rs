@@ -6,6 +6,7 @@
 pub(crate) mod close;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub mod driver;
 pub(crate) mod error;
 pub mod extension;
 pub(crate) mod frame;
@@ -15,6 +16,7 @@ pub(crate) mod link;
 pub mod mask;
 pub(crate) mod message;
 pub(crate) mod outbound;
+pub(crate) mod outgoing;
 pub(crate) mod prepared;
 pub(crate) mod role;
 mod steps;

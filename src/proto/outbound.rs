@@ -352,7 +352,6 @@ impl Outbound {
     }
 
     /// Whether a message in chunks or raw frames has begun and not ended.
-    #[cfg(feature = "tokio")]
     pub(crate) fn is_message_in_progress(&self) -> bool {
         matches!(self.state, State::Message { .. })
     }

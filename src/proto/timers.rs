@@ -10,53 +10,56 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::proto::config::Config;
-use crate::proto::inbound::Inside;
+use crate::proto::inbound::Receiving;
 
-/// A deadline that ended the connection.
+/// A deadline of [`Config`] that expired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Timeout {
+    /// The opening handshake took longer than [`Config::handshake_timeout`].
+    Handshake,
     /// The peer sent no byte for [`Config::idle_timeout`].
     Idle,
     /// A message in progress brought no payload byte for [`Config::message_timeout`].
     Message,
-    /// The pong to a keep-alive ping took longer than [`Config::pong_timeout`].
+    /// The pong to a keep-alive ping did not arrive within [`Config::pong_timeout`].
     Pong,
-    /// The transport took no byte for [`Config::write_timeout`].
+    /// The transport accepted too little output within [`Config::write_timeout`].
     Write,
-    /// The closing handshake, or the transport's end after it, took longer than [`Config::close_timeout`].
+    /// The closing handshake, or the end of the transport after it, took longer than [`Config::close_timeout`].
     Close,
 }
 
 impl core::fmt::Display for Timeout {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
+            Self::Handshake => "the opening handshake took too long",
             Self::Idle => "the peer was silent for too long",
             Self::Message => "a message stalled before its end",
-            Self::Pong => "the peer did not answer a ping in time",
-            Self::Write => "the peer took nothing of what was sent for too long",
+            Self::Pong => "no pong in time",
+            Self::Write => "the peer accepted too little output for too long",
             Self::Close => "the connection took too long to close",
         })
     }
 }
 
-/// What the deadlines hang on, as the machines see it now.
+/// The state of a connection, as far as deadlines depend on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Situation {
+pub(in crate::proto) struct Conditions {
     /// No Close has been sent or received and nothing failed.
-    pub(crate) open: bool,
-    /// Our Close is out, or the transport is to end.
-    pub(crate) closing: bool,
-    /// Bytes wait to be written.
-    pub(crate) unsent: bool,
-    /// Of them, some were written since the last look at the clock.
-    pub(crate) wrote: bool,
-    /// What the receiving machine knows, where it could be asked.
-    pub(crate) inbound: Option<Inside>,
+    pub(in crate::proto) open: bool,
+    /// The connection is ending, and what was queued before the end has left.
+    pub(in crate::proto) closing: bool,
+    /// Output is waiting to be written.
+    pub(in crate::proto) unsent: bool,
+    /// All output had left at some time since the deadlines were last set.
+    pub(in crate::proto) drained: bool,
+    /// The state of the receiving machine, where the caller holds it.
+    pub(in crate::proto) receiving: Option<Receiving>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Timers {
+pub(in crate::proto) struct Timers {
     table: Option<Box<Table>>,
 }
 
@@ -65,9 +68,13 @@ struct Table {
     deadlines: [Option<Duration>; Slot::COUNT],
     /// Pings without their pong, oldest first.
     pings: Vec<Ping>,
-    /// When the ping was sent to which a pong has just arrived.
+    /// When the ping was sent that has just been answered.
     answered: Option<Duration>,
     latency: Option<Duration>,
+    /// When a byte from the peer was last noticed.
+    last_received: Option<Duration>,
+    /// Bytes that the transport has accepted since the write deadline was last moved.
+    accepted: usize,
     keep_alives: u64,
 }
 
@@ -84,10 +91,9 @@ enum Slot {
 
 impl Slot {
     const COUNT: usize = 6;
-    /// Those that a sending side can judge which knows nothing of what has arrived.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    const SENDING: [Self; 2] = [Self::Close, Self::Write];
-    const ALL: [Self; Self::COUNT] = [Self::Close, Self::Write, Self::Message, Self::Idle, Self::Ping, Self::Pong];
+    /// Those that do not depend on what has arrived.
+    const SENDING: &[Self] = &[Self::Close, Self::Write];
+    const ALL: &[Self] = &[Self::Close, Self::Write, Self::Message, Self::Idle, Self::Ping, Self::Pong];
 
     const fn timeout(self) -> Option<Timeout> {
         match self {
@@ -101,122 +107,166 @@ impl Slot {
     }
 }
 
+/// Which deadlines are judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::proto) enum Scope {
+    All,
+    /// Only those that do not depend on what has arrived, for a caller that reads nothing at the moment: the peer is not
+    /// to blame for what nobody reads.
+    Sending,
+}
+
+impl Scope {
+    const fn slots(self) -> &'static [Slot] {
+        match self {
+            Self::All => Slot::ALL,
+            Self::Sending => Slot::SENDING,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Ping {
     payload: Box<[u8]>,
-    /// `None` until the clock was read.
+    /// Bytes of output up to its end that the transport has not accepted yet.
+    unsent: usize,
+    /// When it left; `None` until the clock was read after that.
     sent: Option<Duration>,
     keep_alive: bool,
 }
 
+impl Ping {
+    /// Whether it has left, and the clock has not been read since.
+    const fn is_unstamped(&self) -> bool {
+        self.unsent == 0 && self.sent.is_none()
+    }
+}
+
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Due {
+pub(in crate::proto) enum Due {
     KeepAlive,
     Expired(Timeout),
+}
+
+/// What is to happen to one deadline.
+enum Change {
+    /// Set it unless it is set; count it from now if `moved`.
+    Set {
+        timeout: Duration,
+        moved: bool,
+    },
+    Lift,
+    Keep,
 }
 
 impl Timers {
     /// The most pings that are remembered; of more, the oldest are forgotten.
     const MAX_PINGS: usize = 16;
 
-    /// What `slot` is to do: no deadline, keep the one it has, or count from now.
-    fn wish(slot: Slot, now: Situation, config: &Config) -> Wish {
-        let (wanted, moved, timeout) = match (slot, now.inbound) {
+    fn change(&self, slot: Slot, now: Conditions, config: &Config) -> Change {
+        let table = self.table.as_deref();
+        let (wanted, moved, timeout) = match (slot, now.receiving) {
             (Slot::Close, _) => (now.closing, false, config.close_timeout),
-            (Slot::Write, _) => (now.unsent, now.wrote, config.write_timeout),
-            (Slot::Ping, _) => (now.open, false, config.ping_interval),
-            // Armed when the ping goes out.
-            (Slot::Pong, _) if now.open => return Wish::Keep,
-            (Slot::Message, Some(inside)) => {
-                (now.open && inside.message_in_progress, inside.activity.progress, config.message_timeout)
+            (Slot::Write, _) => {
+                let progress = table.is_some_and(|table| table.accepted >= MIN_PROGRESS);
+                (now.unsent, now.drained || progress, config.write_timeout)
             }
-            (Slot::Idle, Some(inside)) => (now.open, inside.activity.received, config.idle_timeout),
-            (Slot::Message | Slot::Idle, None) if now.open => return Wish::Keep,
-            (Slot::Message | Slot::Idle | Slot::Pong, _) => return Wish::Off,
+            (Slot::Ping, _) => (now.open, false, config.ping_interval),
+            (Slot::Pong, Some(receiving)) => {
+                let outstanding = table.is_some_and(Table::awaits_pong);
+                // Any byte is a sign of life: a Pong cannot overtake a message that is still arriving.
+                (now.open && outstanding, receiving.activity.received, config.pong_timeout)
+            }
+            (Slot::Message, Some(receiving)) => {
+                let wanted = now.open && receiving.message_in_progress;
+                (wanted, receiving.activity.progress, config.message_timeout)
+            }
+            (Slot::Idle, Some(receiving)) => (now.open, receiving.activity.received, config.idle_timeout),
+            (Slot::Message | Slot::Idle | Slot::Pong, None) if now.open => return Change::Keep,
+            (Slot::Message | Slot::Idle | Slot::Pong, None) => return Change::Lift,
         };
         match timeout {
-            Some(timeout) if wanted => Wish::On { timeout, moved },
-            _ => Wish::Off,
+            Some(timeout) if wanted => Change::Set { timeout, moved },
+            _ => Change::Lift,
         }
     }
 
     /// Whether [`arm`](Self::arm) would change anything.
-    pub(crate) fn want_time(&self, situation: Situation, config: &Config) -> bool {
-        let table = self.table.as_deref();
-        let pending = table.is_some_and(|table| {
-            table.answered.is_some() || table.pings.last().is_some_and(|ping| ping.sent.is_none())
-        });
-        pending
-            || Slot::ALL.into_iter().any(|slot| {
-                let armed = table.is_some_and(|table| table.deadlines[slot as usize].is_some());
-                match Self::wish(slot, situation, config) {
-                    Wish::On { moved, .. } => moved || !armed,
-                    Wish::Off => armed,
-                    Wish::Keep => false,
+    pub(in crate::proto) fn want_time(&self, conditions: Conditions, config: &Config) -> bool {
+        self.want_stamp()
+            || Slot::ALL.iter().any(|&slot| {
+                let armed = self.table.as_deref().is_some_and(|table| table.deadlines[slot as usize].is_some());
+                match self.change(slot, conditions, config) {
+                    Change::Set { moved, .. } => moved || !armed,
+                    Change::Lift => armed,
+                    Change::Keep => false,
                 }
             })
     }
 
+    /// Whether a ping has left, or was answered, since the clock was last read.
+    pub(in crate::proto) fn want_stamp(&self) -> bool {
+        let Some(table) = self.table.as_deref() else { return false };
+        table.answered.is_some() || table.pings.iter().any(Ping::is_unstamped)
+    }
+
     /// Sets and lifts deadlines, counting from `now`.
-    pub(crate) fn arm(&mut self, now: Duration, situation: Situation, config: &Config) {
-        for slot in Slot::ALL {
-            match Self::wish(slot, situation, config) {
-                Wish::On { timeout, moved } => {
-                    let deadline = &mut self.table.get_or_insert_default().deadlines[slot as usize];
+    pub(in crate::proto) fn arm(&mut self, now: Duration, conditions: Conditions, config: &Config) {
+        self.stamp(now);
+        for &slot in Slot::ALL {
+            match self.change(slot, conditions, config) {
+                Change::Set { timeout, moved } => {
+                    let table = self.table.get_or_insert_default();
+                    let deadline = &mut table.deadlines[slot as usize];
                     if moved || deadline.is_none() {
                         *deadline = Some(now.saturating_add(timeout));
+                        if slot == Slot::Write {
+                            table.accepted = 0;
+                        }
                     }
                 }
-                Wish::Off => {
+                Change::Lift => {
                     if let Some(table) = &mut self.table {
                         table.deadlines[slot as usize] = None;
                     }
                 }
-                Wish::Keep => {}
+                Change::Keep => {}
             }
         }
         let Some(table) = &mut self.table else { return };
-        for ping in table.pings.iter_mut().filter(|ping| ping.sent.is_none()) {
-            ping.sent = Some(now);
-        }
-        if let Some(sent) = table.answered.take() {
-            table.latency = Some(now.saturating_sub(sent));
+        if conditions.receiving.is_some_and(|receiving| receiving.activity.received) {
+            table.last_received = Some(now);
         }
         if table.latency.is_none() && table.pings.is_empty() && table.deadlines.iter().all(Option::is_none) {
             self.table = None;
         }
     }
 
+    /// Notes the time of pings that have left, and of those that were answered.
+    fn stamp(&mut self, now: Duration) {
+        let Some(table) = &mut self.table else { return };
+        for ping in table.pings.iter_mut().filter(|ping| ping.is_unstamped()) {
+            ping.sent = Some(now);
+        }
+        if let Some(sent) = table.answered.take() {
+            table.latency = Some(now.saturating_sub(sent));
+        }
+    }
+
     /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<Duration> {
-        self.table.as_deref()?.deadlines.iter().flatten().min().copied()
-    }
-
-    /// The earliest deadline of the sending side.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn next_sending(&self) -> Option<Duration> {
+    pub(in crate::proto) fn next(&self, scope: Scope) -> Option<Duration> {
         let table = self.table.as_deref()?;
-        Slot::SENDING.into_iter().filter_map(|slot| table.deadlines[slot as usize]).min()
-    }
-
-    /// One deadline of the sending side that is over at `now`; it is lifted.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn due_sending(&mut self, now: Duration) -> Option<Timeout> {
-        let table = self.table.as_deref_mut()?;
-        let slot = Slot::SENDING
-            .into_iter()
-            .find(|slot| table.deadlines[*slot as usize].is_some_and(|deadline| deadline <= now))?;
-        table.deadlines[slot as usize] = None;
-        slot.timeout()
+        scope.slots().iter().filter_map(|&slot| table.deadlines[slot as usize]).min()
     }
 
     /// One thing that is due at `now`; its deadline is lifted, a keep-alive's set anew.
-    pub(crate) fn due(&mut self, now: Duration, config: &Config) -> Option<Due> {
+    pub(in crate::proto) fn due(&mut self, now: Duration, scope: Scope, config: &Config) -> Option<Due> {
         let table = self.table.as_deref_mut()?;
-        let slot = Slot::ALL
-            .into_iter()
-            .find(|slot| table.deadlines[*slot as usize].is_some_and(|deadline| deadline <= now))?;
+        let &slot = scope
+            .slots()
+            .iter()
+            .find(|&&slot| table.deadlines[slot as usize].is_some_and(|deadline| deadline <= now))?;
         table.deadlines[slot as usize] = match slot {
             Slot::Ping => config.ping_interval.map(|interval| now.saturating_add(interval.max(MIN_INTERVAL))),
             _ => None,
@@ -224,51 +274,66 @@ impl Timers {
         Some(slot.timeout().map_or(Due::KeepAlive, Due::Expired))
     }
 
-    /// The payload for a keep-alive ping, different each time.
-    pub(crate) fn keep_alive(&mut self) -> [u8; 8] {
+    /// The payload of the next keep-alive ping, different each time; `None` while the one before has not left: it would
+    /// only add to what the peer does not read.
+    pub(in crate::proto) fn keep_alive(&mut self) -> Option<[u8; 8]> {
         let table = self.table.get_or_insert_default();
+        if table.pings.iter().any(|ping| ping.keep_alive && ping.unsent > 0) {
+            return None;
+        }
         table.keep_alives += 1;
-        table.keep_alives.to_be_bytes()
+        Some(table.keep_alives.to_be_bytes())
     }
 
-    /// A ping went out: at `now`, or when [`arm`](Self::arm) is called next.
-    pub(crate) fn pinged(&mut self, payload: &[u8], now: Option<Duration>, config: &Config) {
+    /// A ping was queued as the last of `unsent` bytes of output.
+    pub(in crate::proto) fn ping_queued(&mut self, payload: &[u8], unsent: usize, keep_alive: bool) {
         let table = self.table.get_or_insert_default();
         if table.pings.len() == Self::MAX_PINGS {
             table.pings.remove(0);
         }
-        // Only a keep-alive goes out at a time that is known.
-        table.pings.push(Ping { payload: payload.into(), sent: now, keep_alive: now.is_some() });
-        table.watch_pong(config);
+        table.pings.push(Ping { payload: payload.into(), unsent, sent: None, keep_alive });
+    }
+
+    /// The transport accepted `n` bytes of output.
+    #[inline]
+    pub(in crate::proto) fn written(&mut self, n: usize) {
+        if let Some(table) = &mut self.table {
+            table.accepted = table.accepted.saturating_add(n);
+            for ping in &mut table.pings {
+                ping.unsent = ping.unsent.saturating_sub(n);
+            }
+        }
     }
 
     /// A pong arrived: it answers its ping and all before it (RFC 6455 section 5.5.3), or nothing.
-    pub(crate) fn ponged(&mut self, payload: &[u8], config: &Config) {
+    pub(in crate::proto) fn pong_received(&mut self, payload: &[u8]) {
         let Some(table) = &mut self.table else { return };
         let Some(answered) = table.pings.iter().rposition(|ping| *ping.payload == *payload) else { return };
         table.answered = table.pings.drain(..=answered).next_back().and_then(|ping| ping.sent);
-        table.watch_pong(config);
+        if !table.awaits_pong() {
+            table.deadlines[Slot::Pong as usize] = None;
+        }
     }
 
-    pub(crate) fn latency(&self) -> Option<Duration> {
+    pub(in crate::proto) fn latency(&self) -> Option<Duration> {
         self.table.as_deref()?.latency
+    }
+
+    pub(in crate::proto) fn last_received(&self) -> Option<Duration> {
+        self.table.as_deref()?.last_received
     }
 }
 
 impl Table {
-    /// The pong deadline belongs to the oldest keep-alive ping without one.
-    fn watch_pong(&mut self, config: &Config) {
-        let oldest = self.pings.iter().find(|ping| ping.keep_alive);
-        self.deadlines[Slot::Pong as usize] =
-            oldest.and_then(|ping| Some(ping.sent?.saturating_add(config.pong_timeout?)));
+    /// Whether a keep-alive ping has left and was not answered.
+    fn awaits_pong(&self) -> bool {
+        self.pings.iter().any(|ping| ping.keep_alive && ping.sent.is_some())
     }
 }
 
-enum Wish {
-    On { timeout: Duration, moved: bool },
-    Off,
-    Keep,
-}
+/// Of output that waits, the transport has to accept this many bytes, or all, within [`Config::write_timeout`]: a peer
+/// that accepts a byte now and then does not keep a connection for ever.
+pub(in crate::proto) const MIN_PROGRESS: usize = 4 << 10;
 
 /// A ping interval of zero would never let the caller sleep.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Weak;
 
 use super::topics::Shared;
-use crate::proto::message::{Message, OwnedMessage};
 use crate::session::BoxError;
+use crate::{Message, OwnedMessage};
 
 /// A broker between the [`Topics`](super::Topics) of several processes, as [`Redis`](super::Redis) is one.
 ///

@@ -17,14 +17,14 @@ use super::response::Response;
 use super::serve::{Entered, Server};
 use super::session::Session;
 use super::websocket::WebSocket;
-use crate::proto::close::CloseCode;
-use crate::proto::config::Config;
-use crate::proto::error::{Error, SendError};
-use crate::proto::handshake::OriginPolicy;
-use crate::proto::handshake::server::Accept;
+use crate::CloseCode;
+use crate::Config;
+use crate::handshake::OriginPolicy;
+use crate::handshake::server::Accept;
 use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
 use crate::tokio::WhenFull;
 use crate::upgrade::hyper::Socket;
+use crate::{Error, SendError};
 
 /// A WebSocket of a route, from [`websocket`] or [`handler`].
 ///

@@ -27,8 +27,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::backplane::{Backplane, BackplaneError, Incoming, Pending};
-use crate::proto::message::{Message, OwnedMessage};
-use crate::proto::utf8;
+use crate::utf8;
+use crate::{Message, OwnedMessage};
 
 /// A [`Backplane`] on the publish and subscribe of one Redis server.
 ///

@@ -7,9 +7,9 @@ use std::string::String;
 
 use bytes::Bytes;
 
-use crate::proto::handshake::{Fields, server};
+use crate::handshake::{Fields, server};
 
-/// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::proto::handshake::server).
+/// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::handshake::server).
 #[derive(Clone, Debug)]
 pub struct Request {
     head: server::Request,

@@ -16,8 +16,8 @@ use http::Method;
 use super::endpoint::Endpoint;
 use super::request::{Params, Request, decode};
 use super::response::{Response, text};
+use crate::Config;
 use crate::adapter::default_config;
-use crate::proto::config::Config;
 use crate::session::Failure;
 
 /// The paths of a server, and what lies there.

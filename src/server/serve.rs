@@ -28,13 +28,13 @@ use super::response::{Response, text};
 use super::router::{Answer, Found, Router};
 use super::session::Session;
 use super::sessions::Sessions;
-use crate::proto::error::HandshakeError;
-use crate::proto::message::Messages;
+use crate::HandshakeError;
+use crate::Messages;
 use crate::session::{Failure, guarded};
 #[cfg(feature = "rustls")]
 use crate::tokio::TlsStream;
 use crate::tokio::clock;
-use crate::tokio::exchange::{before, deadline};
+use crate::tokio::clock::{before, deadline};
 use crate::upgrade;
 use crate::upgrade::hyper::{Guarded, Incoming};
 
@@ -196,7 +196,7 @@ impl Server {
         }
         let read = Limited::new(request.into_body(), longest).collect();
         match before(deadline, read).await {
-            Err(error) => refuse(&error),
+            Err(_) => refuse(&HandshakeError::TimedOut),
             Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
             Ok(Err(_)) => closing(text(400, "the body did not come whole\n")),
             Ok(Ok(body)) => self.call(answer, asked.with_body(body.to_bytes()), peer).await,
@@ -231,7 +231,7 @@ impl Server {
         let choices = match chosen {
             Ok(Ok(Ok(choices))) => choices,
             Ok(Ok(Err(refusal))) => return closing(refusal),
-            Ok(Err(error)) => return refuse(&error),
+            Ok(Err(_)) => return refuse(&HandshakeError::TimedOut),
             Err(failure) => {
                 self.report_failure(peer, &failure);
                 return closing(text(500, ""));

@@ -11,11 +11,11 @@ use tokio::task::AbortHandle;
 
 use super::request::Request;
 use super::serve::Server;
-use crate::proto::close::Close;
-use crate::proto::error::SendError;
-use crate::proto::extension::Agreement;
-use crate::proto::message::OwnedMessage;
-use crate::proto::prepared::Prepared;
+use crate::Close;
+use crate::OwnedMessage;
+use crate::Prepared;
+use crate::SendError;
+use crate::extension::Agreement;
 use crate::session::Failure;
 use crate::tokio::{Queuing, Sender};
 

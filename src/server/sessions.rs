@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::session::Session;
-use crate::proto::close::CloseCode;
+use crate::CloseCode;
 
 /// Those that are open.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use super::session::Session;
-use crate::proto::close::{Close, CloseCode};
-use crate::proto::prepared::Prepared;
-use crate::tokio::exchange::before;
+use crate::Prepared;
+use crate::tokio::clock::before;
 use crate::tokio::{Ticket, clock};
+use crate::{Close, CloseCode};
 
 /// What became of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -14,8 +14,8 @@ use super::session::Session;
 use super::topic::{Published, Topic};
 #[cfg(feature = "deflate")]
 use crate::Deflate;
-use crate::proto::message::OwnedMessage;
-use crate::proto::prepared::Prepared;
+use crate::OwnedMessage;
+use crate::Prepared;
 
 /// Topics by name: sessions subscribe, and what is published reaches all of them. Clones share the topics.
 ///
@@ -352,7 +352,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proto::message::Message;
+    use crate::Message;
     use crate::server::Pending;
 
     /// Never says that it has subscribed; counts what it is asked to.

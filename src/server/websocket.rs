@@ -6,10 +6,10 @@ use std::ops::{Deref, DerefMut};
 use tokio::sync::oneshot;
 
 use super::session::Session;
-use crate::proto::close::Close;
-use crate::proto::error::{Error, SendError};
-use crate::proto::link::End;
+use crate::Close;
+use crate::End;
 use crate::upgrade::hyper::Socket;
+use crate::{Error, SendError};
 
 /// An open connection of the server: an [`crate::tokio::WebSocket`] that knows its [`Session`].
 ///

@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::event::{Closed, Failure};
 use super::handler::{BoxError, Handler};
-use crate::proto::close::Close;
-use crate::proto::message::{Message, OwnedMessage};
+use crate::driver::Goal;
 use crate::tokio::{Sender, WebSocket, Writer};
+use crate::{Close, OwnedMessage};
 
 /// Tells `handler` of all that happens to a connection, from its opening to its end. `sender` is the connection's.
 pub(crate) async fn drive<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Closed
@@ -75,7 +75,7 @@ pub(crate) async fn start_close<S>(ws: &mut WebSocket<S>, sender: &Sender, close
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if ws.writer().is_message_in_progress() {
+    if ws.writer().send.is_message_in_progress() {
         // Nothing that is queued can follow one that was left in the middle. Where this fails the connection ends, and
         // whoever waits for that finds out how.
         let _ = ws.start_close(close).await;
@@ -137,7 +137,8 @@ where
                 Poll::Ready(done) => return Poll::Ready(done.map(drop).map_err(Box::new)),
                 Poll::Pending => {
                     // An error is met again by `next`.
-                    let _ = sender.poll_drain(out, context).is_ready() && out.poll_flush(context).is_ready();
+                    let _ =
+                        sender.poll_drain(out, context).is_ready() && out.poll_until(Goal::Flushed, context).is_ready();
                     return Poll::Pending;
                 }
             }
@@ -146,7 +147,7 @@ where
         if let Some(reply) = reply
             && ready!(sender.poll_drain(out, context)).is_ok()
         {
-            let _ = ready!(out.poll_feed(context, Message::from(&*reply)));
+            let _ = ready!(out.poll_feed(context, (&*reply).into()));
         }
         Poll::Ready(Ok(()))
     }

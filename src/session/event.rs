@@ -8,11 +8,11 @@ use std::string::String;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::handler::BoxError;
-use crate::proto::close::{Close, CloseCode, CloseError};
-use crate::proto::error::Error;
-use crate::proto::link::End;
-use crate::proto::message::Message;
+use crate::End;
+use crate::Error;
+use crate::Message;
 use crate::tokio::WebSocket;
+use crate::{Close, CloseCode, CloseError};
 
 /// What happens to a connection, in this order: open, messages, perhaps an error, and always a close.
 #[derive(Clone, Copy, Debug)]

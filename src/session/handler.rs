@@ -4,7 +4,7 @@ use std::boxed::Box;
 use std::future::{self, Future};
 
 use super::event::{Closed, Event, Failure};
-use crate::proto::message::{Message, OwnedMessage};
+use crate::{Message, OwnedMessage};
 
 /// Any error: what `?` makes of the errors of a callback.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

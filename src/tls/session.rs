@@ -8,8 +8,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
 use super::{Roots, client_config};
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::UriError;
+use crate::handshake::UriError;
+use crate::{Error, HandshakeError};
 
 /// The most that is encrypted and not handed on, in bytes of plaintext: what one record holds (RFC 8446 section 5.1).
 const RECORD: usize = 16 << 10;

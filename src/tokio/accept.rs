@@ -4,25 +4,18 @@
 
 use std::boxed::Box;
 use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::clock;
-use super::exchange::{before, deadline, exchange, write};
+use super::io::Io;
 use super::websocket::WebSocket;
-use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Parts, default_config};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::server::{self, Accept};
-use crate::proto::message::{Delivery, Messages};
+use crate::adapter::{ThreadBuffers, default_config, not_opened};
+use crate::driver::Accepting;
+use crate::handshake::server::{self, Accept};
+use crate::{Config, Delivery, Error, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
 ///
@@ -83,135 +76,85 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     Box::pin(receive(stream, config)).await
 }
 
-async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
-    let trace = Trace::server();
-    let now = clock::now();
-    let mut handshake = server::Handshake::new(config.clone(), now);
-    let mut input = BytesMut::new();
-    let deadline = deadline(&config, now);
-    let received =
-        exchange(&mut stream, &mut input, &mut BytesMut::new(), deadline, |input| handshake.receive(input)).await;
-    match received {
-        Ok(request) => {
-            trace.requested(&request);
-            Ok(Incoming { stream, request, input, config, trace })
-        }
-        Err(Error::Handshake(error)) => Err(refuse(stream, error, &config, &trace).await),
-        Err(error) => trace.step(Err(error)),
+async fn receive<S: AsyncRead + AsyncWrite + Unpin>(stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
+    let accepting = Accepting::new(config, clock::now());
+    let mut incoming = Incoming { io: Io::new(stream), accepting, trace: Trace::server() };
+    let mut error = None;
+    if poll_fn(|context| incoming.io.poll_drive_with(&mut incoming.accepting, context, &mut error)).await
+        && let Some(request) = incoming.accepting.request()
+    {
+        incoming.trace.requested(request);
+        return Ok(incoming);
     }
+    Err(incoming.not_opened(error))
 }
 
 /// A request that waits for its answer.
 #[derive(Debug)]
 pub struct Incoming<S> {
-    stream: S,
-    request: server::Request,
-    /// What arrived behind the head: frames, if the request is accepted.
-    input: BytesMut,
-    config: Arc<Config>,
+    io: Io<S>,
+    accepting: Accepting,
     trace: Trace,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
-    /// What the client asks for.
+    /// The request.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is one.
     #[must_use]
     pub fn request(&self) -> &server::Request {
-        &self.request
+        self.accepting.request().expect("it is there when this is made")
     }
 
     /// The stream it came from.
     #[must_use]
     pub fn get_ref(&self) -> &S {
-        &self.stream
+        &self.io.socket
     }
 
-    /// Agrees: the connection is open.
+    /// Agrees: the connection is open. Resolves to `Result<WebSocket<S, D>, Error>`.
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; the client has been answered with the error's status.
+    /// As [`server::Request::accept`]; the client has been answered with the error's status. [`Error::Timeout`] or
+    /// [`Error::Io`] when the answer could not be written.
     pub async fn accept<D: Delivery>(self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
         Box::pin(self.open(choices, delivery)).await
     }
 
     async fn open<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
-        let mut output = BytesMut::new();
-        let accepted = match self.request.accept(choices, &mut output) {
-            Ok(accepted) => accepted,
-            Err(error) => return Err(refuse(self.stream, error, &self.config, &self.trace).await),
-        };
-        let deadline = deadline(&self.config, clock::now());
-        self.trace.step(write(&mut self.stream, &mut output, deadline).await)?;
-        let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
-        let subprotocol = accepted.subprotocol().map(Box::from);
-        let parts = Parts { socket: self.stream, connection, input: self.input, output, subprotocol };
-        Ok(WebSocket::from_parts(parts).traced(self.trace))
+        // What was wrong is answered by the driver, and reported when that is done.
+        let _ = self.accepting.accept(choices);
+        let mut error = None;
+        if !poll_fn(|context| self.io.poll_drive_with(&mut self.accepting, context, &mut error)).await {
+            return Err(self.not_opened(error));
+        }
+        let (driver, accepted) = self.accepting.into_driver(delivery, ThreadBuffers);
+        Ok(WebSocket::new(self.io.socket, driver, accepted.subprotocol().map(Box::from), self.trace))
     }
 
-    /// Answers with another status, and ends the stream.
+    /// Answers with another status, and ends the stream. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
-    /// the answer could not be written.
-    pub async fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
-        let mut output = BytesMut::new();
-        self.request.respond(status, headers, body, &mut output)?;
+    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Timeout`] or
+    /// [`Error::Io`] when the answer could not be written.
+    pub async fn respond(mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
+        self.accepting.respond(status, headers, body)?;
         self.trace.answered(status);
-        if Box::pin(finish(self.stream, output, &self.config)).await {
-            Ok(())
-        } else {
-            Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
+        let mut error = None;
+        Box::pin(poll_fn(|context| self.io.poll_drive_with(&mut self.accepting, context, &mut error))).await;
+        match self.accepting.result() {
+            Ok(()) => Ok(()),
+            result => Err(not_opened(result, error)),
         }
     }
-}
 
-/// Tells the client why not.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    error: HandshakeError,
-    config: &Config,
-    trace: &Trace,
-) -> Error {
-    trace.failed(&error);
-    let mut output = BytesMut::new();
-    error.respond(&mut output);
-    finish(stream, output, config).await;
-    error.into()
-}
-
-/// Writes `output`, shuts the writing side down, and reads and discards until the client ends the stream or the close
-/// deadline is over: to drop a stream with unread input destroys what is on its way. Whether all was written.
-async fn finish<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mut output: BytesMut, config: &Config) -> bool {
-    let deadline = config.close_timeout.map(|timeout| clock::now().saturating_add(timeout));
-    let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut write = pin!(async {
-        writer.write_all_buf(&mut output).await?;
-        writer.shutdown().await
-    });
-    // Both at once: the client may have to be read before it reads.
-    let (mut written, mut drained) = (None, false);
-    let both = poll_fn(|context| {
-        if written.is_none()
-            && let Poll::Ready(result) = write.as_mut().poll(context)
-        {
-            written = Some(result.is_ok());
-        }
-        drained = drained || poll_drain(Pin::new(&mut reader), context).is_ready();
-        if written == Some(false) || written.is_some() && drained { Poll::Ready(()) } else { Poll::Pending }
-    });
-    let _ = before(deadline, both).await;
-    written == Some(true)
-}
-
-/// Reads and discards until the stream ends or fails.
-fn poll_drain(mut reader: Pin<&mut impl AsyncRead>, context: &mut Context<'_>) -> Poll<()> {
-    let mut input = Input::default();
-    loop {
-        let mut room = ReadBuf::new(input.room());
-        let read = ready!(reader.as_mut().poll_read(context, &mut room));
-        if read.is_err() || room.filled().is_empty() {
-            return Poll::Ready(());
-        }
+    fn not_opened(self, error: Option<std::io::Error>) -> Error {
+        let error = not_opened(self.accepting.result(), error);
+        self.trace.failed(&error);
+        error
     }
 }

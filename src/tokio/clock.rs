@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::{Config, Timeout};
+
 /// The time since an origin that is the same for all connections of the process.
 pub(crate) fn now() -> Duration {
     Instant::now().duration_since(origin())
@@ -22,4 +24,17 @@ fn origin() -> Instant {
         let now = Instant::now();
         now.checked_sub(Duration::from_secs(24 * 60 * 60)).unwrap_or(now)
     })
+}
+
+/// `work`, unless the deadline is over first.
+pub(crate) async fn before<F: Future>(deadline: Option<Duration>, work: F) -> Result<F::Output, Timeout> {
+    match deadline.and_then(instant) {
+        None => Ok(work.await),
+        Some(at) => tokio::time::timeout_at(at, work).await.map_err(|_| Timeout::Handshake),
+    }
+}
+
+/// When an opening handshake that began at `start` is over.
+pub(crate) fn deadline(config: &Config, start: Duration) -> Option<Duration> {
+    config.handshake_timeout.map(|timeout| start.saturating_add(timeout))
 }

@@ -2,27 +2,25 @@
 //! long as the connection lives.
 
 use std::boxed::Box;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::clock;
-use super::exchange::{before, deadline, exchange};
+use super::io::Io;
 use super::socket::Stream;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{MAX_BODY, Parts, default_config, random};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::client::{self, Request, Response};
-use crate::proto::message::{Delivery, Messages};
+use crate::adapter::{ThreadBuffers, default_config, not_opened, random};
+use crate::driver::{Connecting, Driver};
+use crate::handshake::client::{Request, Response};
+use crate::{Config, Delivery, Error, HandshakeError, Messages, Timeout};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`]. `wss` needs the feature `rustls`,
 /// and trusts whom the system trusts. [`Connector`] chooses everything else.
@@ -160,7 +158,7 @@ impl<D: Delivery + Clone> Connector<D> {
             false => None,
         };
 
-        let tcp = Box::pin(self.dial(uri.host(), uri.port(), deadline(&self.config, start))).await?;
+        let tcp = Box::pin(self.dial(uri.host(), uri.port(), clock::deadline(&self.config, start))).await?;
         #[cfg(feature = "rustls")]
         if let Some(session) = session {
             return Box::pin(self.open(super::tls::TlsStream::new(tcp, session).into(), start)).await;
@@ -192,50 +190,40 @@ impl<D: Delivery + Clone> Connector<D> {
         start: Duration,
     ) -> Result<(WebSocket<S, D>, Response), Error> {
         let trace = Trace::client(&self.request);
-        let (ws, response) = trace.step(self.shake_hands(socket, start).await)?;
-        Ok((ws.traced(trace), response))
+        let (socket, driver, response) = trace.step(self.shake_hands(socket, start).await)?;
+        let subprotocol = response.subprotocol().map(Box::from);
+        Ok((WebSocket::new(socket, driver, subprotocol, trace), response))
     }
 
     async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        mut socket: S,
+        socket: S,
         start: Duration,
-    ) -> Result<(WebSocket<S, D>, Response), Error> {
+    ) -> Result<(S, Driver<D, ThreadBuffers>, Response), Error> {
         let (nonce, seed) = (random()?, random()?);
-        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        let mut handshake = client::Handshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
-        let deadline = handshake.poll_timeout();
-        let response = exchange(&mut socket, &mut input, &mut output, deadline, |input| handshake.receive(input)).await;
-        let response = match response {
-            Err(Error::Handshake(HandshakeError::Refused(mut refusal))) => {
-                // What cannot be read of the body is left out.
-                let _ = exchange(&mut socket, &mut input, &mut output, deadline, |input| {
-                    Ok(refusal.receive_body(input, MAX_BODY).then_some(()))
-                })
-                .await;
-                return Err(HandshakeError::Refused(refusal).into());
-            }
-            response => response?,
-        };
-        let connection =
-            Connection::client(self.delivery.clone(), self.config.clone(), seed).with_extensions(response.extensions());
-        let subprotocol = response.subprotocol().map(Box::from);
-        Ok((WebSocket::from_parts(Parts { socket, connection, input, output, subprotocol }), response))
+        let mut connecting = Connecting::new(&self.request, nonce, self.config.clone(), start);
+        let (mut io, mut error) = (Io::new(socket), None);
+        let opened = poll_fn(|context| io.poll_drive_with(&mut connecting, context, &mut error)).await;
+        if !opened {
+            return Err(not_opened(connecting.result(), error));
+        }
+        let (driver, response) = connecting.into_driver(self.delivery.clone(), seed, ThreadBuffers);
+        Ok((io.socket, driver, response))
     }
 
     /// The first address of the host that answers. Each gets its share of the time that is left: one that never answers
     /// does not take it all.
     async fn dial(&self, host: &str, port: u16, deadline: Option<Duration>) -> Result<TcpStream, Error> {
-        let addresses: Vec<_> = before(deadline, tokio::net::lookup_host((host, port))).await??.collect();
+        let addresses: Vec<_> = clock::before(deadline, tokio::net::lookup_host((host, port))).await??.collect();
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for (&address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
             let now = clock::now();
             let share =
                 deadline.map(|deadline| now + deadline.saturating_sub(now) / u32::try_from(left).unwrap_or(u32::MAX));
-            match before(share, self.dial_address(address)).await {
+            match clock::before(share, self.dial_address(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
-                Err(_) if left == 1 => return Err(HandshakeError::TimedOut.into()),
+                Err(_) if left == 1 => return Err(Timeout::Handshake.into()),
                 Err(_) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! One end's access to the sending side: its own, or shared with the other half under a lock.
+//! Access to the sending side: one's own, or shared with the other half under a lock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
@@ -6,25 +6,18 @@ use std::task::{Context, Wake, Waker};
 use super::writer::Writer;
 
 /// Who may reach the sending side from inside a poll.
-pub trait Half {
-    #[doc(hidden)]
+pub(super) trait Access {
     type Socket;
 
     /// Work that may leave `Context`'s waker with the socket or the timer.
-    #[doc(hidden)]
     fn with<R>(
         &mut self,
         context: &mut Context<'_>,
         work: impl FnOnce(&mut Writer<Self::Socket>, &mut Context<'_>) -> R,
     ) -> R;
-
-    /// Tells the other half that the connection is not what it was: it may wait for what does not come any more, or
-    /// know nothing of a deadline.
-    #[doc(hidden)]
-    fn wake_other(&self) {}
 }
 
-impl<S> Half for Writer<S> {
+impl<S> Access for Writer<S> {
     type Socket = S;
 
     #[inline]
@@ -35,7 +28,7 @@ impl<S> Half for Writer<S> {
 
 /// A half of a split connection. The lock is held only inside a poll, never over an await.
 #[derive(Debug)]
-pub struct Shared<S> {
+pub(super) struct Shared<S> {
     pub(super) writer: Arc<Mutex<Writer<S>>>,
     side: Side,
     wakers: Arc<Wakers>,
@@ -50,7 +43,7 @@ enum Side {
 }
 
 impl<S> Shared<S> {
-    /// For who reads, and for who writes.
+    /// For the reader, and for the writer.
     pub(super) fn pair(writer: Writer<S>) -> (Self, Self) {
         let writer = Arc::new(Mutex::new(writer));
         let wakers = Arc::new(Wakers::default());
@@ -62,24 +55,35 @@ impl<S> Shared<S> {
     /// Work that waits for nothing.
     pub(super) fn look<R>(&self, work: impl FnOnce(&mut Writer<S>) -> R) -> R {
         // A panic of the other half leaves whole frames behind: nothing is half done between two polls.
-        work(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state(&writer);
+        let result = work(&mut writer);
+        let changed = state(&writer) != before;
+        drop(writer);
+        if changed {
+            // The other half may wait for what does not come any more, or know nothing of a deadline.
+            self.wakers.wake_side(match self.side {
+                Side::Reading => Side::Writing,
+                Side::Writing => Side::Reading,
+            });
+        }
+        result
     }
 }
 
-impl<S> Half for Shared<S> {
+impl<S> Access for Shared<S> {
     type Socket = S;
 
     fn with<R>(&mut self, context: &mut Context<'_>, work: impl FnOnce(&mut Writer<S>, &mut Context<'_>) -> R) -> R {
         self.wakers.register(self.side, context.waker());
         self.look(|writer| work(writer, &mut Context::from_waker(&self.both)))
     }
+}
 
-    fn wake_other(&self) {
-        self.wakers.wake_side(match self.side {
-            Side::Reading => Side::Writing,
-            Side::Writing => Side::Reading,
-        });
-    }
+/// What the other half has to look at again when it changes: whether the connection is ending, or has ended, and whether a
+/// message in chunks keeps others from being sent.
+fn state<S>(writer: &Writer<S>) -> (bool, bool, bool) {
+    (writer.send.end().is_some(), writer.send.is_closed(), writer.send.is_message_in_progress())
 }
 
 /// The tasks that wait for the socket, one of each half.

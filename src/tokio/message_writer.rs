@@ -6,10 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::sending::What;
 use super::writer::Writer;
-use crate::proto::error::{Error, SendError};
-use crate::proto::message::{Chunk, Message};
+use crate::driver::Goal;
+use crate::{Chunk, Error, Message, SendError};
 
 /// The most of one write that becomes a frame, in bytes; and from so much unsent output on, a write waits for the socket.
 const PIECE: usize = 64 << 10;
@@ -61,10 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'_, S> {
     fn poll_piece(&mut self, context: &mut Context<'_>, data: Message<'_>, end: bool) -> Poll<io::Result<()>> {
         // One that was left unfinished is not gone on with.
-        if !self.begun && self.writer.link.is_message_in_progress() {
+        if !self.begun && self.writer.send.is_message_in_progress() {
             return Poll::Ready(Err(into_io(SendError::MessageInProgress.into())));
         }
-        ready!(self.writer.poll_queue(context, What::Chunk(Chunk { data, end }))).map_err(into_io)?;
+        ready!(self.writer.poll_feed(context, Chunk { data, end }.into())).map_err(into_io)?;
         self.begun = true;
         Poll::Ready(Ok(()))
     }
@@ -105,8 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if self.writer.output.len() >= PIECE {
-            ready!(self.writer.poll_flush(context)).map_err(into_io)?;
+        if self.writer.send.unsent() >= PIECE {
+            ready!(self.writer.poll_until(Goal::Flushed, context)).map_err(into_io)?;
         }
         let piece = &bytes[..bytes.len().min(PIECE)];
         if self.text {
@@ -117,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer.poll_flush(context).map_err(into_io)
+        self.writer.poll_until(Goal::Flushed, context).map_err(into_io)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -164,6 +163,7 @@ fn no_utf8() -> io::Error {
 fn into_io(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
+        error @ Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error),
         error => io::Error::new(io::ErrorKind::InvalidInput, error),
     }
 }

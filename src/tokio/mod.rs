@@ -59,13 +59,13 @@
 mod accept;
 pub(crate) mod clock;
 mod connect;
-pub(crate) mod exchange;
 mod half;
+mod io;
 mod message_reader;
 mod message_writer;
 mod next;
 mod queue;
-mod reading;
+mod receiver;
 mod sender;
 mod sending;
 mod shutdown;
@@ -82,7 +82,7 @@ pub use accept::{Incoming, accept, accept_with, receive_request};
 pub use connect::{Connector, connect, connect_with};
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
-pub use next::{Next, ReadMessage, ReaderNext, Recv};
+pub use next::{Next, ReadMessage, ReaderNext, ReaderRecv, Recv};
 pub use queue::WhenFull;
 #[cfg(feature = "server")]
 pub(crate) use sender::Ticket;

@@ -13,13 +13,9 @@ use std::vec::Vec;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::sending::What;
 use super::writer::Writer;
-use crate::proto::close::{Close, CloseCode};
-use crate::proto::error::{Error, SendError};
-use crate::proto::message::{Message, OwnedMessage};
-use crate::proto::prepared::Prepared;
-use crate::proto::role::Role;
+use crate::driver::Goal;
+use crate::{Close, CloseCode, Error, Outgoing, OwnedMessage, Prepared, Role, SendError};
 
 /// What becomes of a message for a peer that reads too slowly, once the queue of a [`Sender`](super::Sender) is full.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -205,7 +201,7 @@ impl Queue {
                 Ok(item) => item,
                 Err(left) => return left,
             };
-            match writer.queue(context, item.what.as_what()) {
+            match writer.queue(context, item.what.as_outgoing()) {
                 Ok(()) => {}
                 // A message in chunks goes on: the next call to the connection looks again.
                 Err(Error::Send(SendError::MessageInProgress)) => {
@@ -223,7 +219,7 @@ impl Queue {
     /// Whether items are taken out for this output.
     pub(super) fn has_room<S>(writer: &Writer<S>) -> bool {
         // Beyond the bound of the connection itself, they would be refused.
-        writer.output.len() < ROOM.min(writer.link.config().max_unsent.max(1))
+        writer.send.unsent() < ROOM && writer.send.has_room()
     }
 
     /// Moves all items into the output, and writes as far as there is no room for them.
@@ -234,7 +230,7 @@ impl Queue {
     ) -> Poll<Result<(), Error>> {
         while self.drain(writer, context) {
             // Whoever waits for room learns that there will be none.
-            ready!(writer.poll_flush(context)).inspect_err(|_| self.end())?;
+            ready!(writer.poll_until(Goal::Flushed, context)).inspect_err(|_| self.end())?;
         }
         Poll::Ready(Ok(()))
     }
@@ -379,11 +375,11 @@ impl Queued {
         }
     }
 
-    fn as_what(&self) -> What<'_> {
+    fn as_outgoing(&self) -> Outgoing<'_> {
         match self {
-            Self::Message(message) => What::Message(Message::from(message)),
-            Self::Prepared(prepared) => What::Prepared(prepared),
-            Self::Close(close) => What::Close(close.as_ref().map(|(code, reason)| Close { code: *code, reason })),
+            Self::Message(message) => message.into(),
+            Self::Prepared(prepared) => prepared.into(),
+            Self::Close(close) => Outgoing::close(close.as_ref().map(|(code, reason)| Close { code: *code, reason })),
         }
     }
 }

@@ -9,10 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::queue::{Queue, Queued};
 use super::writer::Writer;
-use crate::proto::close::Close;
-use crate::proto::error::{Error, SendError};
-use crate::proto::message::OwnedMessage;
-use crate::proto::prepared::Prepared;
+use crate::{Close, Error, OwnedMessage, Prepared, SendError};
 
 /// Sends from any task, through a queue: from [`WebSocket::sender`](super::WebSocket::sender). Clones share the queue.
 ///

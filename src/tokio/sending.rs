@@ -6,93 +6,92 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::half::Half;
-use crate::proto::close::Close;
-use crate::proto::error::Error;
-use crate::proto::message::{Chunk, Message};
-use crate::proto::prepared::Prepared;
+use super::half::{Access as _, Shared};
+use super::writer::Writer;
+use crate::driver::Goal;
+use crate::{Error, Outgoing};
 
-/// Waits until what was to be sent is queued, or written. By hand: an `async fn` would move the message through its own
-/// memory.
+/// Waits until what was to be sent is queued, or written: from the verbs of [`WebSocket`](super::WebSocket),
+/// [`Writer`] and [`WebSocketWriter`](super::WebSocketWriter). Resolves to `Result<(), Error>`.
 ///
-/// To drop it is safe at any time: what was to be sent has been queued whole, or not at all.
+/// It is written by hand: an `async fn` would move the message through its own memory. To drop it is safe at any time:
+/// what was to be sent has been queued whole, or not at all.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
-pub struct Sending<'w, 'm, H> {
-    half: &'w mut H,
+pub struct Sending<'w, 'm, S> {
+    writer: Handle<'w, S>,
     /// Until it is queued.
-    what: Option<What<'m>>,
+    outgoing: Option<Outgoing<'m>>,
     then: Then,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum What<'m> {
-    Message(Message<'m>),
-    Plain(Message<'m>),
-    Chunk(Chunk<'m>),
-    Prepared(&'m Prepared),
-    Ping(&'m [u8]),
-    Close(Option<Close<'m>>),
-    /// Waits until a message would be accepted.
-    Room,
-    Nothing,
+#[derive(Debug)]
+enum Handle<'w, S> {
+    Own(&'w mut Writer<S>),
+    Shared(&'w mut Shared<S>),
 }
 
+/// What follows once the message is queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Then {
-    Done,
-    /// Writes what the socket takes at once: the peer may have to be read before it reads.
-    Try,
+pub(super) enum Then {
+    Return,
+    /// Wait until a message would be accepted.
+    Room,
+    /// Write what the socket accepts at once: the peer may have to be read before it reads.
+    TryFlush,
     Flush,
 }
 
-impl<'w, 'm, H> Sending<'w, 'm, H> {
-    /// Done once it is queued.
+impl<'w, 'm, S> Sending<'w, 'm, S> {
     #[inline]
-    pub(super) fn queued(half: &'w mut H, what: What<'m>) -> Self {
-        Self { half, what: Some(what), then: Then::Done }
+    pub(super) fn own(writer: &'w mut Writer<S>, outgoing: impl Into<Outgoing<'m>>, then: Then) -> Self {
+        Self { writer: Handle::Own(writer), outgoing: Some(outgoing.into()), then }
     }
 
-    /// Done once it is written.
-    #[inline]
-    pub(super) fn flushed(half: &'w mut H, what: What<'m>) -> Self {
-        Self { half, what: Some(what), then: Then::Flush }
+    pub(super) fn shared(writer: &'w mut Shared<S>, outgoing: impl Into<Outgoing<'m>>, then: Then) -> Self {
+        Self { writer: Handle::Shared(writer), outgoing: Some(outgoing.into()), then }
     }
 
-    /// Done once it is queued, and the socket has taken of it what it takes at once.
-    #[inline]
-    pub(super) fn tried(half: &'w mut H, what: What<'m>) -> Self {
-        Self { half, what: Some(what), then: Then::Try }
+    pub(super) fn nothing(writer: &'w mut Writer<S>, then: Then) -> Self {
+        Self { writer: Handle::Own(writer), outgoing: None, then }
+    }
+
+    pub(super) fn nothing_shared(writer: &'w mut Shared<S>, then: Then) -> Self {
+        Self { writer: Handle::Shared(writer), outgoing: None, then }
     }
 }
 
-impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Future for Sending<'_, '_, H> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Sending<'_, '_, S> {
     type Output = Result<(), Error>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { half, what, then } = &mut *self;
-        // Behind the last piece of a message, the other half may send what is queued.
-        let tells = matches!(what, Some(What::Close(_) | What::Chunk(Chunk { end: true, .. })));
-        let sent = half.with(context, |writer, context| {
-            if let Some(queued) = *what {
-                ready!(writer.poll_queue(context, queued))?;
-                *what = None;
-            }
-            match then {
-                Then::Done => Poll::Ready(Ok(())),
-                Then::Try => Poll::Ready(writer.try_flush(context).map(drop)),
-                Then::Flush => writer.poll_flush(context),
-            }
-        });
-        if !tells && matches!(sent, Poll::Ready(Ok(()))) {
-            // Not `sent` itself: its room for an error would be copied as well, which takes longer than to queue a short
-            // message.
-            return Poll::Ready(Ok(()));
+        let Self { writer, outgoing, then } = &mut *self;
+        match writer {
+            Handle::Own(writer) => poll(writer, outgoing, *then, context),
+            Handle::Shared(writer) => writer.with(context, |writer, context| poll(writer, outgoing, *then, context)),
         }
-        if tells || matches!(sent, Poll::Ready(Err(_))) {
-            half.wake_other();
-        }
-        sent
+    }
+}
+
+#[inline]
+fn poll<S: AsyncRead + AsyncWrite + Unpin>(
+    writer: &mut Writer<S>,
+    outgoing: &mut Option<Outgoing<'_>>,
+    then: Then,
+    context: &mut Context<'_>,
+) -> Poll<Result<(), Error>> {
+    if let Some(queued) = *outgoing {
+        ready!(writer.poll_feed(context, queued))?;
+        *outgoing = None;
+    }
+    match then {
+        Then::Return => Poll::Ready(Ok(())),
+        Then::Room => writer.poll_until(Goal::Room, context),
+        Then::Flush => writer.poll_until(Goal::Flushed, context),
+        Then::TryFlush => match writer.poll_until(Goal::Flushed, context) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            flushed => flushed,
+        },
     }
 }

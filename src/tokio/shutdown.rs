@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::websocket::WebSocket;
-use crate::proto::message::Delivery;
+use crate::Delivery;
 
 /// Closes many connections at once, with 1001 (RFC 6455 section 7.4.1: an endpoint that is going away).
 ///
@@ -58,7 +58,7 @@ impl Shutdown {
                 std::future::pending::<()>().await;
             }
         });
-        ws.reading.aside.get_or_insert_default().shutdown = Some(Watch { begun: Some(begun), _alive: alive });
+        ws.receiver.extras.get_or_insert_default().shutdown = Some(Watch { begun: Some(begun), _alive: alive });
     }
 
     /// Has every connection send a Close, those among them that are watched later.

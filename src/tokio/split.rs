@@ -10,29 +10,26 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::half::Shared;
-use super::next::{ReaderNext, Recv, Waiting};
-use super::reading::Reading;
-use super::sending::{Sending, What};
+use super::next::{ReaderNext, ReaderRecv, Waiting};
+use super::receiver::Receiver;
+use super::sending::{Sending, Then};
 use super::websocket::WebSocket;
 use super::writer::Writer;
-use crate::proto::close::Close;
-use crate::proto::error::SendError;
-use crate::proto::extension::Agreement;
-use crate::proto::link::End;
-use crate::proto::message::{Chunk, Delivery, Message, Messages};
-use crate::proto::prepared::Prepared;
+use crate::extension::Agreement;
+use crate::{Close, Delivery, End, Messages, Outgoing, SendError};
 
-pub(super) fn split<S, D: Delivery>(reading: Reading<Writer<S>, D>) -> (WebSocketReader<S, D>, WebSocketWriter<S>) {
-    let Reading { half, inbound, input, aside } = reading;
-    let (reader, half) = Shared::pair(half);
-    (WebSocketReader { reading: Box::new(Reading { half: reader, inbound, input, aside }) }, WebSocketWriter { half })
+pub(super) fn split<S, D: Delivery>(receiver: Receiver<Writer<S>, D>) -> (WebSocketReader<S, D>, WebSocketWriter<S>) {
+    let Receiver { writer, receive, extras } = receiver;
+    let (reader, writer) = Shared::pair(writer);
+    let receiver = Box::new(Receiver { writer: reader, receive, extras });
+    (WebSocketReader { receiver }, WebSocketWriter { writer })
 }
 
 /// The half that receives. It alone keeps Pongs, Closes and the deadlines going, so keep calling
 /// [`next`](Self::next).
 #[derive(Debug)]
 pub struct WebSocketReader<S, D: Delivery = Messages> {
-    reading: Box<Reading<Shared<S>, D>>,
+    receiver: Box<Receiver<Shared<S>, D>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocketReader<S, D> {
@@ -44,14 +41,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocketReader<S, D> {
     /// As [`WebSocket::next`].
     #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
     pub fn next(&mut self) -> ReaderNext<'_, S, D> {
-        ReaderNext(Waiting::new(&mut self.reading))
+        ReaderNext(Waiting::new(&mut self.receiver))
     }
 
     /// Gives back the memory of compression on the receiving side, 48 KiB, made again for the next compressed message.
     /// Nothing happens in the middle of a message.
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.reading.inbound.release();
+        self.receiver.receive.release_compression();
     }
 
     /// The connection again.
@@ -60,56 +57,58 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocketReader<S, D> {
     ///
     /// Both halves, when they are not of the same connection.
     pub fn reunite(self, writer: WebSocketWriter<S>) -> Result<WebSocket<S, D>, (Self, WebSocketWriter<S>)> {
-        if !Arc::ptr_eq(&self.reading.half.writer, &writer.half.writer) {
+        if !Arc::ptr_eq(&self.receiver.writer.writer, &writer.writer.writer) {
             return Err((self, writer));
         }
         drop(writer);
-        let Reading { half: Shared { writer, .. }, inbound, input, aside } = *self.reading;
+        let Receiver { writer: Shared { writer, .. }, receive, extras } = *self.receiver;
         // Two halves held it, and one is gone.
         let writer = Arc::into_inner(writer).expect("this half is the last");
-        let half = writer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(WebSocket { reading: Box::new(Reading { half, inbound, input, aside }) })
+        let writer = writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(WebSocket { receiver: Box::new(Receiver { writer, receive, extras }) })
     }
 
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.reading.subprotocol()
+        self.receiver.subprotocol()
     }
 
     /// The extensions that were agreed on.
     #[must_use]
     pub fn extensions(&self) -> &Agreement {
-        self.reading.inbound.extensions()
+        self.receiver.receive.extensions()
     }
 
     /// The last measured time from a Ping to its Pong.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.reading.half.look(|writer| writer.link.latency())
+        self.receiver.writer.look(|writer| writer.send.latency())
     }
 
     /// The reason in the peer's Close, as [`WebSocket::close_reason`].
     #[must_use]
     pub fn close_reason(&self) -> &str {
-        self.reading.inbound.close_reason()
+        self.receiver.receive.close_reason()
     }
 
     /// How the connection is ending or ended; `None` while it is open.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        self.reading.half.look(|writer| writer.link.end())
+        self.receiver.writer.look(|writer| writer.send.end())
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReader<S, Messages> {
     /// The next message, owned; `None` once both sides have sent their Close. The future may be dropped at any await.
+    /// Resolves to `Result<Option<OwnedMessage>, Error>`.
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::next`].
-    pub fn recv(&mut self) -> Recv<'_, Shared<S>> {
-        Recv(&mut self.reading)
+    /// [`Error::Protocol`] when the peer broke the rules, and was sent a Close that says so; [`Error::Timeout`] when a
+    /// deadline expired; [`Error::Io`] when the stream ended without a Close (`UnexpectedEof`) or failed.
+    pub fn recv(&mut self) -> ReaderRecv<'_, S> {
+        ReaderRecv(&mut self.receiver)
     }
 }
 
@@ -119,119 +118,90 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReader<S, Messages> {
 /// Its futures may be dropped at any await: a message has been queued whole then, or not at all.
 #[derive(Debug)]
 pub struct WebSocketWriter<S> {
-    half: Shared<S>,
+    writer: Shared<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
-    /// Sends a message: its bytes have been handed to the socket when this is done.
+    /// Sends a message, or anything else that is [`Outgoing`]: its bytes have been handed to the socket when this is done.
+    /// Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::send`].
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Shared<S>> {
-        Sending::flushed(&mut self.half, What::Message(message.into()))
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
+        Sending::shared(&mut self.writer, outgoing, Then::Flush)
     }
 
-    /// Queues a message.
+    /// Queues a message, or anything else that is [`Outgoing`], as [`Writer::feed`]. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed`].
-    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Shared<S>> {
-        Sending::queued(&mut self.half, What::Message(message.into()))
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`]
+    /// when the connection ends while it waits for room.
+    pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
+        Sending::shared(&mut self.writer, outgoing, Then::Return)
     }
 
-    /// Sends a message that is not to be compressed.
+    /// Queues at once, or not at all, as [`Writer::try_feed`].
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_plain`].
-    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Shared<S>> {
-        Sending::flushed(&mut self.half, What::Plain(message.into()))
+    /// [`SendError::Full`] while [`Config::max_unsent`](crate::Config::max_unsent) bytes or more are unsent;
+    /// [`SendError::Closing`] once the connection is closing; any other [`SendError`] for what may not be sent.
+    pub fn try_feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        let outgoing = outgoing.into();
+        self.writer.look(|writer| writer.try_feed(outgoing))
     }
 
-    /// Queues a message that is not to be compressed.
+    /// Waits until a message would be accepted. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_plain`].
-    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Shared<S>> {
-        Sending::queued(&mut self.half, What::Plain(message.into()))
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends meanwhile.
+    pub fn ready(&mut self) -> Sending<'_, 'static, S> {
+        Sending::nothing_shared(&mut self.writer, Then::Room)
     }
 
-    /// Queues a piece of a message.
+    /// Writes all that is queued. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_chunk`].
-    pub fn feed_chunk<'m>(&mut self, chunk: Chunk<'m>) -> Sending<'_, 'm, Shared<S>> {
-        Sending::queued(&mut self.half, What::Chunk(chunk))
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
+    pub fn flush(&mut self) -> Sending<'_, 'static, S> {
+        Sending::nothing_shared(&mut self.writer, Then::Flush)
     }
 
-    /// Sends a message that was encoded before.
+    /// Sends a Ping of at most 125 bytes; the reader measures its round trip. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_prepared`].
-    pub fn send_prepared<'m>(&mut self, prepared: &'m Prepared) -> Sending<'_, 'm, Shared<S>> {
-        Sending::flushed(&mut self.half, What::Prepared(prepared))
+    /// [`Error::Send`] for a longer payload, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`] when
+    /// it ends.
+    pub fn ping<'m>(&mut self, payload: &'m [u8]) -> Sending<'_, 'm, S> {
+        self.send(Outgoing::ping(payload))
     }
 
-    /// Waits until a message would be accepted.
+    /// Sends a Close; the reader goes on until the peer's. This half sends nothing any more. Resolves to
+    /// `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::ready`].
-    pub fn ready(&mut self) -> Sending<'_, 'static, Shared<S>> {
-        Sending::queued(&mut self.half, What::Room)
+    /// [`Error::Send`] for a code that may not be sent, and when the connection is closing already; [`Error::Timeout`] or
+    /// [`Error::Io`] when the connection ends before it is written.
+    pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, S> {
+        self.send(Outgoing::close(close))
     }
 
-    /// Queues a message at once, or not at all.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::try_feed`].
-    pub fn try_feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        let message = message.into();
-        self.half.look(|writer| writer.try_feed(message))
-    }
-
-    /// Writes all that is queued.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::flush`].
-    pub fn flush(&mut self) -> Sending<'_, 'static, Shared<S>> {
-        Sending::flushed(&mut self.half, What::Nothing)
-    }
-
-    /// Sends a Ping.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::ping`].
-    pub fn ping<'m>(&mut self, payload: &'m [u8]) -> Sending<'_, 'm, Shared<S>> {
-        Sending::flushed(&mut self.half, What::Ping(payload))
-    }
-
-    /// Sends a Close; the reader goes on until the peer's. This half sends nothing any more.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::start_close`].
-    pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, Shared<S>> {
-        Sending::flushed(&mut self.half, What::Close(close))
-    }
-
-    /// Gives back the memory of compression on the sending side, as [`Writer::release_compression`].
+    /// Frees the memory of compression on the sending side, as [`Writer::release_compression`].
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.half.look(Writer::release_compression);
+        self.writer.look(Writer::release_compression);
     }
 
     /// How the connection is ending or ended; `None` while it is open.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        self.half.look(|writer| writer.link.end())
+        self.writer.look(|writer| writer.send.end())
     }
 }

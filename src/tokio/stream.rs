@@ -1,5 +1,6 @@
 //! A connection as `Stream` and `Sink`.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,10 +8,9 @@ use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::sending::What;
 use super::websocket::WebSocket;
-use crate::proto::error::{Error, SendError};
-use crate::proto::message::{Message, OwnedMessage};
+use crate::driver::Goal;
+use crate::{CloseCode, Error, Outgoing, OwnedMessage, SendError};
 
 /// A `Stream` and a `Sink` of owned messages: from [`WebSocket::into_stream`].
 ///
@@ -56,6 +56,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
         &mut self.ws
     }
 
+    /// Writes all that is queued; as the `Sink`'s, whatever its items are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|context| Sink::<OwnedMessage>::poll_flush(Pin::new(&mut *self), context)).await
+    }
+
+    /// Sends a Close (1000) behind all that is queued; as the `Sink`'s, whatever its items are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
+    pub async fn close(&mut self) -> Result<(), Error> {
+        poll_fn(|context| Sink::<OwnedMessage>::poll_close(Pin::new(&mut *self), context)).await
+    }
+
     /// The connection again; nothing is lost.
     #[must_use]
     pub fn into_inner(self) -> WebSocket<S> {
@@ -70,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketStream<S> {
         if self.done {
             return Poll::Ready(None);
         }
-        let received = ready!(self.ws.reading.poll_recv(context)).transpose();
+        let received = ready!(self.ws.receiver.poll_recv(context)).transpose();
         self.done = !matches!(received, Some(Ok(_)));
         Poll::Ready(received)
     }
@@ -82,27 +100,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocketStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for WebSocketStream<S> {
+impl<'m, S: AsyncRead + AsyncWrite + Unpin> Sink<Outgoing<'m>> for WebSocketStream<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.ws.reading.half.poll_queue(context, What::Room)
+        self.ws.receiver.writer.poll_until(Goal::Room, context)
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Error> {
-        Ok(self.ws.try_feed(Message::from(&message))?)
+    fn start_send(mut self: Pin<&mut Self>, outgoing: Outgoing<'m>) -> Result<(), Error> {
+        Ok(self.ws.try_feed(outgoing)?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.ws.reading.half.poll_flush(context)
+        self.ws.receiver.writer.poll_until(Goal::Flushed, context)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let close = What::Close(Some(crate::CloseCode::NORMAL.into()));
-        match ready!(self.ws.reading.half.poll_queue(context, close)) {
-            // Closing already.
-            Ok(()) | Err(Error::Send(SendError::Closing)) => self.ws.reading.half.poll_flush(context),
-            error => Poll::Ready(error),
+        let writer = &mut self.ws.receiver.writer;
+        match writer.send.feed(Outgoing::close(Some(CloseCode::NORMAL.into()))) {
+            // Closing already, perhaps.
+            Ok(()) | Err(SendError::Closing) => writer.poll_until(Goal::Flushed, context),
+            Err(error) => Poll::Ready(Err(error.into())),
         }
+    }
+}
+
+/// As `Sink<Outgoing>`, of owned messages.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for WebSocketStream<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Sink::<Outgoing<'_>>::poll_ready(self, context)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Error> {
+        Ok(self.ws.try_feed(&message)?)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Sink::<Outgoing<'_>>::poll_flush(self, context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Sink::<Outgoing<'_>>::poll_close(self, context)
     }
 }

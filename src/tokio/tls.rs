@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use rustls::{ClientConfig, Connection, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proto::error::HandshakeError;
+use crate::HandshakeError;
 use crate::tls::Session;
 
 /// TLS over a stream: what [`connect`](super::connect()) uses for `wss://`, and what a server puts around what it accepts.
@@ -44,7 +44,7 @@ pub struct TlsStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// A client's side, which talks to this host and nobody else: a name, or an IP address without brackets, as
-    /// [`Uri::host`](crate::proto::handshake::Uri::host) gives it.
+    /// [`Uri::host`](crate::handshake::Uri::host) gives it.
     ///
     /// # Errors
     ///

@@ -8,28 +8,24 @@ use std::task::Waker;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::clock;
+use super::io::Io;
 use super::message_writer::MessageWriter;
 use super::next::{Next, ReadMessage, Recv, Waiting};
 use super::queue::{Queue, WhenFull};
-use super::reading::{Aside, Data, Reading, Senders};
+use super::receiver::{Extras, Receiver, Senders};
 use super::sender::Sender;
 use super::sending::Sending;
 use super::split::{self, WebSocketReader, WebSocketWriter};
 use super::stream::WebSocketStream;
 use super::writer::Writer;
-use crate::adapter::Parts;
-use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
-use crate::proto::close::Close;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, SendError};
-use crate::proto::extension::Agreement;
-use crate::proto::link::End;
-use crate::proto::message::{Chunk, Chunks, Delivery, Message, Messages};
-use crate::proto::prepared::Prepared;
+use crate::adapter::{Parts, ThreadBuffers};
+use crate::driver::Driver;
+use crate::extension::Agreement;
+use crate::{Chunks, Close, Delivery, End, Error, Messages, Outgoing, SendError};
 
 /// An open WebSocket over a tokio stream. [`connect`](super::connect()) and [`accept`](super::accept()) make one.
 ///
@@ -38,7 +34,7 @@ use crate::proto::prepared::Prepared;
 /// nobody read). [`close`](Self::close) says goodbye.
 #[derive(Debug)]
 pub struct WebSocket<S, D: Delivery = Messages> {
-    pub(super) reading: Box<Reading<Writer<S>, D>>,
+    pub(super) receiver: Box<Receiver<Writer<S>, D>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
@@ -47,8 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// ```
     /// use bowsprit::tokio::{Parts, WebSocket};
     /// use bowsprit::{Config, Connection, Messages};
-    /// use bytes::BytesMut;
-    ///
+    ///     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), bowsprit::Error> {
     /// let (socket, mut peer) = tokio::io::duplex(64);
@@ -65,17 +60,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// ```
     #[must_use]
     pub fn from_parts(parts: Parts<S, D>) -> Self {
-        let Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol } = parts;
-        let half = Writer::new(socket, link, output);
-        let aside =
-            subprotocol.map(|subprotocol| Box::new(Aside { subprotocol: Some(subprotocol), ..Aside::default() }));
-        Self { reading: Box::new(Reading { half, inbound, input: Input::new(&input), aside }) }
+        let Parts { socket, connection, input, output, subprotocol } = parts;
+        Self::new(socket, Driver::new(connection, &input, output, ThreadBuffers), subprotocol, Trace::default())
+    }
+
+    pub(crate) fn new(
+        socket: S,
+        driver: Driver<D, ThreadBuffers>,
+        subprotocol: Option<Box<str>>,
+        trace: Trace,
+    ) -> Self {
+        let (receive, send) = driver.split();
+        trace.opened(subprotocol.as_deref());
+        let extras = (subprotocol.is_some() || trace.is_on())
+            .then(|| Box::new(Extras { subprotocol, trace, ..Extras::default() }));
+        let writer = Writer { io: Io::new(socket), send };
+        Self { receiver: Box::new(Receiver { writer, receive, extras }) }
     }
 
     pub(crate) fn traced(mut self, trace: Trace) -> Self {
         trace.opened(self.subprotocol());
         if trace.is_on() {
-            self.reading.aside.get_or_insert_default().trace = trace;
+            self.receiver.extras.get_or_insert_default().trace = trace;
         }
         self
     }
@@ -83,10 +89,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// Takes the connection apart; nothing is lost.
     #[must_use]
     pub fn into_parts(self) -> Parts<S, D> {
-        let Reading { half: Writer { socket, link, output, .. }, inbound, input, aside } = *self.reading;
-        let input = BytesMut::from(input.unread());
-        let subprotocol = aside.and_then(|aside| aside.subprotocol);
-        Parts { socket, connection: Connection { inbound, link }, input, output, subprotocol }
+        let Receiver { writer: Writer { io, send }, receive, extras } = *self.receiver;
+        let (connection, input, output) = Driver::reunite(receive, send).into_parts();
+        let subprotocol = extras.and_then(|extras| extras.subprotocol);
+        Parts { socket: io.socket, connection, input, output, subprotocol }
     }
 
     /// The next message (or, under [`Chunks`], the next piece of one), lent together with the sending side; `None` once
@@ -97,156 +103,126 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] when the peer broke the rules, which it has been told; [`Error::Io`] when the stream ended
-    /// without a Close (`UnexpectedEof`), failed, or a deadline expired (`TimedOut`, its cause in [`end`](Self::end)).
+    /// [`Error::Protocol`] when the peer broke the rules, and was sent a Close that says so; [`Error::Timeout`] when a
+    /// deadline expired; [`Error::Io`] when the stream ended without a Close (`UnexpectedEof`) or failed.
     #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
     #[inline]
     pub fn next(&mut self) -> Next<'_, S, D> {
-        Next(Waiting::new(&mut self.reading))
+        Next(Waiting::new(&mut self.receiver))
     }
 
-    /// As [`next`](Self::next), but tells where the message lies: for a loop, which cannot hold what it lends.
-    pub(crate) fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Data>, Error>> {
-        self.reading.poll_find(context)
+    /// As [`next`](Self::next), without lending: whether there is a message, for a loop, which cannot hold what is lent.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        self.receiver.poll_next(context)
     }
 
-    /// What [`poll_data`](Self::poll_data) has found.
-    pub(crate) fn lend(&mut self, (text, end, place): Data) -> (D::Item<'_>, &mut Writer<S>) {
-        let Reading { half, inbound, input, .. } = &mut *self.reading;
-        (D::item(inbound.data(text, place, input.bytes()), end), half)
+    /// What [`poll_next`](Self::poll_next) has found.
+    pub(crate) fn item(&mut self) -> (D::Item<'_>, &mut Writer<S>) {
+        let Receiver { writer, receive, .. } = &mut *self.receiver;
+        (receive.item().expect("one was found"), writer)
     }
 
-    /// Sends a message: its bytes have been handed to the socket when this is done. Dropped at any await, the message has
-    /// been queued whole, or not at all.
+    /// Sends a message, or anything else that is [`Outgoing`]: its bytes have been handed to the socket when this is done.
+    /// Dropped at any await, the message has been queued whole, or not at all. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::send`].
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.send(message)
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
+        self.receiver.writer.send(outgoing)
     }
 
-    /// Queues a message.
+    /// Queues a message, or anything else that is [`Outgoing`], as [`Writer::feed`]. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed`].
-    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.feed(message)
+    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`]
+    /// when the connection ends while it waits for room.
+    pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
+        self.receiver.writer.feed(outgoing)
     }
 
-    /// Sends a message that is not to be compressed.
+    /// Queues at once, or not at all, as [`Writer::try_feed`].
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_plain`].
-    pub fn send_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.send_plain(message)
+    /// [`SendError::Full`] while [`Config::max_unsent`](crate::Config::max_unsent) bytes or more are unsent;
+    /// [`SendError::Closing`] once the connection is closing; any other [`SendError`] for what may not be sent.
+    pub fn try_feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        self.receiver.writer.try_feed(outgoing)
     }
 
-    /// Queues a message that is not to be compressed.
+    /// Waits until a message would be accepted. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_plain`].
-    pub fn feed_plain<'m>(&mut self, message: impl Into<Message<'m>>) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.feed_plain(message)
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends meanwhile.
+    pub fn ready(&mut self) -> Sending<'_, 'static, S> {
+        self.receiver.writer.ready()
     }
 
-    /// Queues a piece of a message.
+    /// Writes all that is queued. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::feed_chunk`].
-    pub fn feed_chunk<'m>(&mut self, chunk: Chunk<'m>) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.feed_chunk(chunk)
+    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
+    pub fn flush(&mut self) -> Sending<'_, 'static, S> {
+        self.receiver.writer.flush()
     }
 
-    /// Sends a message that was encoded before.
+    /// Sends a Ping of at most 125 bytes; its round trip becomes [`latency`](Self::latency). Resolves to
+    /// `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::send_prepared`].
-    pub fn send_prepared<'m>(&mut self, prepared: &'m Prepared) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.send_prepared(prepared)
-    }
-
-    /// Waits until a message would be accepted.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::ready`].
-    pub fn ready(&mut self) -> Sending<'_, 'static, Writer<S>> {
-        self.reading.half.ready()
-    }
-
-    /// Queues a message at once, or not at all.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::try_feed`].
-    pub fn try_feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
-        self.reading.half.try_feed(message)
-    }
-
-    /// Writes all that is queued.
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::flush`].
-    pub fn flush(&mut self) -> Sending<'_, 'static, Writer<S>> {
-        self.reading.half.flush()
-    }
-
-    /// Sends a Ping; its round trip becomes [`latency`](Self::latency).
-    ///
-    /// # Errors
-    ///
-    /// As [`Writer::ping`].
-    pub fn ping<'m>(&mut self, payload: &'m [u8]) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.ping(payload)
+    /// [`Error::Send`] for a longer payload, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`] when
+    /// it ends.
+    pub fn ping<'m>(&mut self, payload: &'m [u8]) -> Sending<'_, 'm, S> {
+        self.receiver.writer.ping(payload)
     }
 
     /// Sends a Close; [`next`](Self::next) goes on until the peer's. Sending is over with it, also for answers to what
-    /// still comes: they fail with [`SendError::Closing`].
+    /// still comes: they fail with [`SendError::Closing`]. Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
-    /// As [`Writer::start_close`].
-    pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, Writer<S>> {
-        self.reading.half.start_close(close)
+    /// [`Error::Send`] for a code that may not be sent, and when the connection is closing already; [`Error::Io`] when the
+    /// transport fails.
+    pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, S> {
+        self.receiver.writer.start_close(close)
     }
 
     /// A handle to send from any task, through a queue of about `max_queued` bytes (a message is taken whole while the
     /// queue is below that; zero means one), and what becomes of a message that finds it full. Called again, it gives
     /// another handle to the same queue, as it is.
     pub fn sender(&mut self, max_queued: usize, when_full: WhenFull) -> Sender {
-        let role = self.reading.half.link.role();
-        let aside = self.reading.aside.get_or_insert_default();
-        let senders = aside.senders.get_or_insert_with(|| Senders(Arc::new(Queue::new(role, max_queued, when_full))));
+        let role = self.receiver.writer.send.role();
+        let extras = self.receiver.extras.get_or_insert_default();
+        let senders = extras.senders.get_or_insert_with(|| Senders(Arc::new(Queue::new(role, max_queued, when_full))));
         Sender::new(Arc::clone(&senders.0))
     }
 
     /// One outgoing text message as a stream of bytes.
     pub fn stream_text(&mut self) -> MessageWriter<'_, S> {
-        self.reading.half.stream_text()
+        self.receiver.writer.stream_text()
     }
 
     /// One outgoing binary message as a stream of bytes.
     pub fn stream_binary(&mut self) -> MessageWriter<'_, S> {
-        self.reading.half.stream_binary()
+        self.receiver.writer.stream_binary()
     }
 
-    /// Closes the connection: sends a Close unless one is out, discards data until the peer's, and tells how it ended.
-    /// Dropped before it is done, the stream is dropped with it.
+    /// Closes the connection: sends a Close unless one is out, discards data until the peer's, and reports how it ended.
+    /// Resolves to `Result<End, Error>`. Dropped before it is done, the stream is dropped with it.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a code or a reason that may not be sent; the stream is dropped without a Close then.
+    /// [`Error::Send`] for a code that may not be sent; the stream is dropped without a Close then.
     pub async fn close(mut self, close: Option<Close<'_>>) -> Result<End, Error> {
         match self.start_close(close).await {
-            // Closing already; or it failed, and `poll_close` finds out how it ended.
-            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Io(_)) => {}
+            // Closing already; or it failed, and `finish` finds out how it ended.
+            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Timeout(_) | Error::Io(_)) => {}
             Err(error) => return Err(error),
         }
         Ok(self.finish().await)
@@ -254,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
 
     /// Discards data until the end of the connection, which has begun.
     pub(crate) async fn finish(&mut self) -> End {
-        poll_fn(|context| self.reading.poll_close(context)).await;
+        poll_fn(|context| self.receiver.poll_close(context)).await;
         self.end().expect("a transport that has ended has an end")
     }
 
@@ -262,12 +238,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     #[cfg(feature = "server")]
     pub(crate) fn take_queued(&mut self) {
         // Whoever waits here next leaves a waker of its own.
-        self.reading.drain_senders(&mut Context::from_waker(Waker::noop()));
+        self.receiver.drain_senders(&mut Context::from_waker(Waker::noop()));
     }
 
     /// The sending side.
     pub(crate) fn writer(&mut self) -> &mut Writer<S> {
-        &mut self.reading.half
+        &mut self.receiver.writer
     }
 
     /// Two halves for two tasks: one reads, the other writes, and neither waits for the other. Pings and Closes are
@@ -291,56 +267,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// ```
     #[must_use]
     pub fn split(self) -> (WebSocketReader<S, D>, WebSocketWriter<S>) {
-        split::split(*self.reading)
+        split::split(*self.receiver)
     }
 
     /// The stream.
     #[must_use]
     pub fn get_ref(&self) -> &S {
-        &self.reading.half.socket
+        &self.receiver.writer.io.socket
     }
 
     /// The stream. Reading from it or writing to it breaks the connection.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.reading.half.socket
+        &mut self.receiver.writer.io.socket
     }
 
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.reading.subprotocol()
+        self.receiver.subprotocol()
     }
 
     /// The extensions that were agreed on.
     #[must_use]
     pub fn extensions(&self) -> &Agreement {
-        self.reading.inbound.extensions()
+        self.receiver.receive.extensions()
+    }
+
+    /// When a byte from the peer was last noticed: the time since then, to the precision of the deadlines that are set;
+    /// `None` while none is.
+    #[must_use]
+    pub fn idle_for(&self) -> Option<Duration> {
+        self.receiver.writer.send.last_received().map(|received| clock::now().saturating_sub(received))
     }
 
     /// The last measured time from a Ping to its Pong.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.reading.half.link.latency()
+        self.receiver.writer.send.latency()
     }
 
     /// The reason in the peer's Close, for people to read; empty where it gave none.
     #[must_use]
     pub fn close_reason(&self) -> &str {
-        self.reading.inbound.close_reason()
+        self.receiver.receive.close_reason()
     }
 
     /// How the connection is ending or ended; `None` while it is open.
     #[must_use]
     pub fn end(&self) -> Option<End> {
-        self.reading.half.link.end()
+        self.receiver.writer.send.end()
     }
 
     /// Gives back the memory of compression, as [`Connection::release_compression`].
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.reading.inbound.release();
-        self.reading.half.release_compression();
+        self.receiver.receive.release_compression();
+        self.receiver.writer.release_compression();
     }
 }
 
@@ -350,8 +333,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S, Messages> {
     /// # Errors
     ///
     /// As [`next`](Self::next).
-    pub fn recv(&mut self) -> Recv<'_, Writer<S>> {
-        Recv(&mut self.reading)
+    pub fn recv(&mut self) -> Recv<'_, S> {
+        Recv(&mut self.receiver)
     }
 
     /// A `Stream` and a `Sink` of owned messages.
@@ -385,6 +368,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S, Chunks> {
     ///
     /// As [`next`](Self::next).
     pub fn read_message(&mut self) -> ReadMessage<'_, S> {
-        ReadMessage(Waiting::new(&mut self.reading))
+        ReadMessage(Waiting::new(&mut self.receiver))
     }
 }

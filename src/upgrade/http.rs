@@ -39,10 +39,10 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, request};
 
-use crate::proto::config::Config;
-use crate::proto::handshake::client::{self, Expected};
-use crate::proto::handshake::server::{self, Accept, Accepted};
-use crate::proto::handshake::{Fields, HandshakeError, RequestHead, ResponseHead, UriError};
+use crate::Config;
+use crate::handshake::client::{self, Expected};
+use crate::handshake::server::{self, Accept, Accepted};
+use crate::handshake::{Fields, HandshakeError, RequestHead, ResponseHead, UriError};
 
 /// Checks a request that has arrived at a server. One of plain HTTP is no error:
 /// [`is_upgrade`](server::Request::is_upgrade) tells.

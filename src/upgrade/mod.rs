@@ -6,9 +6,9 @@
 //! | `hyper` | `hyper` | a connection of hyper 1, taken over: both roles |
 //! | `axum` | `axum` | an extractor and its responses |
 //!
-//! No rule stands here. A door turns a header map into the list of [`Fields`](crate::proto::handshake::Fields) that the checks
-//! of [`handshake`](crate::proto::handshake) run over, and their answer into a header map. So the policy for `Origin`, the
-//! subprotocol and the extensions are chosen as everywhere, in [`server::Accept`](crate::proto::handshake::server::Accept) and
+//! No rule stands here. A door turns a header map into the list of [`Fields`](crate::handshake::Fields) that the checks
+//! of [`handshake`](crate::handshake) run over, and their answer into a header map. So the policy for `Origin`, the
+//! subprotocol and the extensions are chosen as everywhere, in [`server::Accept`](crate::handshake::server::Accept) and
 //! [`Config`](crate::Config); the bounds on a head are those of whoever reads it.
 //!
 //! HTTP/1.1 alone opens a WebSocket so far: another version is refused.

@@ -73,7 +73,6 @@ impl<D: Delivery> Inbound<D> {
     }
 }
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
 mod owned {
     use bytes::Bytes;
 

@@ -108,13 +108,11 @@ pub(crate) struct Activity {
     pub(crate) received: bool,
     /// A payload byte of a message that is not complete.
     pub(crate) progress: bool,
-    /// And it was read although a deadline was over.
-    pub(crate) late: bool,
 }
 
-/// What the deadlines need to know of this machine.
+/// The state of the receiving machine, as far as deadlines depend on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Inside {
+pub(crate) struct Receiving {
     pub(crate) activity: Activity,
     pub(crate) message_in_progress: bool,
 }
@@ -200,19 +198,26 @@ impl<D: Delivery> Inbound<D> {
         self.activity.received |= received;
     }
 
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn note_late(&mut self, late: bool) {
-        self.activity.late = late;
+    /// How long the data frame will be that starts at the beginning of `input`, or the remainder of the one in progress, in
+    /// bytes: known once its length has arrived, and within the limits. What arrives of it lies in the input until it is
+    /// complete only where it is a whole message.
+    pub(in crate::proto) fn frame_size(&self, input: &[u8]) -> Option<u64> {
+        match self.state {
+            State::InPlace { .. } => {
+                let (header, size) = Header::decode(input).ok()??;
+                Some(header.len.saturating_add(size as u64))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the caller has had a piece of a message that has not ended.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn is_handed_out_in_part(&self) -> bool {
         self.handed_out
     }
 
-    pub(crate) fn inside(&self) -> Inside {
-        Inside { activity: self.activity, message_in_progress: self.is_message_in_progress() }
+    pub(crate) fn receiving(&self) -> Receiving {
+        Receiving { activity: self.activity, message_in_progress: self.is_message_in_progress() }
     }
 
     pub(crate) fn clear_activity(&mut self) {

@@ -12,17 +12,16 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 
 use super::{Socket, take_over};
+use crate::Config;
+use crate::Connection;
+use crate::Delivery;
 use crate::adapter::trace::Trace;
-use crate::adapter::{MAX_BODY, Parts, random};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::client::{Request, Response};
-use crate::proto::message::Delivery;
+use crate::adapter::{Parts, random};
+use crate::handshake::client::{Request, Response};
 use crate::tokio::WebSocket;
-use crate::tokio::clock;
-use crate::tokio::exchange::{before, deadline};
+use crate::tokio::clock::{self, before, deadline};
 use crate::upgrade::http;
+use crate::{Error, HandshakeError};
 
 /// Opens a connection over one of hyper's client, which leads to the server already and is driven `with_upgrades()` by a
 /// task.
@@ -106,3 +105,6 @@ async fn read(mut body: Incoming, read: &mut Vec<u8>) {
         read.extend_from_slice(&data[..len]);
     }
 }
+
+/// The most of a refusal's body that is read, in bytes.
+const MAX_BODY: usize = 64 << 10;

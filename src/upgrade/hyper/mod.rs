@@ -56,7 +56,7 @@ use std::io;
 use bytes::BytesMut;
 use hyper::upgrade::OnUpgrade;
 
-use crate::proto::error::Error;
+use crate::Error;
 
 /// What hyper hands over once both heads are through.
 async fn take_over(upgrade: OnUpgrade) -> Result<(Socket, BytesMut), Error> {

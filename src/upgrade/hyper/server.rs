@@ -12,17 +12,16 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 
 use super::{Socket, take_over};
+use crate::Config;
+use crate::Connection;
 use crate::adapter::Parts;
 use crate::adapter::trace::Trace;
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::server::{self, Accept, Accepted};
-use crate::proto::message::{Delivery, Messages};
+use crate::handshake::server::{self, Accept, Accepted};
 use crate::tokio::WebSocket;
-use crate::tokio::clock;
-use crate::tokio::exchange::{before, deadline};
+use crate::tokio::clock::{self, before, deadline};
 use crate::upgrade::http;
+use crate::{Delivery, Messages};
+use crate::{Error, HandshakeError};
 
 /// The first of two steps to accept: checks the request. The second is [`Incoming::accept`], or any other response.
 ///

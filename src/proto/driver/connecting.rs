@@ -1,0 +1,203 @@
+//! A client's opening handshake.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use bytes::BytesMut;
+
+use super::Driver;
+use super::buffers::Buffers;
+use super::clock::Clock;
+use super::opening::{Exchange, OpeningError, report_to_exchange};
+use super::step::{Drive, Step, TransportError};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::HandshakeError;
+use crate::proto::handshake::client::{Handshake, Request, Response};
+use crate::proto::message::Delivery;
+use crate::proto::timers::Timeout;
+
+/// A client's opening handshake: writes the request, and reads the response.
+///
+/// [`Step::Ready`] means that the server agreed: [`into_driver`](Self::into_driver) opens the connection.
+/// [`Step::Closed`] means that it did not; [`result`](Self::result) says why. Of a refusal, the body is read for up to one
+/// second, up to 64 KiB: it may never end.
+#[derive(Debug)]
+pub struct Connecting {
+    exchange: Exchange,
+    config: Arc<Config>,
+    handshake: Handshake,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The request is being written, the response being read.
+    Asking,
+    Open(Box<Response>),
+    /// The body of a refusal is being read, until this time once it is known.
+    Refused(Box<Response>, Option<Duration>),
+    Closed(OpeningError),
+}
+
+impl Connecting {
+    /// Sends `request`; [`Config::handshake_timeout`] starts at `now`. `nonce` is 16 bytes from a random source, fresh for
+    /// each attempt (RFC 6455 section 4.1).
+    #[must_use]
+    pub fn new(request: &Request, nonce: [u8; 16], config: Arc<Config>, now: Duration) -> Self {
+        let mut output = BytesMut::new();
+        let handshake = Handshake::start(request, nonce, config.clone(), now, &mut output);
+        Self { exchange: Exchange::new(output), config, handshake, phase: Phase::Asking }
+    }
+
+    /// The open connection, after [`Step::Ready`], with what arrived behind the response. `seed` is 32 bytes of the
+    /// operating system's entropy for the masking keys (RFC 6455 section 5.3), never used twice.
+    ///
+    /// # Panics
+    ///
+    /// Where the server has not agreed.
+    #[must_use]
+    pub fn into_driver<D: Delivery, B: Buffers + Clone>(
+        self,
+        delivery: D,
+        seed: [u8; 32],
+        buffers: B,
+    ) -> (Driver<D, B>, Response) {
+        let Phase::Open(response) = self.phase else { panic!("the server has not agreed") };
+        let connection = Connection::client(delivery, self.config, seed).with_extensions(response.extensions());
+        let Exchange { input, output, .. } = self.exchange;
+        (Driver::new(connection, &input, output.bytes, buffers), *response)
+    }
+
+    /// Why the connection did not open, after [`Step::Closed`].
+    ///
+    /// # Errors
+    ///
+    /// [`OpeningError::Handshake`] when the server refused or broke the rules, [`OpeningError::Timeout`], or
+    /// [`OpeningError::Transport`] when the transport failed or ended.
+    pub fn result(self) -> Result<(), OpeningError> {
+        match self.phase {
+            Phase::Closed(error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn close(&mut self, error: OpeningError) {
+        self.exchange.output.throw_away();
+        self.phase = Phase::Closed(error);
+    }
+
+    fn ask(&mut self, clock: &mut Clock<impl FnOnce() -> Duration>) -> Option<Step> {
+        if core::mem::take(&mut self.exchange.has_news) {
+            match self.handshake.receive(&mut self.exchange.input) {
+                Ok(Some(response)) => {
+                    self.phase = Phase::Open(Box::new(response));
+                    return None;
+                }
+                Err(HandshakeError::Refused(refusal)) => {
+                    self.phase = Phase::Refused(refusal, None);
+                    self.exchange.has_news = true;
+                    return None;
+                }
+                Err(error) => {
+                    self.close(error.into());
+                    return None;
+                }
+                Ok(None) if self.exchange.peer_ended => {
+                    self.close(OpeningError::Transport(TransportError::UnexpectedEof));
+                    return None;
+                }
+                Ok(None) => {}
+            }
+        }
+        if let Some(step) = self.exchange.output.step() {
+            return Some(step);
+        }
+        let step = self.exchange.read_or_wait(self.handshake.poll_timeout(), clock);
+        if step.is_none() {
+            self.close(OpeningError::Timeout(Timeout::Handshake));
+        }
+        step
+    }
+
+    fn read_body(&mut self, clock: &mut Clock<impl FnOnce() -> Duration>) -> Option<Step> {
+        let Phase::Refused(refusal, deadline) = &mut self.phase else { return None };
+        let mut complete = false;
+        if core::mem::take(&mut self.exchange.has_news) {
+            complete = refusal.receive_body(&mut self.exchange.input, MAX_BODY) || self.exchange.peer_ended;
+        }
+        if !complete {
+            let own = *deadline.get_or_insert_with(|| clock.now().saturating_add(BODY_TIMEOUT));
+            let until = self.handshake.poll_timeout().map_or(own, |deadline| deadline.min(own));
+            // However much comes, the deadline is judged.
+            if until > clock.now()
+                && let Some(step) = self.exchange.read_or_wait(Some(until), clock)
+            {
+                return Some(step);
+            }
+        }
+        self.refused();
+        None
+    }
+
+    /// Reports the refusal with what has arrived of its body.
+    fn refused(&mut self) {
+        let closed = Phase::Closed(OpeningError::Transport(TransportError::UnexpectedEof));
+        if let Phase::Refused(refusal, _) = core::mem::replace(&mut self.phase, closed) {
+            self.close(HandshakeError::Refused(refusal).into());
+        }
+    }
+}
+
+impl Drive for Connecting {
+    fn poll(&mut self, clock: impl FnOnce() -> Duration) -> Step {
+        let mut clock = Clock::new(clock);
+        loop {
+            let step = match &self.phase {
+                Phase::Asking => self.ask(&mut clock),
+                Phase::Refused(..) => self.read_body(&mut clock),
+                Phase::Open(_) => Some(Step::Ready),
+                Phase::Closed(_) if self.exchange.output.take_last_shutdown() => Some(Step::ShutdownWrite),
+                Phase::Closed(_) => Some(Step::Closed),
+            };
+            if let Some(step) = step {
+                return step;
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        match &self.phase {
+            Phase::Asking => self.handshake.poll_timeout(),
+            Phase::Refused(_, deadline) => *deadline,
+            Phase::Open(_) | Phase::Closed(_) => None,
+        }
+    }
+
+    report_to_exchange!();
+
+    fn read_failed(&mut self, error: TransportError) {
+        match self.phase {
+            Phase::Refused(..) => self.refused(),
+            Phase::Closed(_) => {}
+            _ => {
+                self.close(OpeningError::Transport(error));
+                self.exchange.output.shut_down = true;
+            }
+        }
+    }
+
+    fn write_failed(&mut self, error: TransportError) {
+        if matches!(self.phase, Phase::Asking) {
+            self.close(OpeningError::Transport(error));
+        }
+        self.exchange.output.fail(error);
+    }
+}
+
+/// The most of a refusal's body that is read, in bytes.
+const MAX_BODY: usize = 64 << 10;
+
+/// How long a refusal's body is awaited.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,0 +1,118 @@
+//! What was read and not consumed.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use bytes::Bytes;
+
+use super::buffers::Buffers;
+use crate::proto::inbound::Span;
+
+/// The size of a block, unless a long frame needs a larger one.
+pub(super) const BLOCK: usize = 64 << 10;
+
+/// An unread remainder of less than this many bytes moves to the start of its block before the next read.
+const SMALL: usize = 4 << 10;
+
+/// Room behind a long frame, so that what follows it comes with the same read.
+const BEHIND: usize = 16 << 10;
+
+/// What was read and not consumed.
+///
+/// ```text
+///   block:  | consumed | unread | free |
+///           0        start     end    block.len()
+/// ```
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    block: Box<[u8]>,
+    start: usize,
+    /// At most `block.len()`, and at least `start`.
+    end: usize,
+}
+
+impl Input {
+    /// Holds `bytes`, which arrived before.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self { block: bytes.into(), start: 0, end: bytes.len() }
+    }
+
+    /// The bytes that were read up to now, and where the unread ones start.
+    #[inline]
+    pub(super) fn cursor(&mut self) -> (&mut [u8], &mut usize) {
+        (&mut self.block[..self.end], &mut self.start)
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.block[..self.end]
+    }
+
+    #[inline]
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.block[self.start..self.end]
+    }
+
+    /// Where to read into. `frame` is how long the unread frame will be, as far as that is known.
+    pub(super) fn free(&mut self, frame: Option<u64>, buffers: &mut impl Buffers) -> &mut [u8] {
+        let unread = self.end - self.start;
+        if unread == 0 {
+            (self.start, self.end) = (0, 0);
+        } else if unread < SMALL || self.end == self.block.len() {
+            self.block.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, unread);
+        }
+        if self.end == self.block.len() {
+            // Full, or there is none. It grows with the bytes received, and not beyond what the frame needs.
+            let twice = 2 * unread;
+            let needed = frame.and_then(|frame| usize::try_from(frame).ok()).map(|frame| frame.saturating_add(BEHIND));
+            let size = needed.map_or(twice, |needed| needed.clamp(unread + 1, twice.max(unread + 1))).max(BLOCK);
+            let size = if size > unread { size } else { twice };
+            let mut block = buffers.take_block(size);
+            block[..unread].copy_from_slice(&self.block[self.start..self.end]);
+            buffers.give_block(core::mem::replace(&mut self.block, block));
+            (self.start, self.end) = (0, unread);
+        }
+        let end = self.block.len().min(self.end + BLOCK);
+        &mut self.block[self.end..end]
+    }
+
+    #[inline]
+    pub(super) fn filled(&mut self, n: usize) {
+        self.end += n;
+        assert!(self.end <= self.block.len(), "no more than the buffer holds was read");
+    }
+
+    /// The bytes of `span`, which have been consumed. Where they fill at least half of a block that has grown, the
+    /// block itself goes with them; else they are copied. A kept message so holds at most twice its length.
+    pub(super) fn take(&mut self, span: Span) -> Bytes {
+        let bytes = span.of(self.bytes());
+        if self.block.len() <= BLOCK || bytes.len() < self.block.len() / 2 {
+            return Bytes::copy_from_slice(bytes);
+        }
+        let remainder = Box::from(self.unread());
+        let block = Bytes::from(core::mem::replace(&mut self.block, remainder));
+        (self.start, self.end) = (0, self.block.len());
+        block.slice(span.range())
+    }
+
+    /// Forgets what was read.
+    pub(super) fn discard(&mut self, buffers: &mut impl Buffers) {
+        self.start = self.end;
+        self.park(buffers);
+    }
+
+    /// Before a wait: returns the block, unless what is unread fills half of it. A remainder moves to a block of its own
+    /// length; a longer one to twice that, so that input which arrives byte by byte is not copied for each.
+    pub(super) fn park(&mut self, buffers: &mut impl Buffers) {
+        let unread = self.end - self.start;
+        let size = if unread < SMALL { unread } else { 2 * unread };
+        if self.block.len() <= size {
+            return;
+        }
+        let mut remainder: Box<[u8]> = vec![0; size].into();
+        remainder[..unread].copy_from_slice(&self.block[self.start..self.end]);
+        buffers.give_block(core::mem::replace(&mut self.block, remainder));
+        (self.start, self.end) = (0, unread);
+    }
+}
