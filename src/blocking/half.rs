@@ -133,6 +133,10 @@ impl<S: Transport, D: Delivery> Machine<S> for Pair<'_, D> {
         report(&mut self.receive.with(self.send), read);
     }
 
+    fn write_blocked(&mut self) {
+        self.send.write_blocked();
+    }
+
     fn wait_failed(&mut self, error: TransportError) {
         wait_failed(&mut self.receive.with(self.send), error);
     }
@@ -165,6 +169,10 @@ impl<S: Transport, D: Delivery> Machine<S> for LockedPair<'_, D> {
         report(&mut self.receive.with(&mut lock(self.send)), read);
     }
 
+    fn write_blocked(&mut self) {
+        lock(self.send).write_blocked();
+    }
+
     fn wait_failed(&mut self, error: TransportError) {
         wait_failed(&mut self.receive.with(&mut lock(self.send)), error);
     }
@@ -194,6 +202,10 @@ impl<S: Transport> Machine<S> for LockedSend<'_> {
     }
 
     fn report_read(&mut self, _: Result<Option<usize>, TransportError>) {}
+
+    fn write_blocked(&mut self) {
+        lock(self.send).write_blocked();
+    }
 
     fn wait_failed(&mut self, error: TransportError) {
         lock(self.send).write_failed(error);

@@ -20,6 +20,9 @@ pub(super) trait Machine<S> {
     /// Reports a read: how many bytes, `None` where there is nothing at the moment, or how it failed.
     fn report_read(&mut self, read: Result<Option<usize>, TransportError>);
 
+    /// The transport accepts nothing at the moment.
+    fn write_blocked(&mut self);
+
     /// Waiting for the transport failed.
     fn wait_failed(&mut self, error: TransportError);
 
@@ -45,6 +48,10 @@ impl<S: Transport, M: Drive> Machine<S> for Own<M> {
 
     fn report_read(&mut self, read: Result<Option<usize>, TransportError>) {
         report(&mut self.0, read);
+    }
+
+    fn write_blocked(&mut self) {
+        self.0.write_blocked();
     }
 
     fn wait_failed(&mut self, error: TransportError) {
@@ -89,7 +96,10 @@ pub(super) fn poll_writing<S: Transport>(
             Err(failed) if failed.kind() == ErrorKind::Interrupted => {}
             Err(failed) => {
                 machine.write_failed((&failed).into());
-                error.get_or_insert(failed);
+                // That the writing side cannot be shut down is no reason for anything.
+                if step != Step::ShutdownWrite {
+                    error.get_or_insert(failed);
+                }
             }
         }
     }
@@ -175,7 +185,12 @@ fn wait<S: Transport>(
         if ready == Ready::default() && paused { Err(ErrorKind::WouldBlock.into()) } else { Ok(ready) }
     })();
     match waited {
-        Ok(ready) => Ok(ready.read),
+        Ok(ready) => {
+            if interest.write && !ready.write {
+                machine.write_blocked();
+            }
+            Ok(ready.read)
+        }
         Err(failed) if failed.kind() == ErrorKind::Interrupted => Ok(false),
         Err(failed) if is_pause(&failed) && !machine.is_ending() => Err(failed),
         Err(failed) => {

@@ -157,9 +157,9 @@ impl<S: Read + Write> Transport for Plain<S> {
         self.0.write_vectored(parts)
     }
 
-    fn wait(&mut self, Interest { read, write }: Interest, _: Option<Duration>) -> io::Result<Ready> {
-        // A read waits by itself. Room is waited for only after a write that did not.
-        if read { Ok(Ready { read, write }) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    fn wait(&mut self, Interest { read, .. }: Interest, _: Option<Duration>) -> io::Result<Ready> {
+        // A read waits by itself. The stream cannot be asked whether it accepts output.
+        if read { Ok(Ready { read, write: false }) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

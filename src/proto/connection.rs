@@ -116,8 +116,8 @@ use crate::proto::timers::{Scope, Timeout};
 /// ```
 #[derive(Debug)]
 pub struct Connection<D = Messages> {
-    pub(crate) inbound: Inbound<D>,
-    pub(crate) link: Link,
+    pub(in crate::proto) inbound: Inbound<D>,
+    pub(in crate::proto) link: Link,
 }
 
 impl<D: Delivery> Connection<D> {

@@ -444,6 +444,7 @@ impl Link {
         let left = !unsent || self.outbound.config().write_timeout.is_none();
         Conditions {
             open: transport == TransportState::Open && self.sent.is_none() && !self.lost,
+            ending,
             closing: transport != TransportState::Closed && ending && left,
             unsent,
             drained: self.drained,

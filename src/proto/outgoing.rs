@@ -67,6 +67,12 @@ impl<'m> Outgoing<'m> {
         self
     }
 
+    /// Whether there is no payload.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The payload's length in bytes.
     #[must_use]
     #[inline]

@@ -48,7 +48,9 @@ impl core::fmt::Display for Timeout {
 pub(in crate::proto) struct Conditions {
     /// No Close has been sent or received and nothing failed.
     pub(in crate::proto) open: bool,
-    /// The connection is ending, and what was queued before the end has left.
+    /// A Close has been queued, or something failed.
+    pub(in crate::proto) ending: bool,
+    /// Likewise, and what was queued before has left.
     pub(in crate::proto) closing: bool,
     /// Output is waiting to be written.
     pub(in crate::proto) unsent: bool,
@@ -169,7 +171,8 @@ impl Timers {
         let (wanted, moved, timeout) = match (slot, now.receiving) {
             (Slot::Close, _) => (now.closing, false, config.close_timeout),
             (Slot::Write, _) => {
-                let progress = table.is_some_and(|table| table.accepted >= MIN_PROGRESS);
+                let min = if now.ending { MIN_PROGRESS } else { 1 };
+                let progress = table.is_some_and(|table| table.accepted >= min);
                 (now.unsent, now.drained || progress, config.write_timeout)
             }
             (Slot::Ping, _) => (now.open, false, config.ping_interval),
@@ -331,9 +334,9 @@ impl Table {
     }
 }
 
-/// Of output that waits, the transport has to accept this many bytes, or all, within [`Config::write_timeout`]: a peer
-/// that accepts a byte now and then does not keep a connection for ever.
-pub(in crate::proto) const MIN_PROGRESS: usize = 4 << 10;
+/// What waits behind a Close, or before it, has to leave at this pace: so many bytes, or all, within
+/// [`Config::write_timeout`]. A peer that accepts a byte now and then would keep a connection that is ending for ever.
+const MIN_PROGRESS: usize = 4 << 10;
 
 /// A ping interval of zero would never let the caller sleep.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);

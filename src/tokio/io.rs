@@ -88,7 +88,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 }
                 Step::ShutdownWrite => {
                     let shut_down = Pin::new(&mut self.socket).poll_shutdown(context);
-                    if done(shut_down, machine, error).is_some() {
+                    // That the writing side cannot be shut down is no reason for anything.
+                    if done(shut_down, machine, &mut None).is_some() {
                         machine.write_shut_down();
                     }
                 }

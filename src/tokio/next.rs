@@ -117,7 +117,6 @@ impl<'a, A, D> Waiting<'a, A, D> {
 impl<'a, A: Access<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Waiting<'a, A, D> {
     /// The receiving side once it has an item; `None` at the end.
     #[inline]
-    #[expect(clippy::type_complexity, reason = "what is borrowed, spelled out")]
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<&'a mut Receiver<A, D>>, Error>> {
         let found = ready!(self.receiver().poll_next(context))?;
         Poll::Ready(Ok(if found { self.0.take() } else { None }))

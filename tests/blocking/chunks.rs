@@ -22,7 +22,7 @@ fn a_long_message_streams() {
             let mut largest = 0;
             while let Some((chunk, out)) = ws.next().unwrap() {
                 largest = largest.max(chunk.data.as_bytes().len());
-                out.feed_chunk(chunk).unwrap();
+                out.feed(chunk).unwrap();
             }
             let parts = ws.into_parts();
             (largest, parts.input.capacity(), parts.output.capacity())
@@ -99,9 +99,9 @@ fn a_message_is_sent_in_pieces() {
             [&hex!("02")[..], &unmasked(&piece)[1..], &hex!("00"), &unmasked(&piece)[1..], &hex!("8000")].concat();
         let writes = thread::spawn(move || {
             let mut ws = server_with(stream, UNLIMITED, Config { max_unsent: 1000, ..Config::default() });
-            ws.feed_chunk(Chunk { data: Message::Binary(&piece), end: false }).unwrap();
-            ws.feed_chunk(Chunk { data: Message::Binary(&piece), end: false }).unwrap();
-            ws.feed_chunk(Chunk { data: Message::Binary(&[]), end: true }).unwrap();
+            ws.feed(Chunk { data: Message::Binary(&piece), end: false }).unwrap();
+            ws.feed(Chunk { data: Message::Binary(&piece), end: false }).unwrap();
+            ws.feed(Chunk { data: Message::Binary(&[]), end: true }).unwrap();
             ws.flush().unwrap();
         });
         let mut read = vec![0; expected.len()];

@@ -43,12 +43,12 @@ fn a_plain_message_is_not_compressed_and_leaves_the_window() {
         let mut ws = server(stream);
         let large = pattern(10_000);
         ws.send("Hello").unwrap();
-        ws.send_plain("Hello").unwrap();
-        ws.feed_plain(&large[..]).unwrap();
+        ws.send(bowsprit::Outgoing::from("Hello").uncompressed()).unwrap();
+        ws.feed(bowsprit::Outgoing::from(&large[..]).uncompressed()).unwrap();
         ws.send("Hello").unwrap();
         let (mut reader, mut writer) = ws.split().unwrap();
-        writer.send_plain("Hello").unwrap();
-        writer.feed_plain(&large[..]).unwrap();
+        writer.send(bowsprit::Outgoing::from("Hello").uncompressed()).unwrap();
+        writer.feed(bowsprit::Outgoing::from(&large[..]).uncompressed()).unwrap();
         writer.send("Hello").unwrap();
         let plain = [&hex!("8105")[..], b"Hello", &unmasked(&large)].concat();
         expect(&mut peer, &[&FIRST[..], &plain, &SECOND, &plain, &THIRD].concat());
@@ -58,8 +58,8 @@ fn a_plain_message_is_not_compressed_and_leaves_the_window() {
         let mut ws = reader.reunite(writer).unwrap();
         peer.write_all(&hex!("c185 00000000 f200110000")).unwrap();
         let (message, out) = ws.next().unwrap().unwrap();
-        out.feed_plain(message).unwrap();
-        out.send_plain(message).unwrap();
+        out.feed(bowsprit::Outgoing::from(message).uncompressed()).unwrap();
+        out.send(bowsprit::Outgoing::from(message).uncompressed()).unwrap();
         expect(&mut peer, &hex!("8105 48656c6c6f 8105 48656c6c6f"));
     });
 }
@@ -72,8 +72,8 @@ fn a_client_sends_plain_messages_masked() {
         let large = pattern(10_000);
         let zeros = vec![0; 10_000];
         ws.feed(&zeros[..]).unwrap();
-        ws.feed_plain(&large[..]).unwrap();
-        ws.send_plain("Hello").unwrap();
+        ws.feed(bowsprit::Outgoing::from(&large[..]).uncompressed()).unwrap();
+        ws.send(bowsprit::Outgoing::from("Hello").uncompressed()).unwrap();
         assert!(peer.recv().unwrap().unwrap().into_bytes() == zeros);
         assert!(peer.recv().unwrap().unwrap().into_bytes() == large);
         assert_eq!(text(peer.recv().unwrap()), "Hello");
@@ -88,7 +88,7 @@ fn a_plain_message_is_split_as_the_configuration_says() {
         let config = Config { fragment_size: Some(5_000), ..Config::clone(&config()) };
         let connection = Connection::server(Messages, config.into()).with_extensions(&AGREED.into());
         let mut ws = from_connection(stream, connection);
-        ws.send_plain(&[7; 10_000][..]).unwrap();
+        ws.send(bowsprit::Outgoing::from(&[7; 10_000][..]).uncompressed()).unwrap();
         expect(&mut peer, &[&hex!("027e1388")[..], &[7; 5_000], &hex!("807e1388"), &[7; 5_000]].concat());
     });
 }

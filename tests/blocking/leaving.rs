@@ -40,7 +40,7 @@ fn send_has_handed_its_bytes_over_when_it_returns() {
     let mut ws = server(Script::default());
     ws.send("a").unwrap();
     assert_eq!(ws.get_ref().writes(), [hex!("8101 61")]);
-    ws.send_prepared(&Prepared::text("b")).unwrap();
+    ws.send(&Prepared::text("b")).unwrap();
     ws.ping(b"c").unwrap();
     ws.feed("d").unwrap();
     ws.send("e").unwrap();
@@ -68,8 +68,8 @@ fn what_is_fed_waits_for_a_flush() {
     let mut ws = server(Script::default());
     ws.feed("a").unwrap();
     ws.feed(b"b").unwrap();
-    ws.feed_chunk(Chunk { data: Message::Text("c"), end: false }).unwrap();
-    ws.feed_chunk(Chunk { data: Message::Text("d"), end: true }).unwrap();
+    ws.feed(Chunk { data: Message::Text("c"), end: false }).unwrap();
+    ws.feed(Chunk { data: Message::Text("d"), end: true }).unwrap();
     assert_eq!(ws.get_ref().log, []);
     ws.flush().unwrap();
     assert_eq!(ws.get_ref().writes(), [hex!("8101 61 8201 62 0101 63 8001 64")]);
@@ -156,7 +156,7 @@ fn a_large_unmasked_payload_leaves_uncopied_in_one_write_behind_what_is_queued()
     let [write] = &ws.get_ref().0.0[..] else { panic!("one write") };
     assert_eq!(write[..].iter().map(|(_, len)| *len).collect::<Vec<_>>(), [3, 4, 4096]);
     assert_eq!(write[2].0, payload.as_ptr());
-    ws.send_prepared(&prepared).unwrap();
+    ws.send(&prepared).unwrap();
     let [_, write] = &ws.get_ref().0.0[..] else { panic!("two writes") };
     assert!(write.iter().any(|(place, len)| *len == 4100 && place.wrapping_add(4) == prepared.payload().as_ptr()));
     // One byte less is copied and queued.
@@ -214,9 +214,9 @@ fn a_large_payload_of_a_client_is_masked_and_written_with_what_is_queued() {
 fn bytes_that_come_late_are_answered_by_what_the_writer_lent() {
     fn answer<S: Transport>(out: &mut Writer<S>) -> Result<(), Error> {
         out.feed("1")?;
-        out.feed_chunk(Chunk { data: Message::Binary(b"2"), end: true })?;
+        out.feed(Chunk { data: Message::Binary(b"2"), end: true })?;
         out.send("3")?;
-        out.send_prepared(&Prepared::text("4"))?;
+        out.send(&Prepared::text("4"))?;
         out.ping(b"5")?;
         out.start_close(Some(Close { code: bowsprit::CloseCode::NORMAL, reason: "6" }))
     }

@@ -64,10 +64,10 @@ fn messages_survive_being_taken_apart_in_their_middle() {
 fn a_message_that_is_being_sent_survives() {
     let chunks = Chunks { max_message: 100, max_fragments: 10 };
     let mut ws = server_with(Script::default(), chunks, Config::default());
-    ws.feed_chunk(Chunk { data: Message::Text("a"), end: false }).unwrap();
+    ws.feed(Chunk { data: Message::Text("a"), end: false }).unwrap();
     ws = rebuilt(ws);
     ws.feed("no").unwrap_err();
-    ws.feed_chunk(Chunk { data: Message::Text("b"), end: true }).unwrap();
+    ws.feed(Chunk { data: Message::Text("b"), end: true }).unwrap();
     ws = rebuilt(ws);
     ws.send("c").unwrap();
     assert_eq!(ws.get_ref().writes(), [hex!("0101 61 8001 62 8101 63")]);

@@ -109,7 +109,8 @@ impl Transport for Script {
         if !read {
             self.log.push(Op::WaitedForRoom);
         }
-        Ok(Ready { read, write })
+        // Whether it accepts output, it learns from the script.
+        Ok(Ready { read, write: write && !read })
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

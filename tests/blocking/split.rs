@@ -285,7 +285,7 @@ fn halves_are_reunited() {
         let (reader, _) = reader.reunite(other_writer).unwrap_err();
         let (_, writer) = other_reader.reunite(writer).unwrap_err();
         let mut ws = reader.reunite(writer).unwrap();
-        ws.send_prepared(&Prepared::text("y")).unwrap();
+        ws.send(&Prepared::text("y")).unwrap();
         expect(&mut peer, &hex!("8101 78 8101 79"));
         assert_eq!(text(ws.recv().unwrap()), "b");
         peer.write_all(&hex!("00000000 63")).unwrap();

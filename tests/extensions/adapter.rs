@@ -31,17 +31,17 @@ fn large_messages_go_there_and_back_by_every_verb() {
                 heard += 1;
                 match heard {
                     1 => out.feed(message).unwrap(),
-                    2 => out.feed_plain(message).unwrap(),
-                    _ => out.send_prepared(&Prepared::message(message)).unwrap(),
+                    2 => out.feed(bowsprit::Outgoing::from(message).uncompressed()).unwrap(),
+                    _ => out.send(&Prepared::message(message)).unwrap(),
                 }
             }
             heard
         });
         client.send(&*large).unwrap();
         hears(&mut client, &large);
-        client.send_plain(Message::Binary(&large)).unwrap();
+        client.send(bowsprit::Outgoing::from(Message::Binary(&large)).uncompressed()).unwrap();
         hears(&mut client, &large);
-        client.send_prepared(&prepared).unwrap();
+        client.send(&prepared).unwrap();
         hears(&mut client, &large);
         assert!(client.close(Some(CloseCode::NORMAL.into())).unwrap().clean);
         assert_eq!(echo.join().unwrap(), 3);

@@ -426,7 +426,7 @@ async fn what_a_function_queued_leaves_before_the_close_of_its_failure() {
 #[tokio::test]
 async fn a_function_may_return_in_the_middle_of_a_message() {
     async fn leaves(mut ws: WebSocket) -> Result<(), Error> {
-        ws.feed_chunk(bowsprit::Chunk { data: Message::Text("half a"), end: false }).await?;
+        ws.feed(bowsprit::Chunk { data: Message::Text("half a"), end: false }).await?;
         Ok(ws.session().try_send("queued behind it")?)
     }
     let server = server_of(websocket(leaves)).await;

@@ -204,8 +204,7 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
 
     // The deadlines of the open state, and that of the handshake.
     let timed_out = |error: Error| match error {
-        Error::Io(error) => error.kind() == ErrorKind::TimedOut,
-        Error::Handshake(error) => error == HandshakeError::TimedOut,
+        Error::Timeout(_) => true,
         _ => false,
     };
     for (config, wire, expected) in [

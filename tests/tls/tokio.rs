@@ -93,6 +93,8 @@ fn millis(millis: u64) -> Option<Duration> {
 fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
+        // A deadline of ours; a stream's own is never met in the tests that ask for this kind.
+        Error::Timeout(_) => ErrorKind::TimedOut,
         error => panic!("{error:?} is no failure of the stream"),
     }
 }
@@ -433,7 +435,7 @@ async fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
     let request = Request::new("wss://localhost/".parse().unwrap());
     let start = tokio::time::Instant::now();
     let silent = Connector::new(request).config(config.clone()).connect_on(tls).await;
-    assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut))), "{silent:?}");
+    assert!(matches!(silent, Err(Error::Timeout(bowsprit::Timeout::Handshake))), "{silent:?}");
     assert!(start.elapsed() <= Duration::from_secs(11), "after {:?}", start.elapsed());
     let mut hello = Vec::new();
     far.read_to_end(&mut hello).await.unwrap();
@@ -445,7 +447,7 @@ async fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
         let tls = TlsStream::server(near, authority.server(&["localhost"])).unwrap();
         let start = tokio::time::Instant::now();
         let stalls = receive_request(tls, config.clone()).await.map(drop);
-        assert!(matches!(stalls, Err(Error::Handshake(HandshakeError::TimedOut))), "{stalls:?}");
+        assert!(matches!(stalls, Err(Error::Timeout(bowsprit::Timeout::Handshake))), "{stalls:?}");
         assert!(start.elapsed() <= Duration::from_secs(21), "after {:?}", start.elapsed());
         drop(far);
     }

@@ -166,11 +166,11 @@ async fn sending() {
                 let result = match n % 8 {
                     0 => knife.cuts(ws.send(&message[..])).await,
                     1 | 3 => knife.cuts(ws.feed(&message[..])).await,
-                    2 | 4 => knife.cuts(ws.send_prepared(&prepared)).await,
-                    5 => knife.cuts(ws.feed_plain(&message[..])).await,
+                    2 | 4 => knife.cuts(ws.send(&prepared)).await,
+                    5 => knife.cuts(ws.feed(bowsprit::Outgoing::from(&message[..]).uncompressed())).await,
                     6 => {
                         let chunk = Chunk { data: Message::Binary(&message), end: true };
-                        knife.cuts(ws.feed_chunk(chunk)).await
+                        knife.cuts(ws.feed(chunk)).await
                     }
                     _ => {
                         // Room is there when it says so, and stays.
@@ -375,7 +375,7 @@ async fn the_halves() {
                 let sent = match n % 3 {
                     0 => knife.cuts(writer.send(&bytes[..])).await,
                     1 => knife.cuts(writer.feed(&bytes[..])).await,
-                    _ => knife.cuts(writer.send_prepared(&prepared)).await,
+                    _ => knife.cuts(writer.send(&prepared)).await,
                 };
                 if let Some(sent) = sent {
                     sent.unwrap();

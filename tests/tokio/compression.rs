@@ -41,14 +41,14 @@ async fn a_plain_message_is_not_compressed_and_leaves_the_window() {
     let mut ws = server(stream.clone());
     let large = pattern(10_000);
     ws.send("Hello").await.unwrap();
-    ws.send_plain("Hello").await.unwrap();
-    ws.feed_plain(&large[..]).await.unwrap();
+    ws.send(bowsprit::Outgoing::from("Hello").uncompressed()).await.unwrap();
+    ws.feed(bowsprit::Outgoing::from(&large[..]).uncompressed()).await.unwrap();
     ws.send("Hello").await.unwrap();
     let large = unmasked(&large);
     assert_eq!(stream.written(), [&FIRST[..], &PLAIN, &large, &SECOND].concat());
     let (_reader, mut writer) = ws.split();
-    writer.feed_plain("Hello").await.unwrap();
-    writer.send_plain("Hello").await.unwrap();
+    writer.feed(bowsprit::Outgoing::from("Hello").uncompressed()).await.unwrap();
+    writer.send(bowsprit::Outgoing::from("Hello").uncompressed()).await.unwrap();
     assert_eq!(stream.written(), [&FIRST[..], &PLAIN, &large, &SECOND, &PLAIN, &PLAIN].concat());
 }
 
@@ -63,7 +63,7 @@ async fn a_broadcast_is_compressed_once_for_each_window() {
         let stream = Stream::new(Script { takes: VecDeque::from([12]), silent: true, ..Script::default() });
         let mut ws = server_with(stream.clone(), agreed);
         ws.feed("Hello").await.unwrap();
-        ws.send_prepared(&news).await.unwrap();
+        ws.send(&news).await.unwrap();
         ws.send("Hello").await.unwrap();
         let wire = stream.written();
         // What is behind it starts from an empty window.

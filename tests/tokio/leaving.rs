@@ -50,12 +50,12 @@ async fn send_has_handed_its_bytes_over_when_it_is_done() {
     let mut ws = server(stream.clone());
     ws.send("a").await.unwrap();
     assert_eq!(stream.script().writes(), [hex!("8101 61")]);
-    ws.send_prepared(&Prepared::text("b")).await.unwrap();
+    ws.send(&Prepared::text("b")).await.unwrap();
     ws.ping(b"c").await.unwrap();
     ws.feed("d").await.unwrap();
     ws.send("e").await.unwrap();
     assert_eq!(stream.script().writes()[1..], [&hex!("8101 62")[..], &hex!("8901 63"), &hex!("8101 64 8101 65")]);
-    ws.send_plain("f").await.unwrap();
+    ws.send(bowsprit::Outgoing::from("f").uncompressed()).await.unwrap();
     assert_eq!(stream.script().writes()[4..], [hex!("8101 66")]);
     ws.start_close(None).await.unwrap();
     assert_eq!(stream.script().writes()[5..], [hex!("8800")]);
@@ -94,9 +94,9 @@ async fn what_is_fed_waits_for_a_flush() {
     let mut ws = server(stream.clone());
     ws.feed("a").await.unwrap();
     ws.feed(b"b").await.unwrap();
-    ws.feed_plain("c").await.unwrap();
-    ws.feed_chunk(Chunk { data: Message::Text("d"), end: false }).await.unwrap();
-    ws.feed_chunk(Chunk { data: Message::Text("e"), end: true }).await.unwrap();
+    ws.feed(bowsprit::Outgoing::from("c").uncompressed()).await.unwrap();
+    ws.feed(Chunk { data: Message::Text("d"), end: false }).await.unwrap();
+    ws.feed(Chunk { data: Message::Text("e"), end: true }).await.unwrap();
     ws.ready().await.unwrap();
     ws.try_feed("f").unwrap();
     assert_eq!(stream.script().log, []);
@@ -188,13 +188,13 @@ async fn a_large_unmasked_payload_leaves_in_one_write_behind_what_is_queued() {
     ws.feed(&payload[..]).await.unwrap();
     assert!(stream.script().writes() == [[&hex!("8101 61")[..], &unmasked(&payload)].concat()]);
     ws.feed("b").await.unwrap();
-    ws.send_prepared(&Prepared::binary(&payload)).await.unwrap();
+    ws.send(&Prepared::binary(&payload)).await.unwrap();
     assert!(stream.script().writes()[1..] == [[&hex!("8101 62")[..], &unmasked(&payload)].concat()]);
-    ws.feed_plain(&payload[..]).await.unwrap();
+    ws.feed(bowsprit::Outgoing::from(&payload[..]).uncompressed()).await.unwrap();
     assert!(stream.script().writes()[2..] == [unmasked(&payload)]);
     // One byte less is copied and queued.
     ws.feed(&payload[1..]).await.unwrap();
-    ws.feed_plain(&payload[1..]).await.unwrap();
+    ws.feed(bowsprit::Outgoing::from(&payload[1..]).uncompressed()).await.unwrap();
     assert_eq!(stream.script().writes().len(), 3);
 }
 
@@ -245,7 +245,7 @@ async fn a_large_unmasked_payload_leaves_uncopied() {
     let [write] = &ws.get_ref().0[..] else { panic!("one write") };
     assert_eq!(write.iter().map(|(_, len)| *len).collect::<Vec<_>>(), [3, 4, 4096]);
     assert_eq!(write[2].0, payload.as_ptr().addr());
-    ws.send_prepared(&prepared).await.unwrap();
+    ws.send(&prepared).await.unwrap();
     let [_, write] = &ws.get_ref().0[..] else { panic!("two writes") };
     assert!(write.contains(&(prepared.payload().as_ptr().addr() - 4, 4100)));
 }
@@ -276,7 +276,7 @@ async fn a_stream_without_vectored_writes_gets_the_same_bytes() {
     ws.feed("a").await.unwrap();
     ws.feed(&payload[..]).await.unwrap();
     assert_eq!(stream.script().log, [], "queued");
-    ws.send_prepared(&Prepared::binary(&payload)).await.unwrap();
+    ws.send(&Prepared::binary(&payload)).await.unwrap();
     let expected = [&hex!("8101 61")[..], &unmasked(&payload), &unmasked(&payload)].concat();
     assert!(stream.script().writes() == [expected]);
 }
@@ -314,9 +314,9 @@ async fn a_large_payload_of_a_client_is_masked_and_written_with_what_is_queued()
 async fn what_next_lends_answers_with_every_verb() {
     async fn answer<S: AsyncRead + AsyncWrite + Unpin>(out: &mut Writer<S>) -> Result<(), Error> {
         out.feed("1").await?;
-        out.feed_chunk(Chunk { data: Message::Binary(b"2"), end: true }).await?;
+        out.feed(Chunk { data: Message::Binary(b"2"), end: true }).await?;
         out.send("3").await?;
-        out.send_prepared(&Prepared::text("4")).await?;
+        out.send(&Prepared::text("4")).await?;
         out.ping(b"5").await?;
         out.start_close(Some(bowsprit::Close { code: CloseCode::NORMAL, reason: "6" })).await
     }

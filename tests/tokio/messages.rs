@@ -26,7 +26,7 @@ async fn a_long_message_goes_through_as_fast_as_it_is_read() {
         let mut largest = 0;
         while let Some((chunk, out)) = ws.next().await? {
             largest = largest.max(chunk.data.as_bytes().len());
-            out.feed_chunk(chunk).await?;
+            out.feed(chunk).await?;
         }
         let parts = ws.into_parts();
         Ok::<_, Error>((largest, parts.input.capacity(), parts.output.capacity()))

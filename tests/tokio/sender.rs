@@ -425,12 +425,12 @@ async fn what_is_queued_waits_for_the_end_of_a_message_in_chunks() {
     let stream = Stream::silent();
     let mut ws = server(stream.clone());
     let sender = ws.sender(1 << 10, WhenFull::Wait);
-    ws.feed_chunk(Chunk { data: "a".into(), end: false }).await.unwrap();
+    ws.feed(Chunk { data: "a".into(), end: false }).await.unwrap();
     sender.send("one").await.unwrap();
     sender.send("two").await.unwrap();
     assert!(polls(2, ws.next()).await.is_none());
     assert_eq!(sender.queued(), 2 * (ITEM + 3));
-    ws.feed_chunk(Chunk { data: "b".into(), end: true }).await.unwrap();
+    ws.feed(Chunk { data: "b".into(), end: true }).await.unwrap();
     assert!(polls(2, ws.next()).await.is_none());
     let expected = [(0x01, &b"a"[..]), (0x80, b"b"), (0x81, b"one"), (0x81, b"two")];
     assert_eq!(sent(&stream), expected.map(|(first, payload)| (first, payload.to_vec())));
@@ -447,11 +447,11 @@ async fn the_reading_half_sends_what_is_queued_also_behind_the_other_halfs_chunk
     sender.send("one").await.unwrap();
     settle().await;
     assert_eq!(texts(&stream), ["one"]);
-    writer.feed_chunk(Chunk { data: "a".into(), end: false }).await.unwrap();
+    writer.feed(Chunk { data: "a".into(), end: false }).await.unwrap();
     writer.flush().await.unwrap();
     sender.send("two").await.unwrap();
     settle().await;
-    writer.feed_chunk(Chunk { data: "b".into(), end: true }).await.unwrap();
+    writer.feed(Chunk { data: "b".into(), end: true }).await.unwrap();
     settle().await;
     let expected = [(0x81, &b"one"[..]), (0x01, b"a"), (0x80, b"b"), (0x81, b"two")];
     assert_eq!(sent(&stream), expected.map(|(first, payload)| (first, payload.to_vec())));

@@ -283,7 +283,7 @@ async fn a_writer_that_waits_for_room_learns_of_the_end() {
             Cause::Disconnected,
         ),
         ("nothing", |_| {}, ErrorKind::TimedOut, Cause::Timeout(Timeout::Write)),
-        ("a Close", |stream| stream.arrive(&hex!("888000000000")), ErrorKind::TimedOut, Cause::Timeout(Timeout::Close)),
+        ("a Close", |stream| stream.arrive(&hex!("888000000000")), ErrorKind::TimedOut, Cause::Timeout(Timeout::Write)),
     ];
     for (what, happens, expected, cause) in &ends {
         for full in [false, true] {

@@ -72,7 +72,7 @@ async fn what_was_chosen_reaches_the_connection() {
         let chunks = Chunks { max_message: 4, max_fragments: 8 };
         Ok(upgrade.header("X-Room", "1")?.delivery(chunks).on_upgrade(|mut ws| async move {
             while let Ok(Some((chunk, out))) = ws.next().await {
-                out.feed_chunk(chunk).await.expect("it is open");
+                out.feed(chunk).await.expect("it is open");
             }
         }))
     }

@@ -243,10 +243,11 @@ impl<B: Buffers> SendHalf<B> {
         }
     }
 
-    /// Notes the time of a ping that has just left, before its Pong is read.
+    /// Reads the clock for a ping that has just left, before its Pong is read, and for a Close, whose deadline is to be
+    /// known before anybody waits for its answer.
     pub(super) fn stamp(&mut self, clock: &mut Clock<impl FnOnce() -> Duration>) {
-        if self.link.wants_stamp() {
-            let unsent = self.output.has_unsent();
+        let unsent = self.output.has_unsent();
+        if self.link.wants_stamp() || self.link.end().is_some() && self.link.wants_time(None, unsent) {
             self.link.arm(clock.now(), None, unsent);
         }
     }
@@ -402,8 +403,13 @@ impl<B: Buffers> SendHalf<B> {
         if self.link.transport() == TransportState::Open {
             // What the peer sent before, its Close perhaps, may still be read.
             self.link.write_failed();
+        } else if self.output.has_unsent() {
+            self.link.disconnected(true);
         } else {
-            self.link.disconnected(self.output.has_unsent());
+            // Nothing is lost: the writing side could not be shut down.
+            self.link.disconnected(false);
+            self.output.shut_down = true;
+            return;
         }
         self.output.fail(error);
     }
