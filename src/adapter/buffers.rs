@@ -10,7 +10,7 @@ use std::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::proto::inbound::Span;
+use crate::proto::inbound::InputRange;
 
 /// The size of a thread's block, and the most that is read at once into it.
 const BLOCK: usize = 64 << 10;
@@ -88,7 +88,7 @@ impl Input {
 
     /// The bytes of `span`, which have been consumed. Where they fill at least half of a block that has grown, the
     /// block itself goes with them; else they are copied. A kept message so holds at most twice its length.
-    pub(crate) fn take(&mut self, span: Span) -> Bytes {
+    pub(crate) fn take(&mut self, span: InputRange) -> Bytes {
         let bytes = span.of(self.bytes());
         if self.block.len() <= BLOCK || bytes.len() < self.block.len() / 2 {
             return Bytes::copy_from_slice(bytes);

@@ -9,7 +9,7 @@ use super::transport::{Interest, Ready, Transport};
 use super::writer::Writer;
 use crate::adapter;
 use crate::proto::error::{Error, SendError};
-use crate::proto::inbound::Inside;
+use crate::proto::inbound::InboundStatus;
 
 /// Who may reach the sending side, and has a handle to the socket to wait on.
 pub(super) trait Half {
@@ -94,7 +94,7 @@ pub(super) fn flush<H: Half>(half: &mut H) -> Result<(), Error> {
 }
 
 /// Waits for the socket, or until the next deadline, which it handles. `inside` is what the reader knows.
-pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<Inside>) -> Result<Ready, Error> {
+pub(super) fn wait<H: Half>(half: &mut H, interest: Interest, inside: Option<InboundStatus>) -> Result<Ready, Error> {
     let deadline = half.with(|writer| writer.arm(inside));
     if deadline == Some(Duration::ZERO) {
         half.with(|writer| writer.expire(inside))?;
@@ -128,7 +128,7 @@ fn wait_for_socket<H: Half>(half: &mut H, interest: Interest, deadline: Option<D
 }
 
 /// Whether a deadline is over, and yet something has arrived: it may be what the deadline waits for.
-pub(super) fn is_late_to_read<H: Half>(half: &mut H, inside: Inside) -> bool {
+pub(super) fn is_late_to_read<H: Half>(half: &mut H, inside: InboundStatus) -> bool {
     half.with(|writer| writer.arm(Some(inside))) == Some(Duration::ZERO)
         && half.socket().wait(Interest { read: true, write: false }, Some(Duration::ZERO)).is_ok_and(|ready| ready.read)
 }

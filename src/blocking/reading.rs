@@ -12,7 +12,7 @@ use crate::adapter;
 use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
 use crate::proto::error::Error;
-use crate::proto::inbound::{Found, Inbound, Place};
+use crate::proto::inbound::{Decoded, Inbound, Location};
 use crate::proto::link::TransportState;
 use crate::proto::message::{Delivery, Messages, OwnedMessage};
 
@@ -25,7 +25,7 @@ pub(super) struct Reading<H, D> {
 }
 
 /// Data that was found: where it lies, borrowing nothing.
-pub(super) type Data = (bool, bool, Place);
+pub(super) type Data = (bool, bool, Location);
 
 impl<H: Half, D: Delivery> Reading<H, D> {
     /// The next data; `None` once the connection has ended with a Close from each side.
@@ -33,8 +33,11 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     pub(super) fn find(&mut self) -> Result<Option<Data>, Error> {
         loop {
             let (input, at) = self.input.cursor();
-            match self.inbound.find(input, at) {
-                Ok(Some(Found::Data { text, end, place })) => return Ok(Some((text, end, place))),
+            // SAFETY: the input is this half's own, which only appends to it.
+            #[expect(unsafe_code, reason = "the input is its own")]
+            let found = unsafe { self.inbound.find_owned(input, at) };
+            match found {
+                Ok(Some(Decoded::Data { text, end, location })) => return Ok(Some((text, end, location))),
                 Ok(Some(control)) => self.half.with(|writer| writer.follow(control, input)),
                 Ok(None) if self.fill()? => {}
                 Ok(None) => return Ok(None),
@@ -47,8 +50,11 @@ impl<H: Half, D: Delivery> Reading<H, D> {
         }
     }
 
-    pub(super) fn lend(&self, (text, end, place): Data) -> D::Item<'_> {
-        D::item(self.inbound.data(text, place, self.input.bytes()), end)
+    pub(super) fn lend(&self, (text, end, location): Data) -> D::Item<'_> {
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let data = unsafe { self.inbound.data(text, location, self.input.bytes()) };
+        D::item(data, end)
     }
 
     /// Writes what is queued as far as it goes, then reads, whether or not it all went: two peers that each wait for
@@ -88,7 +94,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
                 writer.link.shrink();
                 writer.try_flush().unwrap_or(true)
             });
-            let inside = self.inbound.inside();
+            let inside = self.inbound.status();
             // The time that the caller took is not the peer's: what has arrived is read once before a deadline is judged.
             let late = !inside.activity.late && half::is_late_to_read(&mut self.half, inside);
             let ready = if late {
@@ -144,7 +150,7 @@ impl<H: Half, D: Delivery> Reading<H, D> {
     /// deadline is over. Closing at once would send a reset for input that nobody read, and with it destroy what is still
     /// on its way to the peer. Whether the writing side has been shut down.
     fn linger(&mut self) -> bool {
-        let inside = self.inbound.inside();
+        let inside = self.inbound.status();
         let (mut shut, mut peer_ended) = (false, false);
         loop {
             let transport = self.transport();
@@ -189,8 +195,10 @@ impl<H: Half, D: Delivery> Reading<H, D> {
 
 impl<H: Half> Reading<H, Messages> {
     pub(super) fn recv(&mut self) -> Result<Option<OwnedMessage>, Error> {
-        let Some((text, _, place)) = self.find()? else { return Ok(None) };
-        let message = self.inbound.take(text, place, |span| self.input.take(span));
+        let Some((text, _, location)) = self.find()? else { return Ok(None) };
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let message = unsafe { self.inbound.take(text, location, |range| self.input.take(range)) };
         if self.input.unread().is_empty() {
             self.input.park();
         }

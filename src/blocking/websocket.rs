@@ -69,9 +69,12 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     #[expect(clippy::type_complexity, reason = "what is lent, spelled out")]
     #[inline]
     pub fn next(&mut self) -> Result<Option<(D::Item<'_>, &mut Writer<S>)>, Error> {
-        let Some((text, end, place)) = self.reading.find()? else { return Ok(None) };
+        let Some((text, end, location)) = self.reading.find()? else { return Ok(None) };
         let Reading { half, inbound, input, .. } = &mut self.reading;
-        Ok(Some((D::item(inbound.data(text, place, input.bytes()), end), half)))
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let data = unsafe { inbound.data(text, location, input.bytes()) };
+        Ok(Some((D::item(data, end), half)))
     }
 
     /// Sends a message: its bytes have been handed to the socket when this returns.
@@ -176,7 +179,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
                 // A pause of the stream ends nothing, and is waited out here.
                 let writer = &mut self.reading.half;
                 let interest = Interest { read: true, write: !writer.output.is_empty() };
-                let timeout = writer.arm(Some(self.reading.inbound.inside()));
+                let timeout = writer.arm(Some(self.reading.inbound.status()));
                 let _ = writer.socket.wait(interest, timeout);
             }
         }

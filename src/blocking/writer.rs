@@ -11,7 +11,7 @@ use super::transport::Transport;
 use crate::adapter::{self, UNCOPIED, buffers};
 use crate::proto::close::Close;
 use crate::proto::error::{Error, ProtocolError, SendError};
-use crate::proto::inbound::{Found, Inside};
+use crate::proto::inbound::{Decoded, InboundStatus};
 use crate::proto::link::Link;
 use crate::proto::message::{Chunk, Message};
 use crate::proto::prepared::Prepared;
@@ -129,7 +129,7 @@ impl<S: Transport> Writer<S> {
     }
 
     /// Does what follows from a control frame that was found in `input`.
-    pub(super) fn follow(&mut self, found: Found, input: &[u8]) {
+    pub(super) fn follow(&mut self, found: Decoded, input: &[u8]) {
         buffers::take_output(&mut self.output);
         self.link.follow(found, input, &mut self.output);
     }
@@ -194,7 +194,7 @@ impl<S: Transport> Writer<S> {
     }
 
     /// Sets the deadlines. The time until the next one, of those that can be judged without `inside` where it is missing.
-    pub(super) fn arm(&mut self, inside: Option<Inside>) -> Option<Duration> {
+    pub(super) fn arm(&mut self, inside: Option<InboundStatus>) -> Option<Duration> {
         let unsent = self.has_unsent();
         let mut now = None;
         if self.link.wants_time(inside, unsent) {
@@ -212,7 +212,7 @@ impl<S: Transport> Writer<S> {
     /// # Errors
     ///
     /// `TimedOut` when a deadline ended the connection.
-    pub(super) fn expire(&mut self, inside: Option<Inside>) -> Result<(), Error> {
+    pub(super) fn expire(&mut self, inside: Option<InboundStatus>) -> Result<(), Error> {
         let timeout = match inside {
             Some(_) => self.link.handle_timeout(clock::now(), &mut self.output),
             None => self.link.handle_write_timeout(clock::now(), &mut self.output),

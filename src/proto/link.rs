@@ -26,7 +26,7 @@ use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;
 use crate::proto::frame::{Header, HeaderBytes, OpCode};
-use crate::proto::inbound::{Found, Inside};
+use crate::proto::inbound::{Decoded, InboundStatus};
 use crate::proto::message::{Chunk, Message};
 use crate::proto::outbound::Outbound;
 use crate::proto::prepared::Prepared;
@@ -144,13 +144,13 @@ impl Link {
 
     /// Does what follows from a control frame that was found in `input`.
     #[cold]
-    pub(crate) fn follow(&mut self, found: Found, input: &[u8], output: &mut BytesMut) {
+    pub(crate) fn follow(&mut self, found: Decoded, input: &[u8], output: &mut BytesMut) {
         match found {
-            Found::Data { .. } => {}
-            Found::Ping(span) => self.ping_received(span.of(input), output),
-            Found::Pong(span) => self.pong_received(span.of(input)),
+            Decoded::Data { .. } => {}
+            Decoded::Ping(span) => self.ping_received(span.of(input), output),
+            Decoded::Pong(span) => self.pong_received(span.of(input)),
             // Decoded once already, so it is right.
-            Found::Close(span) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
+            Decoded::Close(span) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
         }
     }
 
@@ -244,7 +244,7 @@ impl Link {
         self.outbound.plain(message, output)
     }
 
-    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+    pub(in crate::proto) fn encode_with(&mut self, encoder: Encoder) {
         self.outbound.encode_with(encoder);
     }
 
@@ -313,11 +313,11 @@ impl Link {
 
     // ---- time
 
-    pub(crate) fn wants_time(&self, inbound: Option<Inside>, unsent: bool) -> bool {
+    pub(crate) fn wants_time(&self, inbound: Option<InboundStatus>, unsent: bool) -> bool {
         self.timers.want_time(self.situation(inbound, unsent), self.outbound.config())
     }
 
-    pub(crate) fn arm(&mut self, now: Duration, inbound: Option<Inside>, unsent: bool) {
+    pub(crate) fn arm(&mut self, now: Duration, inbound: Option<InboundStatus>, unsent: bool) {
         let situation = self.situation(inbound, unsent);
         self.timers.arm(now, situation, self.outbound.config());
         self.wrote = false;
@@ -392,7 +392,7 @@ impl Link {
     }
 
     /// `inbound` is what the receiving machine knows, where the caller holds it.
-    fn situation(&self, inbound: Option<Inside>, unsent: bool) -> Situation {
+    fn situation(&self, inbound: Option<InboundStatus>, unsent: bool) -> Situation {
         Situation {
             open: self.transport == TransportState::Open && self.sent.is_none() && !self.lost,
             closing: self.transport != TransportState::Closed

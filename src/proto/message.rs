@@ -194,9 +194,14 @@ pub struct Utf8Bytes(
 );
 
 impl Utf8Bytes {
-    /// Takes bytes that the machine has validated.
+    /// Wraps bytes that have been validated.
+    ///
+    /// # Safety
+    ///
+    /// They are UTF-8.
     #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn from_validated(bytes: Bytes) -> Self {
+    #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+    pub(in crate::proto) unsafe fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(utf8::check(&bytes).is_some());
         Self(bytes)
     }
@@ -209,8 +214,10 @@ impl Utf8Bytes {
 
     /// The text.
     #[must_use]
+    #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
     pub fn as_str(&self) -> &str {
-        utf8::validated(&self.0)
+        // SAFETY: the invariant of the field.
+        unsafe { utf8::text(&self.0) }
     }
 }
 

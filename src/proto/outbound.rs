@@ -399,7 +399,7 @@ impl Outbound {
         Ok(())
     }
 
-    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+    pub(in crate::proto) fn encode_with(&mut self, encoder: Encoder) {
         self.encoder = encoder;
     }
 

@@ -155,7 +155,7 @@ impl Prepared {
 
     /// The form for a connection with this encoder, which is told of it.
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is one form alone"))]
-    pub(crate) fn encoded(&self, encoder: &mut Encoder) -> &Encoded {
+    pub(in crate::proto) fn encoded(&self, encoder: &mut Encoder) -> &Encoded {
         #[cfg(feature = "deflate")]
         if let Some(forms) = &self.0.deflated
             && let Some(window_bits) = encoder.window_bits()

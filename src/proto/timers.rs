@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::proto::config::Config;
-use crate::proto::inbound::Inside;
+use crate::proto::inbound::InboundStatus;
 
 /// A deadline that ended the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Situation {
     /// Of them, some were written since the last look at the clock.
     pub(crate) wrote: bool,
     /// What the receiving machine knows, where it could be asked.
-    pub(crate) inbound: Option<Inside>,
+    pub(crate) inbound: Option<InboundStatus>,
 }
 
 #[derive(Debug, Default)]

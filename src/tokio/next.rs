@@ -25,9 +25,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin, D: Delivery> Future for Next<'a, S, 
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(((text, end, place), reading)) = ready!(self.0.poll(context))? else { return Poll::Ready(Ok(None)) };
+        let Some(((text, end, location), reading)) = ready!(self.0.poll(context))? else {
+            return Poll::Ready(Ok(None));
+        };
         let Reading { half, inbound, input, .. } = reading;
-        Poll::Ready(Ok(Some((D::item(inbound.data(text, place, input.bytes()), end), half))))
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let data = unsafe { inbound.data(text, location, input.bytes()) };
+        Poll::Ready(Ok(Some((D::item(data, end), half))))
     }
 }
 

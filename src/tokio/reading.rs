@@ -15,7 +15,7 @@ use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
 use crate::proto::close::CloseCode;
 use crate::proto::error::Error;
-use crate::proto::inbound::{Found, Inbound, Place};
+use crate::proto::inbound::{Decoded, Inbound, Location};
 use crate::proto::link::TransportState;
 use crate::proto::message::{Delivery, Messages, OwnedMessage};
 
@@ -47,7 +47,7 @@ impl Drop for Senders {
 }
 
 /// Data that was found: where it lies, borrowing nothing.
-pub(super) type Data = (bool, bool, Place);
+pub(super) type Data = (bool, bool, Location);
 
 impl<H, D> Reading<H, D> {
     pub(super) fn subprotocol(&self) -> Option<&str> {
@@ -61,8 +61,11 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
     pub(super) fn poll_find(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Data>, Error>> {
         loop {
             let (input, at) = self.input.cursor();
-            match self.inbound.find(input, at) {
-                Ok(Some(Found::Data { text, end, place })) => return Poll::Ready(Ok(Some((text, end, place)))),
+            // SAFETY: the input is this half's own, which only appends to it.
+            #[expect(unsafe_code, reason = "the input is its own")]
+            let found = unsafe { self.inbound.find_owned(input, at) };
+            match found {
+                Ok(Some(Decoded::Data { text, end, location })) => return Poll::Ready(Ok(Some((text, end, location)))),
                 Ok(Some(control)) => {
                     self.half.with(context, |writer, _| writer.follow(control, input));
                     self.half.wake_other();
@@ -87,8 +90,11 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
         }
     }
 
-    pub(super) fn lend(&self, (text, end, place): Data) -> D::Item<'_> {
-        D::item(self.inbound.data(text, place, self.input.bytes()), end)
+    pub(super) fn lend(&self, (text, end, location): Data) -> D::Item<'_> {
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let data = unsafe { self.inbound.data(text, location, self.input.bytes()) };
+        D::item(data, end)
     }
 
     /// Writes what is queued as far as it goes, then reads, whether or not it all went: two peers that each wait for
@@ -107,7 +113,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
                 );
             }
             let left = self.drain_senders(context);
-            let inside = self.inbound.inside();
+            let inside = self.inbound.status();
             let Self { half, input, .. } = self;
             let (read, overdue) = half.with(context, |writer, context| {
                 // Where the transport takes nothing any more, what the peer sent before comes first.
@@ -184,7 +190,7 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
         self.end_senders();
         self.inbound.stop();
         self.input.discard();
-        let inside = self.inbound.inside();
+        let inside = self.inbound.status();
         self.half.with(context, |writer, context| writer.poll_linger(context, inside))
     }
 
@@ -209,8 +215,10 @@ impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>, D: Delivery> Reading<H, D>
 
 impl<H: Half<Socket: AsyncRead + AsyncWrite + Unpin>> Reading<H, Messages> {
     pub(super) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<OwnedMessage>, Error>> {
-        let Some((text, _, place)) = ready!(self.poll_find(context))? else { return Poll::Ready(Ok(None)) };
-        let message = self.inbound.take(text, place, |span| self.input.take(span));
+        let Some((text, _, location)) = ready!(self.poll_find(context))? else { return Poll::Ready(Ok(None)) };
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let message = unsafe { self.inbound.take(text, location, |range| self.input.take(range)) };
         if self.input.unread().is_empty() {
             self.input.park();
         }

@@ -111,9 +111,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     }
 
     /// What [`poll_data`](Self::poll_data) has found.
-    pub(crate) fn lend(&mut self, (text, end, place): Data) -> (D::Item<'_>, &mut Writer<S>) {
+    pub(crate) fn lend(&mut self, (text, end, location): Data) -> (D::Item<'_>, &mut Writer<S>) {
         let Reading { half, inbound, input, .. } = &mut *self.reading;
-        (D::item(inbound.data(text, place, input.bytes()), end), half)
+        // SAFETY: found last, in this input.
+        #[expect(unsafe_code, reason = "the input is its own")]
+        let data = unsafe { inbound.data(text, location, input.bytes()) };
+        (D::item(data, end), half)
     }
 
     /// Sends a message: its bytes have been handed to the socket when this is done. Dropped at any await, the message has

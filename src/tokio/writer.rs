@@ -15,7 +15,7 @@ use crate::adapter::buffers::{self, Input};
 use crate::adapter::{self, UNCOPIED};
 use crate::proto::close::Close;
 use crate::proto::error::{Error, ProtocolError, SendError};
-use crate::proto::inbound::{Found, Inside};
+use crate::proto::inbound::{Decoded, InboundStatus};
 use crate::proto::link::{Link, TransportState};
 use crate::proto::message::{Chunk, Message};
 use crate::proto::prepared::Prepared;
@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     }
 
     /// Does what follows from a control frame that was found in `input`.
-    pub(super) fn follow(&mut self, found: Found, input: &[u8]) {
+    pub(super) fn follow(&mut self, found: Decoded, input: &[u8]) {
         buffers::take_output(&mut self.output);
         self.link.follow(found, input, &mut self.output);
     }
@@ -374,7 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     pub(super) fn poll_deadline(
         &mut self,
         context: &mut Context<'_>,
-        inside: Option<Inside>,
+        inside: Option<InboundStatus>,
     ) -> Poll<Result<(), Error>> {
         let unsent = self.has_unsent();
         if self.link.wants_time(inside, unsent) {
@@ -405,7 +405,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     }
 
     /// Does what is due. Whether something was.
-    fn handle_timeout(&mut self, inside: Option<Inside>) -> Result<bool, Error> {
+    fn handle_timeout(&mut self, inside: Option<InboundStatus>) -> Result<bool, Error> {
         let (now, before) = (clock::now(), self.output.len());
         let timeout = match inside {
             Some(_) => self.link.handle_timeout(now, &mut self.output),
@@ -420,7 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     /// Ends the transport as the machine says: writes what is left, shuts the writing side down, reads and discards until
     /// the peer ends the stream or the close deadline is over. Closing at once would send a reset for input that nobody
     /// read, and with it destroy what is still on its way to the peer.
-    pub(super) fn poll_linger(&mut self, context: &mut Context<'_>, inside: Inside) -> Poll<()> {
+    pub(super) fn poll_linger(&mut self, context: &mut Context<'_>, inside: InboundStatus) -> Poll<()> {
         while self.link.transport() != TransportState::Closed {
             let Ok(flushed) = self.try_flush(context) else {
                 self.link.disconnected(true);
@@ -474,7 +474,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 }
 
 /// The first deadline: of all where the caller knows what is `inside`, else of those of the sending side.
-fn deadline(link: &Link, inside: Option<Inside>) -> Option<Instant> {
+fn deadline(link: &Link, inside: Option<InboundStatus>) -> Option<Instant> {
     let deadline = match inside {
         Some(_) => link.poll_timeout(),
         None => link.poll_write_timeout(),
