@@ -123,27 +123,26 @@ pub(crate) fn empty_final_blocks_without_end() {
         (b"\x00\x00\x00\xff\xff", None),
         (b"\x02\x08\x20\x80\x00", None),
     ] {
-        let payload = [&pattern.repeat(LEN / pattern.len())[..], b"\x00"].concat();
         for role in ROLES {
-            for before in [0, 32 << 20] {
-                for wire in [frame(role, 0xc2, &payload), fragments(role, &payload, 16)] {
-                    for read in [64, wire.len()] {
-                        let mut end = end(role, Messages, config.clone(), AGREED);
-                        if before > 0 {
-                            assert_eq!(end.reads(&frame(role, 0x82, &vec![0x5a; before])), Ok(1));
-                            assert_eq!(end.reads(&fragments_uncompressed(role, before)), Ok(1));
-                        }
-                        let mut events = Ok(0);
-                        for piece in wire.chunks(read) {
-                            events = end.reads(piece);
-                            if events.is_err() {
-                                break;
-                            }
-                        }
-                        assert_eq!(events.err(), error, "{pattern:x?}");
-                        assert_eq!(close_code(role, &end.output), error.map(|_| 1008));
+            // In one read, also after 32 MiB of plain data, whose buffer stays; in small reads; in fragments.
+            for (len, before, read, fragment) in
+                [(LEN, 0, LEN, LEN), (LEN, 32 << 20, LEN, LEN), (LEN / 8, 0, 64, LEN), (LEN / 8, 0, LEN, 16)]
+            {
+                let payload = [&pattern.repeat(len / pattern.len())[..], b"\x00"].concat();
+                let wire = fragments(role, &payload, fragment.min(payload.len()));
+                let mut end = end(role, Messages, config.clone(), AGREED);
+                if before > 0 {
+                    assert_eq!(end.reads(&fragments_uncompressed(role, before)), Ok(1));
+                }
+                let mut events = Ok(0);
+                for piece in wire.chunks(read) {
+                    events = end.reads(piece);
+                    if events.is_err() {
+                        break;
                     }
                 }
+                assert_eq!(events.err(), error, "{pattern:x?}");
+                assert_eq!(close_code(role, &end.output), error.map(|_| 1008));
             }
         }
     }
