@@ -125,6 +125,7 @@
 //! and `closed` (`DEBUG`), `not opened` and `failed` (`INFO`), with how and why. A message is no event and costs nothing.
 
 #![no_std]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -179,7 +179,7 @@ impl Handle {
     /// The extensions that the newest connection agreed on; none before the first.
     #[must_use]
     pub fn extensions(&self) -> Agreement {
-        self.newest().map_or_else(Agreement::none, |newest| newest.extensions.clone())
+        self.newest().map_or_else(Agreement::default, |newest| newest.extensions.clone())
     }
 
     /// When the newest connection opened.

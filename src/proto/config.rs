@@ -27,6 +27,15 @@ pub struct Config {
     /// The longest message in bytes, over all its fragments. Default 64 MiB. A longer one fails the
     /// connection with 1009. [`Chunks`](crate::Chunks) delivery states its own.
     pub max_message: u64,
+    /// The longest message in bytes that an extension has encoded, as it is once it is decoded: of permessage-deflate,
+    /// inflated. Default 4 MiB. A longer one fails the connection with 1009; [`max_message`](Self::max_message) holds too.
+    ///
+    /// A peer pays for an uncompressed message byte by byte, while 1 KiB of DEFLATE becomes 1 MiB: without this limit 65 KB
+    /// and then silence would occupy 64 MiB on each connection. So the reassembly buffer of a message in progress holds
+    /// at most this much and the decompressor's 128 KiB, however little was received. It is a fixed size, and no
+    /// ratio, so that what passes depends neither on how well a message compresses nor on how it was cut into reads.
+    /// [`Chunks`](crate::Chunks) delivery holds no message and does not have it.
+    pub max_decoded_message: u64,
     /// The longest frame in bytes. A longer one fails the connection with 1009. Default `None`: as the message, in either
     /// delivery; one that an extension encodes, which may be longer than what it holds, twice that and 64 bytes.
     pub max_frame: Option<u64>,
@@ -76,6 +85,7 @@ impl Default for Config {
             max_head: 16 << 10,
             max_head_fields: 100,
             max_message: 64 << 20,
+            max_decoded_message: 4 << 20,
             max_frame: None,
             max_fragments: 131_072,
             max_empty_fragments: 1_024,

@@ -84,7 +84,7 @@ use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::Agreement;
 use crate::proto::extension::coding;
 use crate::proto::frame::{Header, HeaderBytes};
-use crate::proto::inbound::{Found, Inbound};
+use crate::proto::inbound::{Decoded, Inbound};
 use crate::proto::link::{End, Link, TransportState};
 use crate::proto::message::{Chunk, Delivery, Event, Message, Messages};
 use crate::proto::outbound::Outbound;
@@ -157,29 +157,6 @@ impl<D: Delivery> Connection<D> {
     pub fn receive<'a>(&'a mut self, input: &'a mut BytesMut, output: &'a mut BytesMut) -> Batch<'a, D> {
         self.inbound.note_received(!input.is_empty());
         Batch { connection: self, input, output, at: 0 }
-    }
-
-    /// The next step of the receiving side, and what the rules make of it.
-    #[inline]
-    pub(crate) fn step(
-        &mut self,
-        input: &mut [u8],
-        at: &mut usize,
-        output: &mut BytesMut,
-    ) -> Result<Option<Found>, ProtocolError> {
-        // Arm by arm: what passes through unlooked at is copied, which a short message would feel.
-        match self.inbound.find(input, at) {
-            Ok(Some(found @ Found::Data { .. })) => Ok(Some(found)),
-            Ok(None) => Ok(None),
-            Ok(Some(found)) => {
-                self.link.follow(found, input, output);
-                Ok(Some(found))
-            }
-            Err(error) => {
-                self.link.fail(error, output);
-                Err(error)
-            }
-        }
     }
 
     /// Appends a text message to `output`.
@@ -341,13 +318,13 @@ impl<D: Delivery> Connection<D> {
     /// Ask once a batch, after what could be written has been.
     #[must_use]
     pub fn wants_time(&self, output: &BytesMut) -> bool {
-        self.link.wants_time(Some(self.inbound.receiving()), !output.is_empty())
+        self.link.wants_time(Some(self.inbound.status()), !output.is_empty())
     }
 
     /// Sets the deadlines, counting from `now`: the time since an origin of the caller's choice, the same in
     /// every call.
     pub fn arm(&mut self, now: Duration, output: &BytesMut) {
-        self.link.arm(now, Some(self.inbound.receiving()), !output.is_empty());
+        self.link.arm(now, Some(self.inbound.status()), !output.is_empty());
         self.inbound.clear_activity();
     }
 
@@ -449,9 +426,20 @@ impl<D: Delivery> Batch<'_, D> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
     pub fn next(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, ProtocolError> {
-        let Some(found) = self.connection.step(self.input, &mut self.at, self.output)? else { return Ok(None) };
-        let event = self.connection.inbound.lend(found, self.input);
-        Ok(Some((event, Outbox { link: &mut self.connection.link, output: self.output })))
+        let Connection { inbound, link } = &mut *self.connection;
+        let follow = |decoded, input: &[u8]| {
+            if !matches!(decoded, Decoded::Data { .. }) {
+                link.follow(decoded, input, self.output);
+            }
+        };
+        match inbound.next_event(self.input, &mut self.at, follow) {
+            Ok(Some(event)) => Ok(Some((event, Outbox { link, output: self.output }))),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                link.fail(error, self.output);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -61,6 +61,10 @@ pub enum ProtocolError {
     /// A message of more fragments, or more empty ones in a row, than
     /// [`Config`](crate::Config) allows.
     TooManyFragments,
+    /// A compressed message with too many final DEFLATE blocks for its length (RFC 7692 section 7.2.3.4): each costs the
+    /// receiver more than it costs the sender. Allowed are 8 and one more for every 8 bytes, and on a connection 64
+    /// that later blocks refer to and one more for every 512 bytes.
+    TooManyFinalBlocks,
 }
 
 impl ProtocolError {
@@ -82,7 +86,7 @@ impl ProtocolError {
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
             Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidExtensionData => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLong | Self::MessageTooLong => CloseCode::MESSAGE_TOO_BIG,
-            Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
+            Self::TooManyFragments | Self::TooManyFinalBlocks => CloseCode::POLICY_VIOLATION,
         }
     }
 }
@@ -108,6 +112,7 @@ impl fmt::Display for ProtocolError {
             Self::FrameTooLong => f.write_str("the peer sent a frame longer than the limit"),
             Self::MessageTooLong => f.write_str("the peer sent a message longer than the limit"),
             Self::TooManyFragments => f.write_str("the peer sent a message in too many fragments"),
+            Self::TooManyFinalBlocks => f.write_str("the peer sent a compressed message with too many final blocks"),
         }
     }
 }

@@ -167,7 +167,7 @@ impl Header {
     /// [`LengthOverflow`](ProtocolError::LengthOverflow).
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
-        Ok(Lead::decode(bytes)?.and_then(|lead| lead.complete(bytes)))
+        Ok(HeaderPrefix::decode(bytes)?.and_then(|prefix| prefix.complete(bytes)))
     }
 
     /// Writes the header, with its length in the shortest form.
@@ -194,7 +194,7 @@ impl Header {
 
     /// Appends the frame to `output`: this header and the `payload`, masked if the header has a key.
     #[inline]
-    pub(crate) fn append(&self, payload: &[u8], output: &mut BytesMut) {
+    pub(in crate::proto) fn append(&self, payload: &[u8], output: &mut BytesMut) {
         let HeaderBytes { bytes, size } = self.encode();
         output.reserve(bytes.len() + payload.len());
         // More than there is, then cut: a copy of constant length is no call.
@@ -210,19 +210,19 @@ impl Header {
 
 /// A header up to its length, which can be judged before the masking key behind it has arrived.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lead {
+pub(in crate::proto) struct HeaderPrefix {
     fin: bool,
     rsv: Rsv,
     opcode: OpCode,
     masked: bool,
-    pub(crate) len: u64,
+    pub(in crate::proto) len: u64,
     /// In bytes, without the key: 2, 4 or 10.
     size: usize,
 }
 
-impl Lead {
+impl HeaderPrefix {
     #[inline]
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
+    pub(in crate::proto) fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let [first, rest @ ..] = bytes else { return Ok(None) };
         let opcode = OpCode::try_from(first & 0x0f)?;
         let fin = first & 0x80 != 0;
@@ -256,7 +256,7 @@ impl Lead {
 
     /// The whole header and its size, with the key out of the same `bytes`; `None` when it is not there yet.
     #[inline]
-    pub(crate) fn complete(self, bytes: &[u8]) -> Option<(Header, usize)> {
+    pub(in crate::proto) fn complete(self, bytes: &[u8]) -> Option<(Header, usize)> {
         let Self { fin, rsv, opcode, masked, len, size } = self;
         if !masked {
             return Some((Header { fin, rsv, opcode, mask: None, len }, size));

@@ -26,7 +26,7 @@ use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;
 use crate::proto::frame::{Header, HeaderBytes, OpCode};
-use crate::proto::inbound::{Found, Receiving};
+use crate::proto::inbound::{Decoded, InboundStatus};
 use crate::proto::message::{Chunk, Message};
 use crate::proto::outbound::Outbound;
 use crate::proto::outgoing::{Kind, Outgoing, Uncopied};
@@ -145,13 +145,13 @@ impl Link {
 
     /// Does what follows from a control frame that was found in `input`.
     #[cold]
-    pub(in crate::proto) fn follow(&mut self, found: Found, input: &[u8], output: &mut BytesMut) {
+    pub(in crate::proto) fn follow(&mut self, found: Decoded, input: &[u8], output: &mut BytesMut) {
         match found {
-            Found::Data { .. } => {}
-            Found::Ping(span) => self.ping_received(span.of(input), output),
-            Found::Pong(span) => self.pong_received(span.of(input)),
+            Decoded::Data { .. } => {}
+            Decoded::Ping(span) => self.ping_received(span.of(input), output),
+            Decoded::Pong(span) => self.pong_received(span.of(input)),
             // Decoded once already, so it is right.
-            Found::Close(span) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
+            Decoded::Close(span) => self.close_received(Close::decode(span.of(input)).unwrap_or(None), output),
         }
     }
 
@@ -359,7 +359,7 @@ impl Link {
 
     // ---- time
 
-    pub(in crate::proto) fn wants_time(&self, receiving: Option<Receiving>, unsent: bool) -> bool {
+    pub(in crate::proto) fn wants_time(&self, receiving: Option<InboundStatus>, unsent: bool) -> bool {
         self.timers.want_time(self.conditions(receiving, unsent), self.outbound.config())
     }
 
@@ -368,7 +368,7 @@ impl Link {
         self.timers.want_stamp()
     }
 
-    pub(in crate::proto) fn arm(&mut self, now: Duration, receiving: Option<Receiving>, unsent: bool) {
+    pub(in crate::proto) fn arm(&mut self, now: Duration, receiving: Option<InboundStatus>, unsent: bool) {
         let conditions = self.conditions(receiving, unsent);
         self.timers.arm(now, conditions, self.outbound.config());
         self.drained = false;
@@ -435,7 +435,7 @@ impl Link {
     }
 
     /// `receiving` is the state of the receiving machine, where the caller holds it.
-    fn conditions(&self, receiving: Option<Receiving>, unsent: bool) -> Conditions {
+    fn conditions(&self, receiving: Option<InboundStatus>, unsent: bool) -> Conditions {
         let transport = self.transport;
         let unsent = unsent && transport != TransportState::Closed;
         let ending = self.sent.is_some() || self.lost || transport != TransportState::Open;

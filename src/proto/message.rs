@@ -48,7 +48,7 @@ impl<'a> Message<'a> {
 
     /// The opcode of its first frame.
     #[inline]
-    pub(crate) const fn opcode(self) -> OpCode {
+    pub(in crate::proto) const fn opcode(self) -> OpCode {
         match self {
             Self::Text(_) => OpCode::Text,
             Self::Binary(_) => OpCode::Binary,
@@ -194,8 +194,13 @@ pub struct Utf8Bytes(
 );
 
 impl Utf8Bytes {
-    /// Takes bytes that the machine has validated.
-    pub(crate) fn from_validated(bytes: Bytes) -> Self {
+    /// Wraps bytes that have been validated.
+    ///
+    /// # Safety
+    ///
+    /// They are UTF-8.
+    #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+    pub(in crate::proto) unsafe fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(utf8::check(&bytes).is_some());
         Self(bytes)
     }
@@ -208,8 +213,10 @@ impl Utf8Bytes {
 
     /// The text.
     #[must_use]
+    #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
     pub fn as_str(&self) -> &str {
-        utf8::validated(&self.0)
+        // SAFETY: the invariant of the field.
+        unsafe { utf8::text(&self.0) }
     }
 }
 

@@ -340,28 +340,28 @@ impl Outbound {
 
     /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
     /// the duty to answer only when the peer's Close has been received).
-    pub(crate) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {
+    pub(in crate::proto) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {
         self.put(Header::new(OpCode::Pong, 0), payload, output);
     }
 
     /// A Close that no caller chose: the echo of the peer's, or that of a failure. Call it once.
-    pub(crate) fn end(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
+    pub(in crate::proto) fn end(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
         let code = code.map(|code| code.0.to_be_bytes());
         self.put(Header::new(OpCode::Close, 0), code.as_ref().map_or(&[], |code| &code[..]), output);
         self.state = State::Closed;
     }
 
     /// Whether a message in chunks or raw frames has begun and not ended.
-    pub(crate) fn is_message_in_progress(&self) -> bool {
+    pub(in crate::proto) fn is_message_in_progress(&self) -> bool {
         matches!(self.state, State::Message { .. })
     }
 
     /// Sends nothing any more.
-    pub(crate) fn stop(&mut self) {
+    pub(in crate::proto) fn stop(&mut self) {
         self.state = State::Closed;
     }
 
-    pub(crate) const fn config(&self) -> &Arc<Config> {
+    pub(in crate::proto) const fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
@@ -398,13 +398,13 @@ impl Outbound {
         Ok(())
     }
 
-    pub(crate) fn encode_with(&mut self, encoder: Encoder) {
+    pub(in crate::proto) fn encode_with(&mut self, encoder: Encoder) {
         self.encoder = encoder;
     }
 
     /// Gives back the memory of the extension, unless a message is being sent in chunks.
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         if !matches!(self.state, State::Message { .. }) {
             self.encoder.release();
         }

@@ -52,7 +52,7 @@ struct Forms {
 
 /// A whole frame.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoded {
+pub(in crate::proto) struct Encoded {
     /// Of an unmasked frame.
     header: Header,
     /// Header and payload.
@@ -149,13 +149,13 @@ impl Prepared {
         1
     }
 
-    pub(crate) fn opcode(&self) -> OpCode {
+    pub(in crate::proto) fn opcode(&self) -> OpCode {
         self.0.plain.header.opcode
     }
 
     /// The form for a connection with this encoder, which is told of it.
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is one form alone"))]
-    pub(crate) fn encoded(&self, encoder: &mut Encoder) -> &Encoded {
+    pub(in crate::proto) fn encoded(&self, encoder: &mut Encoder) -> &Encoded {
         #[cfg(feature = "deflate")]
         if let Some(forms) = &self.0.deflated
             && let Some(window_bits) = encoder.window_bits()
@@ -232,15 +232,15 @@ impl Encoded {
         Self { header, frame: frame.freeze() }
     }
 
-    pub(crate) const fn header(&self) -> Header {
+    pub(in crate::proto) const fn header(&self) -> Header {
         self.header
     }
 
-    pub(crate) fn frame(&self) -> &[u8] {
+    pub(in crate::proto) fn frame(&self) -> &[u8] {
         &self.frame
     }
 
-    pub(crate) fn payload(&self) -> &[u8] {
+    pub(in crate::proto) fn payload(&self) -> &[u8] {
         // The payload ends the frame, and is as long as its header says.
         &self.frame[self.header.encode().len()..]
     }

@@ -2,7 +2,7 @@
 
 /// So many bytes have been looked at.
 #[inline]
-pub(crate) fn count(steps: usize) {
+pub(in crate::proto) fn count(steps: usize) {
     #[cfg(all(test, feature = "std"))]
     STEPS.with(|total| total.set(total.get() + steps));
     let _ = steps;
@@ -10,7 +10,7 @@ pub(crate) fn count(steps: usize) {
 
 /// The steps that `work` takes.
 #[cfg(all(test, feature = "std"))]
-pub(crate) fn of(work: impl FnOnce()) -> usize {
+pub(in crate::proto) fn of(work: impl FnOnce()) -> usize {
     STEPS.set(0);
     work();
     STEPS.get()

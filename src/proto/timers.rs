@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::proto::config::Config;
-use crate::proto::inbound::Receiving;
+use crate::proto::inbound::InboundStatus;
 
 /// A deadline of [`Config`] that expired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -57,7 +57,7 @@ pub(in crate::proto) struct Conditions {
     /// All output had left at some time since the deadlines were last set.
     pub(in crate::proto) drained: bool,
     /// The state of the receiving machine, where the caller holds it.
-    pub(in crate::proto) receiving: Option<Receiving>,
+    pub(in crate::proto) receiving: Option<InboundStatus>,
 }
 
 #[derive(Debug, Default)]

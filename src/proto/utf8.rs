@@ -22,8 +22,9 @@ pub fn check(bytes: &[u8]) -> Option<&str> {
         64..=128 if ends::<64>(bytes).is_some_and(are_ascii) => true,
         _ => simdutf8::basic::from_utf8(bytes).is_ok(),
     };
+    #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
     // SAFETY: that is what was checked.
-    valid.then(|| unsafe { core::str::from_utf8_unchecked(bytes) })
+    valid.then(|| unsafe { text(bytes) })
 }
 
 /// `N` to `2 * N` bytes, less than 64: simdutf8 pays from one whole block of 64 bytes on.
@@ -56,15 +57,20 @@ fn are_ascii<const N: usize>((first, last): (&[u8; N], &[u8; N])) -> bool {
 }
 
 /// Bytes that have been validated already, as text.
+///
+/// # Safety
+///
+/// `bytes` are UTF-8: `check` or a `Validator` has accepted them as a whole, and they have not been changed since.
 #[inline]
-pub(crate) fn validated(bytes: &[u8]) -> &str {
+#[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+pub(in crate::proto) unsafe fn text(bytes: &[u8]) -> &str {
     debug_assert!(core::str::from_utf8(bytes).is_ok());
-    // SAFETY: every caller passes bytes that `check` or a `Validator` has accepted as a whole.
+    // SAFETY: the caller's promise.
     unsafe { core::str::from_utf8_unchecked(bytes) }
 }
 
 /// The length in bytes of the character that starts with `lead`, the first byte of valid UTF-8.
-pub(crate) const fn width(lead: u8) -> usize {
+pub(in crate::proto) const fn width(lead: u8) -> usize {
     match lead {
         ..0x80 => 1,
         0x80..0xe0 => 2,

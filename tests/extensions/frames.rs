@@ -2,7 +2,7 @@
 //! RSV2, unless the caller asks for none of it. `x-tag`: each data
 //! frame ends with `!` and has RSV3, but for empty ones.
 
-use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
+use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
 use bowsprit::{ProtocolError, Rsv};
 
 #[derive(Debug)]
@@ -13,12 +13,12 @@ impl Extension for Turn {
         "x-turn"
     }
 
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
         let agreed = offered.iter().any(|offer| offer.params.is_empty());
-        agreed.then(|| (Vec::new(), Terms::frames(|| (Turner::default(), Turner::default())).rsv(Rsv::RSV2)))
+        agreed.then(|| (Vec::new(), Negotiated::frames(|| (Turner::default(), Turner::default())).rsv(Rsv::RSV2)))
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         Some(self.accept(answered)?.1)
     }
 }
@@ -29,8 +29,8 @@ struct Turner {
 }
 
 impl Encode for Turner {
-    fn begin(&mut self, frame: Outgoing) -> Option<Rsv> {
-        (frame.len? > 1 && !frame.plain).then_some(Rsv::RSV2)
+    fn begin(&mut self, frame: OutgoingUnit) -> Option<Rsv> {
+        (frame.len? > 1 && !frame.uncompressed).then_some(Rsv::RSV2)
     }
 
     fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
@@ -40,7 +40,7 @@ impl Encode for Turner {
 }
 
 impl Decode for Turner {
-    fn begin(&mut self, frame: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, frame: IncomingUnit) -> Result<bool, ProtocolError> {
         assert!(self.frame.is_empty(), "a frame begins inside another one");
         Ok(frame.rsv == Rsv::RSV2)
     }
@@ -65,12 +65,12 @@ impl Extension for Tag {
         "x-tag"
     }
 
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
         let agreed = offered.iter().any(|offer| offer.params.is_empty());
-        agreed.then(|| (Vec::new(), Terms::frames(|| (Tagger(None), Tagger(None))).rsv(Rsv::RSV3)))
+        agreed.then(|| (Vec::new(), Negotiated::frames(|| (Tagger(None), Tagger(None))).rsv(Rsv::RSV3)))
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         Some(self.accept(answered)?.1)
     }
 }
@@ -80,7 +80,7 @@ impl Extension for Tag {
 struct Tagger(Option<u8>);
 
 impl Encode for Tagger {
-    fn begin(&mut self, frame: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, frame: OutgoingUnit) -> Option<Rsv> {
         // It asks for more than it has claimed, which does not go out.
         (frame.len? > 0).then_some(Rsv::RSV3 | Rsv::RSV1)
     }
@@ -92,7 +92,7 @@ impl Encode for Tagger {
 }
 
 impl Decode for Tagger {
-    fn begin(&mut self, frame: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, frame: IncomingUnit) -> Result<bool, ProtocolError> {
         Ok(frame.rsv == Rsv::RSV3)
     }
 
@@ -120,13 +120,13 @@ impl Extension for Split {
         ["4", "1"].map(|max| vec![Param { name: "max", value: Some(max.into()) }]).into()
     }
 
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
         let max = offered.iter().find_map(|offer| offer.value("max")?.parse::<usize>().ok())?;
         let answer = Param { name: "max", value: Some(max.to_string().into()) };
-        Some((vec![answer], Terms::identity().max_frame(max)))
+        Some((vec![answer], Negotiated::identity().max_frame(max)))
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         Some(self.accept(answered)?.1)
     }
 }
@@ -140,11 +140,11 @@ impl Extension for Claims {
         self.0
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((Vec::new(), Terms::identity().rsv(self.1)))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((Vec::new(), Negotiated::identity().rsv(self.1)))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
-        Some(Terms::identity().rsv(self.1))
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
+        Some(Negotiated::identity().rsv(self.1))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
+use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
 use bowsprit::{Config, Deflate, ProtocolError, Rsv};
 use hex_literal::hex;
 
@@ -18,11 +18,11 @@ impl Extension for Last {
         "x-last"
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((Vec::new(), Terms::messages(|| (Coder(None), Coder(None)))))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((Vec::new(), Negotiated::messages(|| (Coder(None), Coder(None)))))
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         Some(self.accept(answered)?.1)
     }
 }
@@ -31,7 +31,7 @@ impl Extension for Last {
 struct Coder(Option<u8>);
 
 impl Encode for Coder {
-    fn begin(&mut self, _: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, _: OutgoingUnit) -> Option<Rsv> {
         None
     }
 
@@ -41,7 +41,7 @@ impl Encode for Coder {
 }
 
 impl Decode for Coder {
-    fn begin(&mut self, _: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, _: IncomingUnit) -> Result<bool, ProtocolError> {
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
+use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
 use bowsprit::{Chunk, Config, Header, Message, Messages, OpCode, Prepared, ProtocolError, Role, Rsv, SendError};
 use bytes::BytesMut;
 use hex_literal::hex;
@@ -155,17 +155,17 @@ impl Extension for Broken {
         "x-broken"
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((Vec::new(), Terms::messages(|| (Self, Self))))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((Vec::new(), Negotiated::messages(|| (Self, Self))))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
-        Some(Terms::messages(|| (Self, Self)))
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
+        Some(Negotiated::messages(|| (Self, Self)))
     }
 }
 
 impl Decode for Broken {
-    fn begin(&mut self, _: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, _: IncomingUnit) -> Result<bool, ProtocolError> {
         Ok(false)
     }
 
@@ -175,7 +175,7 @@ impl Decode for Broken {
 }
 
 impl Encode for Broken {
-    fn begin(&mut self, _: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, _: OutgoingUnit) -> Option<Rsv> {
         Some(Rsv::NONE)
     }
 

@@ -1,6 +1,6 @@
 //! `x-xor; key=32`: each byte of a message is combined with a key. It claims no bit: every message is encoded.
 
-use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
+use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
 use bowsprit::{ProtocolError, Rsv};
 
 /// With the key that a client offers; a server takes any.
@@ -16,12 +16,12 @@ impl Extension for Xor {
         vec![key(self.0)]
     }
 
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
         let chosen = offered.iter().find_map(|offer| offer.value("key")?.parse().ok())?;
         Some((key(chosen), terms(chosen)))
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         let [answer] = answered else { return None };
         (answer.params == key(self.0)).then(|| terms(self.0))
     }
@@ -31,8 +31,8 @@ fn key(key: u8) -> Vec<Param<'static>> {
     vec![Param { name: "key", value: Some(key.to_string().into()) }]
 }
 
-fn terms(key: u8) -> Terms {
-    Terms::messages(move || (Coder { key, within: false }, Coder { key, within: false }))
+fn terms(key: u8) -> Negotiated {
+    Negotiated::messages(move || (Coder { key, within: false }, Coder { key, within: false }))
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Coder {
 }
 
 impl Encode for Coder {
-    fn begin(&mut self, _: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, _: OutgoingUnit) -> Option<Rsv> {
         self.begin();
         Some(Rsv::NONE)
     }
@@ -67,7 +67,7 @@ impl Encode for Coder {
 }
 
 impl Decode for Coder {
-    fn begin(&mut self, unit: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, unit: IncomingUnit) -> Result<bool, ProtocolError> {
         assert_eq!(unit.rsv, Rsv::NONE, "no bit is its own");
         self.begin();
         Ok(true)

@@ -614,6 +614,7 @@ pub(crate) fn nothing_configured() {
         max_head,
         max_head_fields,
         max_message,
+        max_decoded_message,
         max_frame,
         max_fragments,
         max_empty_fragments,
@@ -631,7 +632,7 @@ pub(crate) fn nothing_configured() {
         extensions,
     } = Config::default();
     assert_eq!((max_head, max_head_fields), (16 << 10, 100));
-    assert_eq!((max_message, max_frame), (64 << 20, None));
+    assert_eq!((max_message, max_decoded_message, max_frame), (64 << 20, 4 << 20, None));
     assert_eq!((max_fragments, max_empty_fragments), (131_072, 1_024));
     assert_eq!(max_unsent, 1 << 20);
     let seconds = |seconds| Some(Duration::from_secs(seconds));
@@ -755,5 +756,82 @@ impl Random {
 
     fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() >> 33).expect("31 bits") % bound
+    }
+}
+
+// HOSTILE: 39
+pub(crate) fn an_input_that_its_owner_changes_between_two_reads() {
+    type Change = fn(&mut BytesMut, usize);
+    // Where the payload begins, and what is done to it and what is before it.
+    const CHANGES: [Change; 9] = [
+        |input, start| input[start..].fill(0xff),
+        |input, start| {
+            if let Some(byte) = input[start..].first_mut() {
+                *byte ^= 0x80;
+            }
+        },
+        |input, start| input[start..].fill(0xc3),
+        |input, start| input.truncate(start),
+        |input, _| input.truncate(1),
+        |input, _| input.clear(),
+        |input, _| input[0] = 0x82,
+        |input, _| input[0] = 0x01,
+        |input, start| {
+            input[0] = 0x89;
+            input[start..].fill(0xc3);
+        },
+    ];
+    fn attack<D: Delivery>(delivery: D, role: Role, config: &Config, wire: &[u8], changes: [(usize, Change); 2]) {
+        let start = wire.len() - 120;
+        let mut end = End::with(role, delivery, config.clone());
+        let mut from = 0;
+        for (to, change) in [Some(changes[0]), Some(changes[1]), None].map(|cut| cut.unwrap_or((wire.len(), |_, _| {})))
+        {
+            end.input.extend_from_slice(&wire[from..to.max(from)]);
+            from = to.max(from);
+            let mut batch = end.connection.receive(&mut end.input, &mut end.output);
+            loop {
+                let text = match batch.next() {
+                    Ok(Some((Event::Text(text) | Event::Chunk(Chunk { data: Message::Text(text), .. }), _))) => text,
+                    Ok(Some(_)) => continue,
+                    Ok(None) => break,
+                    Err(_) => return,
+                };
+                assert!(str::from_utf8(text.as_bytes()).is_ok(), "{:x?}", text.as_bytes());
+            }
+            drop(batch);
+            if end.input.len() >= start {
+                change(&mut end.input, start);
+            }
+        }
+    }
+    let payload = "\u{e9}".repeat(60);
+    for role in ROLES {
+        // What follows may complete a character that was begun.
+        let frames = [frame(role, 0x81, payload.as_bytes()), frame(role, 0x82, payload.as_bytes())];
+        for wire in frames {
+            let start = wire.len() - 120;
+            for first in [start, start + 1, start + 2, start + 7, wire.len() - 1] {
+                for second in [first, first + 1, wire.len() - 1] {
+                    for one in CHANGES {
+                        for two in CHANGES {
+                            let changes = [(first, one), (second, two)];
+                            attack(Messages, role, &Config::default(), &wire, changes);
+                            attack(UNLIMITED_CHUNKS, role, &Config::default(), &wire, changes);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // To the letter: 200 bytes of text, of which the first 100 are no UTF-8 any more when the rest arrives.
+    for role in ROLES {
+        let wire = frame(role, 0x81, &[b'a'; 200]);
+        let start = wire.len() - 200;
+        let mut end = End::new(role, Config::default());
+        assert_eq!(end.reads(&wire[..start + 100]), Ok(0));
+        end.input[start..].fill(0xff);
+        assert_eq!(end.reads(&wire[start + 100..]), Err(ProtocolError::InvalidUtf8));
+        assert_eq!(close_code(role, &end.output), Some(1007));
     }
 }

@@ -68,7 +68,12 @@ pub(crate) fn bombs() {
     let behind_final = [&zeros(40 << 10)[..], &[0x00, 0x00, 0xff, 0xff, 0x03, 0x00], &ZEROS].concat();
     for role in ROLES {
         for limit in [1_usize, 1_000, 64 << 10, 1 << 20, 10 << 20] {
-            let config = Config { max_message: limit as u64, max_frame: Some(Config::UNLIMITED), ..Config::default() };
+            let config = Config {
+                max_message: limit as u64,
+                max_decoded_message: Config::UNLIMITED,
+                max_frame: Some(Config::UNLIMITED),
+                ..Config::default()
+            };
             for payload in [&*ZEROS, &behind_final] {
                 for wire in
                     [frame(role, 0xc2, payload), fragments(role, payload, 100), fragments(role, payload, 1 << 10)]
@@ -103,6 +108,85 @@ pub(crate) fn bombs() {
         let (events, heap) = heap::of(|| end.reads(&wire));
         assert!(events.is_ok());
         assert!(heap.peak <= 2 * 512 * 1_032 + INFLATER, "{} bytes", heap.peak);
+    }
+}
+
+// HOSTILE: 36
+pub(crate) fn empty_final_blocks_without_end() {
+    const LEN: usize = 1 << 20;
+    let config = Config { max_message: 128 << 20, max_frame: Some(Config::UNLIMITED), ..Config::default() };
+    let too_many = Some(ProtocolError::TooManyFinalBlocks);
+    for (pattern, error) in [
+        (&b"\x03\x00"[..], too_many),
+        (b"\x01\x00\x00\xff\xff", too_many),
+        // Empty blocks that are not final: any number of them, and nothing comes out.
+        (b"\x00\x00\x00\xff\xff", None),
+        (b"\x02\x08\x20\x80\x00", None),
+    ] {
+        for role in ROLES {
+            // In one read, also after 32 MiB of plain data, whose buffer stays; in small reads; in fragments.
+            for (len, before, read, fragment) in
+                [(LEN, 0, LEN, LEN), (LEN, 32 << 20, LEN, LEN), (LEN / 8, 0, 64, LEN), (LEN / 8, 0, LEN, 16)]
+            {
+                let payload = [&pattern.repeat(len / pattern.len())[..], b"\x00"].concat();
+                let wire = fragments(role, &payload, fragment.min(payload.len()));
+                let mut end = end(role, Messages, config.clone(), AGREED);
+                if before > 0 {
+                    assert_eq!(end.reads(&fragments_uncompressed(role, before)), Ok(1));
+                }
+                let mut events = Ok(0);
+                for piece in wire.chunks(read) {
+                    events = end.reads(piece);
+                    if events.is_err() {
+                        break;
+                    }
+                }
+                assert_eq!(events.err(), error, "{pattern:x?}");
+                assert_eq!(close_code(role, &end.output), error.map(|_| 1008));
+            }
+        }
+    }
+}
+
+/// A binary message in two fragments, which leaves its buffer behind.
+fn fragments_uncompressed(role: Role, len: usize) -> Vec<u8> {
+    [frame(role, 0x02, &vec![0x5a; len / 2]), frame(role, 0x80, &vec![0x5a; len / 2])].concat()
+}
+
+// HOSTILE: 41
+pub(crate) fn a_compressed_fragment_and_then_silence() {
+    const CONNECTIONS: usize = 20;
+    // What `Config::max_decoded_message` says: the message, and the decompressor.
+    let ceiling = (4 << 20) + (128 << 10);
+    assert_eq!(Config::default().max_decoded_message, 4 << 20);
+    for role in ROLES {
+        for len in [4 << 20, 64 << 20] {
+            let payload = zeros(len);
+            assert!(payload.len() <= 66_000);
+            let fragment = frame(role, 0x42, &payload);
+            let mut ends: Vec<End> = (0..CONNECTIONS).map(|_| end(role, Messages, Config::default(), AGREED)).collect();
+            let ((), heap) = heap::of(|| {
+                for end in &mut ends {
+                    let result = end.reads(&fragment);
+                    let expected = if len > 4 << 20 { Err(ProtocolError::MessageTooLong) } else { Ok(0) };
+                    assert_eq!(result, expected);
+                    end.input = BytesMut::new();
+                }
+            });
+            println!("{CONNECTIONS} connections, {} bytes that inflate to {len}: {heap:?}", fragment.len());
+            assert!(heap.peak <= CONNECTIONS * ceiling, "{heap:?}");
+        }
+        // Exactly the limit passes, one byte more does not; where it is lifted, the limit of all messages holds.
+        for (decoded, all, passes) in [(1_000, 2_000, 1_000), (2_000, 1_000, 1_000), (Config::UNLIMITED, 500, 500)] {
+            let config = Config { max_message: all, max_decoded_message: decoded, ..Config::default() };
+            for (len, expected) in [(passes, Ok(1)), (passes + 1, Err(ProtocolError::MessageTooLong))] {
+                let wire = frame(role, 0xc2, &zeros(len));
+                assert_eq!(end(role, Messages, config.clone(), AGREED).reads(&wire), expected);
+            }
+            // It is nothing to messages that no extension encoded.
+            let plain = usize::try_from(all).expect("it is small");
+            assert_eq!(end(role, Messages, config, AGREED).reads(&frame(role, 0x82, &vec![0; plain])), Ok(1));
+        }
     }
 }
 

@@ -60,6 +60,10 @@ const ROWS: &[u8] = &[
     32,
     34,
     35,
+    36,
+    39,
+    40,
+    41,
     #[cfg(feature = "rustls")]
     25,
 ];
@@ -116,6 +120,7 @@ attacks! {
     30 core::one_huge_message_and_then_silence
     31 core::idle_machines
     31 core::messages_that_cost_allocations
+    39 core::an_input_that_its_owner_changes_between_two_reads
 
     9 deflate::bombs
     9 chain::bombs_behind_an_extension
@@ -126,6 +131,9 @@ attacks! {
     31 deflate::idle_compression
     31 deflate::idle_connections_that_share_engines
     31 deflate::broadcasts_that_are_kept
+    36 deflate::empty_final_blocks_without_end
+    40 chain::decoders_that_change_what_was_there
+    41 deflate::a_compressed_fragment_and_then_silence
 
     1 handshake::a_head_that_comes_byte_by_byte
     16 handshake::fields_of_blanks_commas_and_quotes

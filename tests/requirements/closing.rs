@@ -13,15 +13,15 @@ use crate::wire::{
 };
 
 pub(crate) fn rows(log: &mut Log) {
-    the_frame(log);
-    the_handshake(log);
-    how_it_ends(log);
-    after_the_end(log);
-    deadlines(log);
+    log.group(the_frame);
+    log.group(the_handshake);
+    log.group(how_it_ends);
+    log.group(after_the_end);
+    log.group(deadlines);
     #[cfg(feature = "tokio")]
-    connecting_again(log);
-    codes(log);
-    registry(log);
+    log.group(connecting_again);
+    log.group(codes);
+    log.group(registry);
 }
 
 /// The longest reason: 123 bytes.

@@ -14,13 +14,13 @@ use crate::wire::{
 };
 
 pub(crate) fn rows(log: &mut Log) {
-    reserved_bits(log);
-    fragments(log);
-    mixed(log);
-    sending(log);
-    receiving(log);
-    no_deflate(log);
-    limits(log);
+    log.group(reserved_bits);
+    log.group(fragments);
+    log.group(mixed);
+    log.group(sending);
+    log.group(receiving);
+    log.group(no_deflate);
+    log.group(limits);
 }
 
 const ALONE: Agreed = Agreed { server_no_context_takeover: true, client_no_context_takeover: true, ..AGREED };
@@ -228,6 +228,9 @@ fn receiving(log: &mut Log) {
     for first in [&hex!("c1 08 f3 48 cd c9 c9 07 00 00")[..], &hex!("c1 0a f3 48 05 00 cb c9 c9 07 00 00")] {
         row(log, "PMD-7.2.1-05", &[first, &again, &again].concat(), hello() + hello() + hello());
     }
+    // The block whose end is cut off is final and empty, and the next message refers to what was before it.
+    let cut_off = hex!("c1 0b 00 05 00 fa ff 48 65 6c 6c 6f 01");
+    row(log, "PMD-7.2.1-05", &[&cut_off[..], &again, &again].concat(), hello() + hello() + hello());
     // A match inside a message, over its final block.
     row(log, "PMD-7.2.1-05", &hex!("c1 0c f3 48 cd c9 c9 07 00 f2 00 11 00 00"), events([text("HelloHello")]));
 

@@ -9,10 +9,10 @@ use crate::harness::{Log, ROLES};
 use crate::wire::{Endpoint, Told, closes, events, fails, frames, nothing, ping, pong, row, row_both, sends};
 
 pub(crate) fn rows(log: &mut Log) {
-    lengths(log);
-    answers(log);
-    pings_of_our_own(log);
-    keep_alive(log);
+    log.group(lengths);
+    log.group(answers);
+    log.group(pings_of_our_own);
+    log.group(keep_alive);
 }
 
 fn lengths(log: &mut Log) {

@@ -15,10 +15,10 @@ use crate::wire::{Endpoint, events, from_peer, row_extended, text};
 use crate::xor::Xor;
 
 pub(crate) fn rows(log: &mut Log) {
-    layouts(log);
-    order(log);
+    log.group(layouts);
+    log.group(order);
     #[cfg(feature = "deflate")]
-    conflicts(log);
+    log.group(conflicts);
 }
 
 fn all() -> Config {

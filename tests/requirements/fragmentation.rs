@@ -9,9 +9,9 @@ use crate::wire::{
 };
 
 pub(crate) fn rows(log: &mut Log) {
-    receiving(log);
-    sending(log);
-    boundaries_mean_nothing(log);
+    log.group(receiving);
+    log.group(sending);
+    log.group(boundaries_mean_nothing);
 }
 
 fn receiving(log: &mut Log) {

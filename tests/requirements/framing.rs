@@ -11,12 +11,12 @@ use crate::wire::{Endpoint, binary, closes, events, fails, frames, masked, nothi
 use crate::wire::{row_both_with, row_with, sends, text};
 
 pub(crate) fn rows(log: &mut Log) {
-    who_masks(log);
-    reserved_bits_and_opcodes(log);
-    lengths(log);
-    cuts_and_sizes(log);
-    keys(log);
-    registry(log);
+    log.group(who_masks);
+    log.group(reserved_bits_and_opcodes);
+    log.group(lengths);
+    log.group(cuts_and_sizes);
+    log.group(keys);
+    log.group(registry);
 }
 
 fn who_masks(log: &mut Log) {

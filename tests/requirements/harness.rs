@@ -1,6 +1,7 @@
 //! The matrix of `docs/requirements.md`, and the log of what was executed of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use bowsprit::Role;
@@ -42,6 +43,16 @@ impl Row {
 /// What was executed: every test of a row says so here, after its last assertion.
 pub(crate) struct Log {
     rows: BTreeMap<&'static str, Row>,
+    /// What did not hold, each with its reason. The log fails when it is dropped, so that all of it is reported.
+    failures: Vec<String>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if !self.failures.is_empty() && !std::thread::panicking() {
+            panic!("{} did not hold:\n{}", self.failures.len(), self.failures.join("\n"));
+        }
+    }
 }
 
 impl Log {
@@ -61,7 +72,22 @@ impl Log {
                 assert!(rows.insert(id, row).is_none(), "{id} stands in the matrix twice");
             }
         }
-        Self { rows }
+        Self { rows, failures: Vec::new() }
+    }
+
+    /// Runs the tests of some rows; where one fails, so that those of the other rows run, too.
+    pub(crate) fn group(&mut self, rows: fn(&mut Self)) {
+        if let Err(reason) = catch(|| rows(self)) {
+            self.failures.push(reason);
+        }
+    }
+
+    /// Runs the case of a row; whether it held.
+    pub(crate) fn case(&mut self, case: impl FnOnce()) -> bool {
+        let result = catch(case);
+        let held = result.is_ok();
+        self.failures.extend(result.err());
+        held
     }
 
     /// The row `id` held for `role`.
@@ -100,6 +126,14 @@ impl Log {
     pub(crate) fn executed(&self) -> BTreeSet<String> {
         self.rows.iter().filter(|(_, row)| row.client || row.server).map(|(id, _)| (*id).to_owned()).collect()
     }
+}
+
+/// Runs a test; why it failed.
+fn catch(test: impl FnOnce()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(test)).map_err(|reason| {
+        let text = reason.downcast_ref::<String>().cloned();
+        text.or_else(|| reason.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })
 }
 
 /// The IDs in the `REQ` comments of the Rust files under `folder`, which is relative to the package. Such a comment

@@ -13,13 +13,13 @@ use crate::harness::{Log, ROLES};
 use crate::wire::{Endpoint, binary, events, fails, row_agreed, row_both, text};
 
 pub(crate) fn rows(log: &mut Log) {
-    offers(log);
-    answers(log);
-    declined(log);
-    responses(log);
-    context_takeover(log);
-    window_bits(log);
-    windows(log);
+    log.group(offers);
+    log.group(answers);
+    log.group(declined);
+    log.group(responses);
+    log.group(context_takeover);
+    log.group(window_bits);
+    log.group(windows);
 }
 
 /// Nothing but the name was agreed on.

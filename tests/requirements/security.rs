@@ -9,16 +9,16 @@ use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
 use crate::heap;
-use crate::wire::{Endpoint, binary, events, fails, from_peer, nothing, row_both_with};
+use crate::wire::{Endpoint, binary, events, fails, from_peer, nothing, row_both_with, row_with, text};
 
 pub(crate) fn rows(log: &mut Log) {
-    limits(log);
-    fragments(log);
-    memory(log);
+    log.group(limits);
+    log.group(fragments);
+    log.group(memory);
     stalls();
-    failing(log);
-    any_input(log);
-    secure_addresses(log);
+    log.group(failing);
+    log.group(any_input);
+    log.group(secure_addresses);
 }
 
 fn limits(log: &mut Log) {
@@ -40,6 +40,50 @@ fn limits(log: &mut Log) {
     // Each message has the whole limit.
     let full = [&hex!("82 7e 03 e8")[..], &[0; 1000]].concat();
     run(&full.repeat(3), events([binary(&[0; 1000]), binary(&[0; 1000]), binary(&[0; 1000])]));
+    // Short messages, in the form of 7 bits, at both sides of either limit; and where the whole frame is there at once.
+    for limits in [
+        Config { max_message: 5, ..Config::default() },
+        Config { max_message: 5, max_frame: Some(100), ..Config::default() },
+    ] {
+        let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+        row_both_with(log, "WS-10-02", limits.clone(), b"\x82\x05abcde", events([binary(b"abcde")]));
+        row_both_with(log, "WS-10-02", limits.clone(), b"\x82\x06abcdef", too_long.clone());
+        row_both_with(log, "WS-10-02", limits.clone(), b"\x81\x05abcde", events([text("abcde")]));
+        row_both_with(log, "WS-10-02", limits, b"\x81\x06abcdef", too_long);
+    }
+    let short_frames = Config { max_frame: Some(5), ..Config::default() };
+    let too_long = fails(1009).because(ProtocolError::FrameTooLong);
+    row_both_with(log, "WS-10-02", short_frames.clone(), b"\x82\x05abcde", events([binary(b"abcde")]));
+    row_both_with(log, "WS-10-02", short_frames.clone(), b"\x82\x06abcdef", too_long.clone());
+    row_both_with(log, "WS-10-02", short_frames, b"\x81\x06abcdef", too_long);
+    // And in the form of 16 bits.
+    let (most, more) = ([&hex!("82 7e 01 00")[..], &[0; 256]].concat(), [&hex!("82 7e 01 01")[..], &[0; 257]].concat());
+    let messages = Config { max_message: 256, ..Config::default() };
+    row_both_with(log, "WS-10-02", messages.clone(), &most, events([binary(&[0; 256])]));
+    row_both_with(log, "WS-10-02", messages, &more, fails(1009).because(ProtocolError::MessageTooLong));
+    let frames_of_256 = Config { max_frame: Some(256), ..Config::default() };
+    row_both_with(log, "WS-10-02", frames_of_256.clone(), &most, events([binary(&[0; 256])]));
+    row_both_with(log, "WS-10-02", frames_of_256, &more, fails(1009).because(ProtocolError::FrameTooLong));
+    // A length is compared in 64 bits: of 2^32 the lower 32 are zero.
+    let wide = |first: &str| match first {
+        "binary" => hex!("82 7f 00 00 00 01 00 00 00 00"),
+        "text" => hex!("81 7f 00 00 00 01 00 00 00 00"),
+        _ => hex!("02 7f 00 00 00 01 00 00 00 00"),
+    };
+    for first in ["binary", "text", "fragment"] {
+        let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+        row_both_with(log, "WS-10-02", Config::default(), &wide(first), too_long);
+        let frames = Config { max_frame: Some(1 << 20), max_message: Config::UNLIMITED, ..Config::default() };
+        row_both_with(log, "WS-10-02", frames, &wide(first), fails(1009).because(ProtocolError::FrameTooLong));
+    }
+    // The length of a masked frame is judged before its key has arrived.
+    for wire in [&hex!("82 fe 03 e9")[..], &hex!("81 fe 03 e9"), &hex!("82 ff 00 00 00 00 00 01 00 00")] {
+        let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+        row_with(log, "WS-10-02", Role::Server, thousand.clone(), wire, too_long);
+    }
+    let five = Config { max_message: 5, ..Config::default() };
+    let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+    row_with(log, "WS-10-02", Role::Server, five, &hex!("82 86"), too_long);
     let frames = Config { max_frame: Some(10), ..Config::default() };
     let too_long = fails(1009).because(ProtocolError::FrameTooLong);
     row_both_with(log, "WS-10-02", frames.clone(), &hex!("82 0b"), too_long);

@@ -7,9 +7,9 @@ use crate::harness::{Log, ROLES};
 use crate::wire::{Endpoint, Told, binary, events, from_peer, ping, row_both, text, unmasked};
 
 pub(crate) fn rows(log: &mut Log) {
-    only_while_open(log);
-    order(log);
-    half_written(log);
+    log.group(only_while_open);
+    log.group(order);
+    log.group(half_written);
 }
 
 fn only_while_open(log: &mut Log) {

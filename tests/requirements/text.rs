@@ -11,8 +11,8 @@ use crate::harness::{Log, ROLES};
 use crate::wire::{Endpoint, binary, events, fails, nothing, ping, pong, row, row_both, sends, talk, text};
 
 pub(crate) fn rows(log: &mut Log) {
-    receiving(log);
-    sending(log);
+    log.group(receiving);
+    log.group(sending);
 }
 
 fn receiving(log: &mut Log) {

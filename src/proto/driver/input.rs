@@ -6,7 +6,7 @@ use alloc::vec;
 use bytes::Bytes;
 
 use super::buffers::Buffers;
-use crate::proto::inbound::Span;
+use crate::proto::inbound::InputRange;
 
 /// The size of a block, unless a long frame needs a larger one.
 pub(super) const BLOCK: usize = 64 << 10;
@@ -83,17 +83,17 @@ impl Input {
         assert!(self.end <= self.block.len(), "no more than the buffer holds was read");
     }
 
-    /// The bytes of `span`, which have been consumed. Where they fill at least half of a block that has grown, the
+    /// The bytes of `range`, which have been consumed. Where they fill at least half of a block that has grown, the
     /// block itself goes with them; else they are copied. A kept message so holds at most twice its length.
-    pub(super) fn take(&mut self, span: Span) -> Bytes {
-        let bytes = span.of(self.bytes());
+    pub(super) fn take(&mut self, range: InputRange) -> Bytes {
+        let bytes = range.of(self.bytes());
         if self.block.len() <= BLOCK || bytes.len() < self.block.len() / 2 {
             return Bytes::copy_from_slice(bytes);
         }
         let remainder = Box::from(self.unread());
         let block = Bytes::from(core::mem::replace(&mut self.block, remainder));
         (self.start, self.end) = (0, self.block.len());
-        block.slice(span.range())
+        block.slice(range.range())
     }
 
     /// Forgets what was read.

@@ -9,7 +9,7 @@ use super::send::{Judged, SendHalf};
 use super::step::{Drive, Step, TransportError};
 use crate::proto::error::ConnectionError;
 use crate::proto::extension::Agreement;
-use crate::proto::inbound::{Found, Inbound, Place};
+use crate::proto::inbound::{Decoded, Inbound, Location};
 use crate::proto::link::{Cause, TransportState};
 use crate::proto::message::{Delivery, Messages, OwnedMessage};
 use crate::proto::timers::Scope;
@@ -23,7 +23,8 @@ pub struct ReceiveHalf<D = Messages, B = OwnBuffers> {
     pub(super) inbound: Inbound<D>,
     pub(super) input: Input,
     pub(super) buffers: B,
-    item: Option<Location>,
+    /// Where the item lies that was found last, until the input or the state machine changes.
+    item: Option<Item>,
     /// The transport has nothing to read at the moment.
     read_blocked: bool,
     /// The peer ended the stream.
@@ -32,12 +33,11 @@ pub struct ReceiveHalf<D = Messages, B = OwnBuffers> {
     reads: u8,
 }
 
-/// Where an item lies.
 #[derive(Clone, Copy, Debug)]
-struct Location {
+struct Item {
     text: bool,
     end: bool,
-    place: Place,
+    location: Location,
 }
 
 impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
@@ -58,9 +58,13 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     pub fn next_buffered(&mut self, send: &mut SendHalf<B>) -> bool {
         loop {
             let (input, at) = self.input.cursor();
-            match self.inbound.find(input, at) {
-                Ok(Some(Found::Data { text, end, place })) => {
-                    self.item = Some(Location { text, end, place });
+            #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+            // SAFETY: the input is this half's own. What is unread moves (`free`, `park`) and is appended to (`filled`), and
+            // what is lent for reading into lies after it.
+            let found = unsafe { self.inbound.find_owned(input, at) };
+            match found {
+                Ok(Some(Decoded::Data { text, end, location })) => {
+                    self.item = Some(Item { text, end, location });
                     return true;
                 }
                 Ok(None) => break,
@@ -79,8 +83,11 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     #[must_use]
     #[inline]
     pub fn item(&self) -> Option<D::Item<'_>> {
-        let Location { text, end, place } = self.item?;
-        Some(D::item(self.inbound.data(text, place, self.input.bytes()), end))
+        let Item { text, end, location } = self.item?;
+        #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+        // SAFETY: it was found last, and `item` is `None` once the input or the state machine has changed.
+        let data = unsafe { self.inbound.data(text, location, self.input.bytes()) };
+        Some(D::item(data, end))
     }
 
     /// Whether a piece of a message that has not ended was handed out.
@@ -170,7 +177,7 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
             self.input.park(&mut self.buffers);
         }
         self.reads = 0;
-        let judged = send.judge(Scope::All, Some(self.inbound.receiving()), clock);
+        let judged = send.judge(Scope::All, Some(self.inbound.status()), clock);
         self.inbound.clear_activity();
         let Judged::Wait(until) = judged else { return None };
         let write = send.output.take_blocked();
@@ -183,8 +190,10 @@ impl<B: Buffers> ReceiveHalf<Messages, B> {
     /// As [`item`](Self::item), owned: with the buffer that it lies in where that wastes at most half of it, else copied.
     #[inline]
     pub fn take_item(&mut self) -> Option<OwnedMessage> {
-        let Location { text, place, .. } = self.item.take()?;
-        let message = self.inbound.take(text, place, |span| self.input.take(span));
+        let Item { text, location, .. } = self.item.take()?;
+        #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+        // SAFETY: as for `item`.
+        let message = unsafe { self.inbound.take(text, location, |range| self.input.take(range)) };
         if self.input.unread().is_empty() {
             self.input.park(&mut self.buffers);
         }

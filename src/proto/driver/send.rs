@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::output::Output;
 use super::step::{Drive, Step, TransportError};
 use crate::proto::error::{ConnectionError, ProtocolError, SendError};
-use crate::proto::inbound::{Found, Receiving};
+use crate::proto::inbound::{Decoded, InboundStatus};
 use crate::proto::link::{Cause, End, Link, TransportState};
 use crate::proto::outgoing::{Outgoing, Uncopied};
 use crate::proto::timers::Scope;
@@ -185,7 +185,7 @@ impl<B: Buffers> SendHalf<B> {
 
     // ---- for the receiving part
 
-    pub(super) fn control_received(&mut self, found: Found, input: &[u8]) {
+    pub(super) fn control_received(&mut self, found: Decoded, input: &[u8]) {
         self.take_output();
         self.link.follow(found, input, &mut self.output.bytes);
     }
@@ -221,7 +221,7 @@ impl<B: Buffers> SendHalf<B> {
     pub(super) fn judge(
         &mut self,
         scope: Scope,
-        receiving: Option<Receiving>,
+        receiving: Option<InboundStatus>,
         clock: &mut Clock<impl FnOnce() -> Duration>,
     ) -> Judged {
         let unsent = self.output.has_unsent();

@@ -9,18 +9,18 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::custom::{Decode, Encode, Incoming, Outgoing, Unit};
+use super::custom::{Decode, Encode, IncomingUnit, OutgoingUnit, Unit};
 use crate::proto::error::ProtocolError;
 use crate::proto::frame::{Header, OpCode, Rsv};
 
 /// The sending side.
 #[derive(Debug, Default)]
-pub(crate) struct EncoderChain {
+pub(in crate::proto) struct EncoderChain {
     /// In order of application: those of messages, then those of frames.
     stages: Vec<Stage<dyn Encode>>,
     max_frame: Option<usize>,
     /// Whether the message in progress was asked for without encoding.
-    plain: bool,
+    uncompressed: bool,
 }
 
 /// One extension.
@@ -43,44 +43,44 @@ impl<C: ?Sized> Stage<C> {
 }
 
 impl EncoderChain {
-    pub(crate) fn push(&mut self, unit: Unit, rsv: Rsv, coder: Box<dyn Encode>) {
+    pub(in crate::proto) fn push(&mut self, unit: Unit, rsv: Rsv, coder: Box<dyn Encode>) {
         self.stages.push(Stage::new(unit, rsv, coder));
     }
 
-    pub(crate) fn limit_frames(&mut self, len: Option<usize>) {
+    pub(in crate::proto) fn limit_frames(&mut self, len: Option<usize>) {
         self.max_frame = [self.max_frame, len].into_iter().flatten().min();
     }
 
     /// The longest frame that goes out, before it is encoded by itself, where a caller has a limit of its own too.
-    pub(crate) fn max_frame(&self, own: Option<usize>) -> usize {
+    pub(in crate::proto) fn max_frame(&self, own: Option<usize>) -> usize {
         [self.max_frame, own].into_iter().flatten().min().map_or(usize::MAX, |len| len.max(1))
     }
 
     /// A message begins; the bits of its first frame.
-    pub(crate) fn begin(&mut self, opcode: OpCode, len: Option<usize>, plain: bool) -> Rsv {
-        self.plain = plain;
-        self.begin_unit(Unit::Message, Outgoing { opcode, fin: true, len, plain })
+    pub(in crate::proto) fn begin(&mut self, opcode: OpCode, len: Option<usize>, uncompressed: bool) -> Rsv {
+        self.uncompressed = uncompressed;
+        self.begin_unit(Unit::Message, OutgoingUnit { opcode, fin: true, len, uncompressed })
     }
 
     /// What a piece of the message becomes.
-    pub(crate) fn encode<'p>(&mut self, piece: &'p [u8], end: bool) -> Cow<'p, [u8]> {
+    pub(in crate::proto) fn encode<'p>(&mut self, piece: &'p [u8], end: bool) -> Cow<'p, [u8]> {
         self.encode_unit(Unit::Message, piece, end)
     }
 
     /// A frame's bits and payload.
-    pub(crate) fn frame<'p>(&mut self, opcode: OpCode, fin: bool, payload: &'p [u8]) -> (Rsv, Cow<'p, [u8]>) {
-        let frame = Outgoing { opcode, fin, len: Some(payload.len()), plain: self.plain };
+    pub(in crate::proto) fn frame<'p>(&mut self, opcode: OpCode, fin: bool, payload: &'p [u8]) -> (Rsv, Cow<'p, [u8]>) {
+        let frame = OutgoingUnit { opcode, fin, len: Some(payload.len()), uncompressed: self.uncompressed };
         (self.begin_unit(Unit::Frame, frame), self.encode_unit(Unit::Frame, payload, true))
     }
 
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         for stage in &mut self.stages {
             stage.coder.release();
         }
     }
 
-    fn begin_unit(&mut self, unit: Unit, outgoing: Outgoing) -> Rsv {
+    fn begin_unit(&mut self, unit: Unit, outgoing: OutgoingUnit) -> Rsv {
         self.stages.iter_mut().filter(|stage| stage.unit == unit).fold(Rsv::NONE, |bits, stage| {
             let own = stage.coder.begin(outgoing);
             stage.active = own.is_some();
@@ -101,7 +101,7 @@ impl EncoderChain {
 
 /// The receiving side.
 #[derive(Debug, Default)]
-pub(crate) struct DecoderChain {
+pub(in crate::proto) struct DecoderChain {
     /// In order of application: those of frames, then those of messages.
     stages: Vec<Stage<dyn Decode>>,
     /// What may pass between two stages in one message, in bytes.
@@ -110,9 +110,9 @@ pub(crate) struct DecoderChain {
 
 /// What a piece ends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ends {
-    pub(crate) frame: bool,
-    pub(crate) message: bool,
+pub(in crate::proto) struct Ends {
+    pub(in crate::proto) frame: bool,
+    pub(in crate::proto) message: bool,
 }
 
 impl DecoderChain {
@@ -120,18 +120,18 @@ impl DecoderChain {
     const PIECE: usize = 1 << 10;
 
     /// Before all others: the one that encodes last decodes first.
-    pub(crate) fn push_front(&mut self, unit: Unit, rsv: Rsv, coder: Box<dyn Decode>) {
+    pub(in crate::proto) fn push_front(&mut self, unit: Unit, rsv: Rsv, coder: Box<dyn Decode>) {
         self.stages.insert(0, Stage::new(unit, rsv, coder));
     }
 
     /// The bits that all frames may have, and with `first` those of a message's first frame.
-    pub(crate) fn rsv(&self, first: bool) -> Rsv {
+    pub(in crate::proto) fn rsv(&self, first: bool) -> Rsv {
         let stages = self.stages.iter().filter(|stage| first || stage.unit == Unit::Frame);
         stages.fold(Rsv::NONE, |bits, stage| bits | stage.rsv)
     }
 
     /// A frame begins, and with it perhaps a message of at most `limit` bytes.
-    pub(crate) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
+    pub(in crate::proto) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
         let first = header.opcode != OpCode::Continuation;
         if first {
             // What does not compress grows.
@@ -142,13 +142,13 @@ impl DecoderChain {
                 stage.length = 0;
             }
             let Header { opcode, fin, rsv, .. } = *header;
-            stage.active = stage.coder.begin(Incoming { opcode, fin, rsv: rsv & stage.rsv })?;
+            stage.active = stage.coder.begin(IncomingUnit { opcode, fin, rsv: rsv & stage.rsv })?;
         }
         Ok(())
     }
 
     /// Appends what a piece of a frame decodes to, at most `limit` bytes; also where it fails, what comes before.
-    pub(crate) fn decode(
+    pub(in crate::proto) fn decode(
         &mut self,
         mut piece: &[u8],
         ends: Ends,
@@ -158,9 +158,10 @@ impl DecoderChain {
         let start = output.len();
         loop {
             let (now, rest) = piece.split_at(piece.len().min(Self::PIECE));
-            let (last, room) = (rest.is_empty(), limit - (output.len() - start) as u64);
+            let produced = output.len().saturating_sub(start) as u64;
+            let (last, remaining) = (rest.is_empty(), limit.saturating_sub(produced));
             let ends = Ends { frame: ends.frame && last, message: ends.message && last };
-            self.decode_piece(now, ends, output, room)?;
+            self.decode_piece(now, ends, output, remaining)?;
             if last {
                 return Ok(());
             }
@@ -169,19 +170,25 @@ impl DecoderChain {
     }
 
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         for stage in &mut self.stages {
             stage.coder.release();
         }
     }
 
-    fn decode_piece(&mut self, piece: &[u8], ends: Ends, output: &mut Vec<u8>, room: u64) -> Result<(), ProtocolError> {
+    fn decode_piece(
+        &mut self,
+        piece: &[u8],
+        ends: Ends,
+        output: &mut Vec<u8>,
+        remaining: u64,
+    ) -> Result<(), ProtocolError> {
         let mut data = Cow::Borrowed(piece);
         let mut result = Ok(());
         let mut stages = self.stages.iter_mut().filter(|stage| stage.active).peekable();
         while let Some(stage) = stages.next() {
             let last = stages.peek().is_none();
-            let limit = if last { room } else { self.max_between.saturating_sub(stage.length) };
+            let limit = if last { remaining } else { self.max_between.saturating_sub(stage.length) };
             let end = match stage.unit {
                 Unit::Frame => ends.frame,
                 Unit::Message => ends.message,
@@ -189,7 +196,7 @@ impl DecoderChain {
             let mut between = Vec::new();
             // The last one, of which much may come, writes where it is to be.
             let decoded = if last {
-                reserve(output, data.len(), room);
+                reserve(output, data.len(), remaining);
                 &mut *output
             } else {
                 &mut between
@@ -199,24 +206,28 @@ impl DecoderChain {
             // would have been met first had they arrived alone.
             let this = stage.coder.decode(&data, end && result.is_ok(), limit, decoded);
             result = cut(decoded, start, limit).and(this).and(result);
-            stage.length += (decoded.len() - start) as u64;
+            // A decoder may only append.
+            let Some(appended) = decoded.len().checked_sub(start) else {
+                return Err(ProtocolError::InvalidExtensionData);
+            };
+            stage.length = stage.length.saturating_add(appended as u64);
             if last {
                 return result;
             }
             data = Cow::Owned(between);
         }
         // Nobody has looked at the length of what passes as it is.
-        let fits = len(room).min(data.len());
-        reserve(output, fits, room);
+        let fits = len(remaining).min(data.len());
+        reserve(output, fits, remaining);
         output.extend_from_slice(&data[..fits]);
         if fits < data.len() { Err(ProtocolError::MessageTooLong) } else { Ok(()) }
     }
 }
 
-/// Has room for so much more: grows by doubling, but never beyond what it holds, `room` and that.
-fn reserve(output: &mut Vec<u8>, more: usize, room: u64) {
+/// Has capacity for so much more: grows by doubling, but never beyond what it holds, `remaining` and that.
+fn reserve(output: &mut Vec<u8>, more: usize, remaining: u64) {
     if output.capacity() - output.len() < more {
-        output.reserve_exact(output.capacity().min(len(room)).max(more));
+        output.reserve_exact(output.capacity().min(len(remaining)).max(more));
     }
 }
 

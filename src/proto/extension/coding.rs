@@ -7,20 +7,20 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::chain::{DecoderChain, EncoderChain, Ends};
-use super::negotiation::{Agreement, One};
+use super::negotiation::{AgreedExtension, Agreement};
 use crate::proto::config::Config;
 use crate::proto::error::ProtocolError;
 use crate::proto::frame::{Header, Rsv};
 use crate::proto::role::Role;
 
 #[cfg(feature = "deflate")]
-use super::custom::{Decode, Encode, Incoming, Outgoing, Unit};
+use super::custom::{Decode, Encode, IncomingUnit, OutgoingUnit, Unit};
 #[cfg(feature = "deflate")]
 use super::permessage_deflate::{Agreed, Deflater, InflateError, Inflater};
 
 /// The receiving side, and what was agreed on.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder(Option<Box<(Agreement, Decoding)>>);
+pub(in crate::proto) struct Decoder(Option<Box<(Agreement, Decoding)>>);
 
 #[derive(Debug)]
 enum Decoding {
@@ -31,7 +31,7 @@ enum Decoding {
 
 /// The sending side.
 #[derive(Debug, Default)]
-pub(crate) struct Encoder(Option<Box<Encoding>>);
+pub(in crate::proto) struct Encoder(Option<Box<Encoding>>);
 
 #[derive(Debug)]
 enum Encoding {
@@ -42,12 +42,12 @@ enum Encoding {
 
 /// Both sides of a connection, for the end that `role` names.
 #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "extensions of one's own know the rest"))]
-pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Encoder, Decoder) {
+pub(in crate::proto) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Encoder, Decoder) {
     let agreed = agreement.agreed();
     match agreed {
         [] => return (Encoder(None), Decoder(None)),
         #[cfg(feature = "deflate")]
-        [One::Deflate(agreed)] => {
+        [AgreedExtension::Deflate(agreed)] => {
             let encoding = Encoding::Deflate(Compression::new(agreed, role, config));
             let decoding = Decoding::Deflate(inflater(agreed, role, config));
             return (Encoder(Some(Box::new(encoding))), Decoder(Some(Box::new((agreement.clone(), decoding)))));
@@ -58,11 +58,11 @@ pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Enc
     for one in agreed {
         match one {
             #[cfg(feature = "deflate")]
-            One::Deflate(agreed) => {
+            AgreedExtension::Deflate(agreed) => {
                 encoders.push(Unit::Message, Rsv::RSV1, Box::new(Compression::new(agreed, role, config)));
                 decoders.push_front(Unit::Message, Rsv::RSV1, Box::new(inflater(agreed, role, config)));
             }
-            One::Custom { terms, .. } => {
+            AgreedExtension::Custom { terms, .. } => {
                 encoders.limit_frames(terms.longest_frame());
                 if let Some((unit, (encode, decode))) = terms.coders() {
                     encoders.push(unit, terms.claimed(), encode);
@@ -77,7 +77,7 @@ pub(crate) fn coders(agreement: &Agreement, role: Role, config: &Config) -> (Enc
 
 impl Decoder {
     /// The extensions that both ends use.
-    pub(crate) fn agreement(&self) -> &Agreement {
+    pub(in crate::proto) fn agreement(&self) -> &Agreement {
         static NONE: Agreement = Agreement::none();
         self.0.as_deref().map_or(&NONE, |(agreement, _)| agreement)
     }
@@ -94,7 +94,7 @@ impl Decoder {
 
     /// The reserved bits that a data frame may have, `first` of its message or not.
     #[inline]
-    pub(crate) fn rsv(&self, first: bool) -> Rsv {
+    pub(in crate::proto) fn rsv(&self, first: bool) -> Rsv {
         match self.decoding() {
             None => Rsv::NONE,
             // RFC 7692 section 6: on the first frame of a message alone.
@@ -112,13 +112,13 @@ impl Decoder {
 
     /// Whether every message goes through it, whatever bits it has.
     #[inline]
-    pub(crate) fn is_chain(&self) -> bool {
+    pub(in crate::proto) fn is_chain(&self) -> bool {
         matches!(self.decoding(), Some(Decoding::Chain(_)))
     }
 
     /// A data frame begins, and with it perhaps a message of at most `limit` bytes.
     #[inline]
-    pub(crate) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
+    pub(in crate::proto) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
         match self.decoding_mut() {
             Some(Decoding::Chain(chain)) => chain.begin(header, limit),
             _ => Ok(()),
@@ -126,7 +126,7 @@ impl Decoder {
     }
 
     /// Appends what a piece of a frame decodes to, at most `limit` bytes; also where it fails, what comes before.
-    pub(crate) fn push(
+    pub(in crate::proto) fn push(
         &mut self,
         piece: &[u8],
         ends: Ends,
@@ -146,7 +146,7 @@ impl Decoder {
 
     /// Gives back what can be made again.
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         match self.decoding_mut() {
             None => {}
             Some(Decoding::Deflate(inflater)) => inflater.release(),
@@ -163,7 +163,7 @@ fn inflater(agreed: &Agreed, role: Role, config: &Config) -> Inflater {
 
 #[cfg(feature = "deflate")]
 impl Decode for Inflater {
-    fn begin(&mut self, unit: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, unit: IncomingUnit) -> Result<bool, ProtocolError> {
         Ok(unit.rsv == Rsv::RSV1)
     }
 
@@ -186,6 +186,7 @@ impl From<InflateError> for ProtocolError {
         match error {
             InflateError::Corrupt => Self::InvalidDeflate,
             InflateError::TooLong => Self::MessageTooLong,
+            InflateError::TooManyFinalBlocks => Self::TooManyFinalBlocks,
         }
     }
 }
@@ -207,7 +208,7 @@ impl Encoder {
     /// Whether the next message, of `len` bytes, is to be encoded.
     #[inline]
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "a chain takes all"))]
-    pub(crate) fn wants(&mut self, len: usize) -> bool {
+    pub(in crate::proto) fn wants(&mut self, len: usize) -> bool {
         match self.0.as_deref_mut() {
             None => false,
             #[cfg(feature = "deflate")]
@@ -218,7 +219,7 @@ impl Encoder {
 
     /// The chain that every message goes through, where there is one.
     #[inline]
-    pub(crate) fn chain(&mut self) -> Option<&mut EncoderChain> {
+    pub(in crate::proto) fn chain(&mut self) -> Option<&mut EncoderChain> {
         match self.0.as_deref_mut() {
             Some(Encoding::Chain(chain)) => Some(chain),
             _ => None,
@@ -226,7 +227,7 @@ impl Encoder {
     }
 
     /// The reserved bits of the first frame of an encoded message.
-    pub(crate) fn rsv(&self) -> Rsv {
+    pub(in crate::proto) fn rsv(&self) -> Rsv {
         match self.0.as_deref() {
             #[cfg(feature = "deflate")]
             Some(Encoding::Deflate(_)) => Rsv::RSV1,
@@ -238,7 +239,7 @@ impl Encoder {
     /// The window, in 9 to 15 bits, that a message which was compressed on its own has to keep to; `None` where no such
     /// message may go out.
     #[cfg(feature = "deflate")]
-    pub(crate) fn window_bits(&self) -> Option<u8> {
+    pub(in crate::proto) fn window_bits(&self) -> Option<u8> {
         match self.0.as_deref() {
             Some(Encoding::Deflate(compression)) => Some(compression.deflater.window_bits()),
             None | Some(Encoding::Chain(_)) => None,
@@ -248,7 +249,7 @@ impl Encoder {
     /// A message goes out that was compressed on its own, in this window. Those behind it must not refer to those before
     /// it: the peer's window moves on.
     #[cfg(feature = "deflate")]
-    pub(crate) fn passes_deflated(&mut self) {
+    pub(in crate::proto) fn passes_deflated(&mut self) {
         match self.0.as_deref_mut() {
             Some(Encoding::Deflate(compression)) => compression.deflater.passes_deflated(),
             None | Some(Encoding::Chain(_)) => {}
@@ -258,7 +259,7 @@ impl Encoder {
     /// A piece of a message, encoded; with `end` it is the last one. Give the buffer back with
     /// [`reuse`](Self::reuse).
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is nobody to hand it to"))]
-    pub(crate) fn encode(&mut self, piece: &[u8], end: bool) -> Vec<u8> {
+    pub(in crate::proto) fn encode(&mut self, piece: &[u8], end: bool) -> Vec<u8> {
         match self.0.as_deref_mut() {
             #[cfg(feature = "deflate")]
             Some(Encoding::Deflate(compression)) => {
@@ -270,7 +271,7 @@ impl Encoder {
         }
     }
 
-    pub(crate) fn reuse(&mut self, mut buffer: Vec<u8>) {
+    pub(in crate::proto) fn reuse(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         match self.0.as_deref_mut() {
             #[cfg(feature = "deflate")]
@@ -281,7 +282,7 @@ impl Encoder {
 
     /// Gives back what can be made again.
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         match self.0.as_deref_mut() {
             None => {}
             Some(Encoding::Deflate(compression)) => compression.release(),
@@ -290,7 +291,7 @@ impl Encoder {
     }
 
     /// Gives back the buffer.
-    pub(crate) fn shrink(&mut self) {
+    pub(in crate::proto) fn shrink(&mut self) {
         match self.0.as_deref_mut() {
             #[cfg(feature = "deflate")]
             Some(Encoding::Deflate(compression)) => compression.scratch = Vec::new(),
@@ -330,9 +331,9 @@ impl Compression {
 
 #[cfg(feature = "deflate")]
 impl Encode for Compression {
-    fn begin(&mut self, unit: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, unit: OutgoingUnit) -> Option<Rsv> {
         // How long the message becomes, nobody knows yet.
-        (!unit.plain && self.wants(unit.len.unwrap_or(usize::MAX))).then_some(Rsv::RSV1)
+        (!unit.uncompressed && self.wants(unit.len.unwrap_or(usize::MAX))).then_some(Rsv::RSV1)
     }
 
     fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {

@@ -1,7 +1,7 @@
 //! Extensions of one's own: what they negotiate, and what they do to messages or frames.
 //!
 //! ```text
-//!   Config ── Extension (one value, shared) ── accept, agree ──> Terms (of one connection)
+//!   Config ── Extension (one value, shared) ── accept, agree ──> Negotiated (of one connection)
 //!                                                                  ├── Encode: what goes out
 //!                                                                  └── Decode: what comes in
 //! ```
@@ -22,7 +22,7 @@ use crate::proto::frame::{OpCode, Rsv};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use bowsprit::extension::{Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
+/// use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, OutgoingUnit, Param, Negotiated};
 /// use bowsprit::{Config, ProtocolError, Rsv};
 ///
 /// #[derive(Debug)]
@@ -37,26 +37,26 @@ use crate::proto::frame::{OpCode, Rsv};
 ///         vec![vec![Param { name: "key", value: Some(self.0.to_string().into()) }]]
 ///     }
 ///
-///     fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+///     fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
 ///         let key = offered.iter().find_map(|offer| offer.value("key")?.parse().ok())?;
 ///         Some((Vec::new(), terms(key)))
 ///     }
 ///
-///     fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+///     fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
 ///         let [answer] = answered else { return None };
 ///         answer.params.is_empty().then(|| terms(self.0))
 ///     }
 /// }
 ///
-/// fn terms(key: u8) -> Terms {
-///     Terms::messages(move || (Coder(key), Coder(key)))
+/// fn terms(key: u8) -> Negotiated {
+///     Negotiated::messages(move || (Coder(key), Coder(key)))
 /// }
 ///
 /// #[derive(Debug)]
 /// struct Coder(u8);
 ///
 /// impl Encode for Coder {
-///     fn begin(&mut self, _: Outgoing) -> Option<Rsv> {
+///     fn begin(&mut self, _: OutgoingUnit) -> Option<Rsv> {
 ///         Some(Rsv::NONE)
 ///     }
 ///
@@ -66,7 +66,7 @@ use crate::proto::frame::{OpCode, Rsv};
 /// }
 ///
 /// impl Decode for Coder {
-///     fn begin(&mut self, _: Incoming) -> Result<bool, ProtocolError> {
+///     fn begin(&mut self, _: IncomingUnit) -> Result<bool, ProtocolError> {
 ///         Ok(true)
 ///     }
 ///
@@ -93,11 +93,11 @@ pub trait Extension: fmt::Debug + Send + Sync {
 
     /// A server's answer to these offers of a client, the preferred one first: the parameters, and what follows from
     /// them. `None` declines them all, which is no error; so do parameters that are no tokens.
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)>;
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)>;
 
     /// What follows for a client from the server's answer: as a rule a single element. `None` where it is not legal for
     /// any of the offers: the handshake fails.
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms>;
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated>;
 }
 
 /// Two are equal if they are one and the same.
@@ -111,7 +111,7 @@ impl Eq for dyn Extension {}
 
 /// What both ends agreed that an extension does on one connection.
 #[derive(Clone)]
-pub struct Terms {
+pub struct Negotiated {
     transform: Option<(Unit, Arc<Coders>)>,
     rsv: Rsv,
     max_frame: Option<usize>,
@@ -125,12 +125,12 @@ type Pair = (Box<dyn Encode>, Box<dyn Decode>);
 
 /// What a coder is given as one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Unit {
+pub(in crate::proto) enum Unit {
     Message,
     Frame,
 }
 
-impl Terms {
+impl Negotiated {
     /// The payload passes as it is.
     #[must_use]
     pub const fn identity() -> Self {
@@ -179,27 +179,27 @@ impl Terms {
         Self { transform: Some((unit, coders)), ..Self::identity() }
     }
 
-    pub(crate) fn unit(&self) -> Option<Unit> {
+    pub(in crate::proto) fn unit(&self) -> Option<Unit> {
         self.transform.as_ref().map(|(unit, _)| *unit)
     }
 
-    pub(crate) const fn claimed(&self) -> Rsv {
+    pub(in crate::proto) const fn claimed(&self) -> Rsv {
         self.rsv
     }
 
-    pub(crate) const fn longest_frame(&self) -> Option<usize> {
+    pub(in crate::proto) const fn longest_frame(&self) -> Option<usize> {
         self.max_frame
     }
 
-    pub(crate) fn coders(&self) -> Option<(Unit, Pair)> {
+    pub(in crate::proto) fn coders(&self) -> Option<(Unit, Pair)> {
         self.transform.as_ref().map(|(unit, coders)| (*unit, coders()))
     }
 }
 
-impl fmt::Debug for Terms {
+impl fmt::Debug for Negotiated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rsv, max_frame, .. } = self;
-        f.debug_struct("Terms")
+        f.debug_struct("Negotiated")
             .field("unit", &self.unit())
             .field("rsv", rsv)
             .field("max_frame", max_frame)
@@ -208,7 +208,7 @@ impl fmt::Debug for Terms {
 }
 
 /// Two are equal if one is a clone of the other.
-impl PartialEq for Terms {
+impl PartialEq for Negotiated {
     fn eq(&self, other: &Self) -> bool {
         let same = match (&self.transform, &other.transform) {
             (Some((_, one)), Some((_, other))) => Arc::ptr_eq(one, other),
@@ -219,13 +219,13 @@ impl PartialEq for Terms {
     }
 }
 
-impl Eq for Terms {}
+impl Eq for Negotiated {}
 
 /// The sending side of an extension on one connection. What is one unit, a message or a frame, say its
-/// [`Terms`].
+/// [`Negotiated`].
 pub trait Encode: fmt::Debug + Send + Sync {
     /// A unit begins: the bits that it has, of those that are claimed. `None`: it passes as it is, with none of them.
-    fn begin(&mut self, unit: Outgoing) -> Option<Rsv>;
+    fn begin(&mut self, unit: OutgoingUnit) -> Option<Rsv>;
 
     /// Appends what a piece of the unit becomes; with `end` it is the last one. A frame comes in one piece.
     fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>);
@@ -237,7 +237,7 @@ pub trait Encode: fmt::Debug + Send + Sync {
 /// What is about to be encoded: a message, or a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct Outgoing {
+pub struct OutgoingUnit {
     /// Text or binary; of a frame, continuation too.
     pub opcode: OpCode,
     /// Of a frame, whether it is the last of its message.
@@ -247,11 +247,11 @@ pub struct Outgoing {
     pub len: Option<usize>,
     /// Whether the caller asked for no encoding, by [`Outbound::plain`](crate::Outbound::plain) or a raw frame. Heed it
     /// where the receiver can tell.
-    pub plain: bool,
+    pub uncompressed: bool,
 }
 
 /// The receiving side of an extension on one connection. What is one unit, a message or a frame, say its
-/// [`Terms`].
+/// [`Negotiated`].
 ///
 /// Pieces come as they arrive, cut anywhere; what is decoded, and the error, must not depend on the cuts.
 pub trait Decode: fmt::Debug + Send + Sync {
@@ -260,7 +260,7 @@ pub trait Decode: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// The rule that it breaks: [`ProtocolError::ReservedBits`] for bits that make no sense here.
-    fn begin(&mut self, unit: Incoming) -> Result<bool, ProtocolError>;
+    fn begin(&mut self, unit: IncomingUnit) -> Result<bool, ProtocolError>;
 
     /// Appends what a piece of the unit decodes to, at most `limit` bytes; with `end` it is the last one, and perhaps
     /// empty. What `output` holds already, earlier pieces or nothing, is to be left as it is.
@@ -278,7 +278,7 @@ pub trait Decode: fmt::Debug + Send + Sync {
 /// What is about to be decoded: a message, or a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct Incoming {
+pub struct IncomingUnit {
     /// Text or binary; of a frame, continuation too.
     pub opcode: OpCode,
     /// Whether the frame, or the first of the message, is the last of its message.

@@ -35,7 +35,7 @@ impl Element<'_> {
     }
 
     /// As it stands in the list; `None` where a name or a value is no token.
-    pub(crate) fn write(&self) -> Option<String> {
+    pub(in crate::proto) fn write(&self) -> Option<String> {
         let mut written = String::from(token(self.name)?);
         for Param { name, value } in &self.params {
             written.push_str("; ");

@@ -3,7 +3,7 @@
 //! | Module | |
 //! |---|---|
 //! | [`grammar`] | `Sec-WebSocket-Extensions`, whatever it names |
-//! | `custom` | extensions of one's own: [`Extension`], [`Terms`], [`Encode`], [`Decode`] |
+//! | `custom` | extensions of one's own: [`Extension`], [`Negotiated`], [`Encode`], [`Decode`] |
 //! | `negotiation` | what is offered, answered and agreed on |
 //! | `permessage_deflate` | compressed messages (RFC 7692), with the feature `deflate` |
 //! | `legacy` | those from before RFC 7692, with the feature `legacy-extensions` |
@@ -11,7 +11,7 @@
 //! | `coding` | what the agreed extensions do to messages, as the machines see it |
 
 mod chain;
-pub(crate) mod coding;
+pub(in crate::proto) mod coding;
 mod custom;
 pub mod grammar;
 #[cfg(feature = "legacy-extensions")]
@@ -20,8 +20,8 @@ mod negotiation;
 #[cfg(feature = "deflate")]
 pub mod permessage_deflate;
 
-pub(crate) use chain::Ends;
-pub use custom::{Decode, Encode, Extension, Incoming, Outgoing, Terms};
+pub(in crate::proto) use chain::Ends;
+pub use custom::{Decode, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit};
 pub use grammar::{Element, MalformedExtensions, Param};
 pub use negotiation::Agreement;
-pub(crate) use negotiation::{agree, answer, offer};
+pub(in crate::proto) use negotiation::{agree, answer, offer};

@@ -7,7 +7,7 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::custom::{Extension, Terms, Unit};
+use super::custom::{Extension, Negotiated, Unit};
 use super::grammar::Element;
 #[cfg(feature = "deflate")]
 use super::permessage_deflate::{self, Agreed, Deflate};
@@ -19,24 +19,24 @@ use crate::proto::frame::Rsv;
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Agreement {
     /// In order of application.
-    agreed: Vec<One>,
+    agreed: Vec<AgreedExtension>,
 }
 
 /// One extension, agreed on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum One {
+pub(in crate::proto) enum AgreedExtension {
     #[cfg(feature = "deflate")]
     Deflate(Agreed),
     Custom {
         name: String,
-        terms: Terms,
+        terms: Negotiated,
     },
 }
 
 impl Agreement {
     /// The names, in order of application: what the caller sends passes through the first of them first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.agreed.iter().map(One::name)
+        self.agreed.iter().map(AgreedExtension::name)
     }
 
     /// What was agreed on permessage-deflate; `None` when messages travel uncompressed.
@@ -44,16 +44,16 @@ impl Agreement {
     #[must_use]
     pub fn deflate(&self) -> Option<Agreed> {
         self.agreed.iter().find_map(|one| match one {
-            One::Deflate(agreed) => Some(*agreed),
-            One::Custom { .. } => None,
+            AgreedExtension::Deflate(agreed) => Some(*agreed),
+            AgreedExtension::Custom { .. } => None,
         })
     }
 
-    pub(crate) const fn none() -> Self {
+    pub(in crate::proto) const fn none() -> Self {
         Self { agreed: Vec::new() }
     }
 
-    pub(crate) fn agreed(&self) -> &[One] {
+    pub(in crate::proto) fn agreed(&self) -> &[AgreedExtension] {
         &self.agreed
     }
 
@@ -65,11 +65,11 @@ impl Agreement {
 #[cfg(feature = "deflate")]
 impl From<Agreed> for Agreement {
     fn from(deflate: Agreed) -> Self {
-        Self { agreed: [One::Deflate(deflate)].into() }
+        Self { agreed: [AgreedExtension::Deflate(deflate)].into() }
     }
 }
 
-impl One {
+impl AgreedExtension {
     fn name(&self) -> &str {
         match self {
             #[cfg(feature = "deflate")]
@@ -96,18 +96,18 @@ impl One {
 }
 
 /// What a client offers: the value of its `Sec-WebSocket-Extensions`. `None`: no such field.
-pub(crate) fn offer(config: &Config) -> Option<String> {
+pub(in crate::proto) fn offer(config: &Config) -> Option<String> {
     let offers: Vec<String> = supported(config).into_iter().flat_map(Supported::offers).collect();
     if offers.is_empty() { None } else { Some(offers.join(", ")) }
 }
 
 /// What a server answers to those offers that `choose` takes, and what is agreed on then. An empty answer is no field.
-pub(crate) fn answer(
+pub(in crate::proto) fn answer(
     config: &Config,
     offered: &[Element<'_>],
     choose: impl Fn(&Element<'_>) -> bool,
 ) -> (Option<String>, Agreement) {
-    let mut answers: Vec<(String, One)> = Vec::new();
+    let mut answers: Vec<(String, AgreedExtension)> = Vec::new();
     let mut claimed = Rsv::NONE;
     for (supported, mut offers) in named(config, offered) {
         offers.retain(|offer| choose(offer));
@@ -121,12 +121,12 @@ pub(crate) fn answer(
     }
     // The order of application is the server's to choose.
     answers.sort_by_key(|(_, one)| one.unit() == Some(Unit::Frame));
-    let (answers, agreed): (Vec<String>, Vec<One>) = answers.into_iter().unzip();
+    let (answers, agreed): (Vec<String>, Vec<AgreedExtension>) = answers.into_iter().unzip();
     (if answers.is_empty() { None } else { Some(answers.join(", ")) }, Agreement { agreed })
 }
 
 /// What a server's answer agrees to; `None` when it names what was not offered, or what does not go together.
-pub(crate) fn agree(config: &Config, answered: &[Element<'_>]) -> Option<Agreement> {
+pub(in crate::proto) fn agree(config: &Config, answered: &[Element<'_>]) -> Option<Agreement> {
     let supported = supported(config);
     if !answered.iter().all(|element| supported.iter().any(|supported| supported.name() == element.name)) {
         return None;
@@ -195,30 +195,30 @@ impl<'c> Supported<'c> {
         }
     }
 
-    fn accept(self, offered: &[&Element<'_>]) -> Option<(String, One)> {
+    fn accept(self, offered: &[&Element<'_>]) -> Option<(String, AgreedExtension)> {
         match self {
             #[cfg(feature = "deflate")]
             Self::Deflate(deflate) => {
                 let (answer, agreed) = permessage_deflate::accept(deflate, offered)?;
-                Some((answer, One::Deflate(agreed)))
+                Some((answer, AgreedExtension::Deflate(agreed)))
             }
             Self::Custom(_) if offered.is_empty() => None,
             Self::Custom(extension) => {
                 let name = extension.name();
                 let (params, terms) = extension.accept(offered)?;
-                Some((Element { name, params }.write()?, One::Custom { name: name.to_owned(), terms }))
+                Some((Element { name, params }.write()?, AgreedExtension::Custom { name: name.to_owned(), terms }))
             }
         }
     }
 
-    fn agree(self, answered: &[&Element<'_>]) -> Option<One> {
+    fn agree(self, answered: &[&Element<'_>]) -> Option<AgreedExtension> {
         match self {
             #[cfg(feature = "deflate")]
-            Self::Deflate(deflate) => permessage_deflate::agree(deflate, answered).map(One::Deflate),
+            Self::Deflate(deflate) => permessage_deflate::agree(deflate, answered).map(AgreedExtension::Deflate),
             // RFC 6455 section 4.1, item 5: only what was offered.
             Self::Custom(_) if self.offers().is_empty() => None,
             Self::Custom(extension) => {
-                Some(One::Custom { name: extension.name().to_owned(), terms: extension.agree(answered)? })
+                Some(AgreedExtension::Custom { name: extension.name().to_owned(), terms: extension.agree(answered)? })
             }
         }
     }

@@ -16,12 +16,12 @@
 //!   a Close leads from any of them to Closed, a broken rule to Failed: both discard all further input.
 //! ```
 //!
-//! `mod` judges frames, `payload` takes what they carry, `found` lends it.
+//! `mod` checks frames, `payload` processes what they carry, `decoded` lends it.
 //!
 //! A message that came in one frame is unmasked where it lies in the input, piece by piece as it arrives.
 //! Fragments are moved, unmasked, into a buffer of the machine's own, which grows with the bytes received.
 
-mod found;
+mod decoded;
 mod payload;
 
 use alloc::sync::Arc;
@@ -32,14 +32,14 @@ use crate::proto::config::Config;
 use crate::proto::error::ProtocolError;
 use crate::proto::extension::Agreement;
 use crate::proto::extension::coding::Decoder;
-use crate::proto::frame::{Header, Lead, OpCode, Rsv};
+use crate::proto::frame::{Header, HeaderPrefix, OpCode, Rsv};
 use crate::proto::mask::Mask;
 use crate::proto::message::{Delivery, Event, Messages};
 use crate::proto::role::Role;
 use crate::proto::utf8::{self, Validator};
 
-pub use found::Cursor;
-pub(crate) use found::{Found, Place, Span};
+pub use decoded::Cursor;
+pub(in crate::proto) use decoded::{Decoded, InputRange, Location};
 
 /// The receiving machine.
 ///
@@ -89,8 +89,8 @@ enum State {
     /// At the start of a frame, no message in progress.
     Idle,
     /// A whole message whose frame, header included, still lies in the input: `seen` bytes of its payload are
-    /// unmasked, and validated if they are text.
-    InPlace { seen: usize },
+    /// unmasked, and validated if they are text. `owned`: each time nobody else could change them afterwards.
+    InPlace { seen: usize, owned: bool },
     /// Inside a frame whose header is consumed.
     Payload { fin: bool, mask: Option<Mask>, remaining: u64 },
     /// At the start of a frame, between two fragments of a message.
@@ -103,18 +103,18 @@ enum State {
 
 /// What arrived since the last look at the clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Activity {
+pub(in crate::proto) struct Activity {
     /// Any byte at all.
-    pub(crate) received: bool,
+    pub(in crate::proto) received: bool,
     /// A payload byte of a message that is not complete.
-    pub(crate) progress: bool,
+    pub(in crate::proto) progress: bool,
 }
 
 /// The state of the receiving machine, as far as deadlines depend on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Receiving {
-    pub(crate) activity: Activity,
-    pub(crate) message_in_progress: bool,
+pub(in crate::proto) struct InboundStatus {
+    pub(in crate::proto) activity: Activity,
+    pub(in crate::proto) message_in_progress: bool,
 }
 
 impl<D: Delivery> Inbound<D> {
@@ -142,13 +142,13 @@ impl<D: Delivery> Inbound<D> {
     }
 
     /// Decodes with the extensions that both ends agreed on.
-    pub(crate) fn decode_with(&mut self, decoder: Decoder) {
+    pub(in crate::proto) fn decode_with(&mut self, decoder: Decoder) {
         self.decoder = decoder;
     }
 
     /// Gives back the memory of the extension; between two messages it can be made again.
     #[cfg(feature = "deflate")]
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         if !self.is_message_in_progress() {
             self.decoder.release();
         }
@@ -164,10 +164,7 @@ impl<D: Delivery> Inbound<D> {
     /// input is discarded (RFC 6455 section 7.1.7).
     #[inline]
     pub fn next<'a>(&'a mut self, cursor: &'a mut Cursor<'_>) -> Result<Option<Event<'a>>, ProtocolError> {
-        match self.find(cursor.input, &mut cursor.at)? {
-            Some(found) => Ok(Some(self.lend(found, cursor.input))),
-            None => Ok(None),
-        }
+        self.next_event(cursor.input, &mut cursor.at, |_, _| {})
     }
 
     /// Whether a message has begun and not ended.
@@ -185,16 +182,42 @@ impl<D: Delivery> Inbound<D> {
         }
     }
 
-    /// Finds the next event at or after `at` and moves `at` behind it.
+    /// Finds the next event at or after `at` and moves `at` after it.
+    ///
+    /// Text whose frame arrived over several calls is validated as it arrives, to fail at once, and again at its end: the
+    /// input may be anybody's, and have been changed between them.
     #[inline]
-    pub(crate) fn find(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
+    pub(in crate::proto) fn find(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Option<Decoded>, ProtocolError> {
         match self.find_whole(input, at) {
-            Ok(None) => self.find_any(input, at),
+            Ok(None) => self.find_any(input, at, false),
             found => found,
         }
     }
 
-    pub(crate) fn note_received(&mut self, received: bool) {
+    /// As [`find`](Self::find), for an input that nobody else can change: each byte of text is validated once.
+    ///
+    /// # Safety
+    ///
+    /// From each call of this function on this machine to the next one, the bytes at and after `at` stay as they are.
+    /// They may move, and more may be appended.
+    #[inline]
+    #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+    pub(in crate::proto) unsafe fn find_owned(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Option<Decoded>, ProtocolError> {
+        match self.find_whole(input, at) {
+            Ok(None) => self.find_any(input, at, true),
+            found => found,
+        }
+    }
+
+    pub(in crate::proto) fn note_received(&mut self, received: bool) {
         self.activity.received |= received;
     }
 
@@ -212,20 +235,20 @@ impl<D: Delivery> Inbound<D> {
     }
 
     /// Whether the caller has had a piece of a message that has not ended.
-    pub(crate) fn is_handed_out_in_part(&self) -> bool {
+    pub(in crate::proto) fn is_handed_out_in_part(&self) -> bool {
         self.handed_out
     }
 
-    pub(crate) fn receiving(&self) -> Receiving {
-        Receiving { activity: self.activity, message_in_progress: self.is_message_in_progress() }
+    pub(in crate::proto) fn status(&self) -> InboundStatus {
+        InboundStatus { activity: self.activity, message_in_progress: self.is_message_in_progress() }
     }
 
-    pub(crate) fn clear_activity(&mut self) {
+    pub(in crate::proto) fn clear_activity(&mut self) {
         self.activity = Activity::default();
     }
 
     /// Discards all input from now on.
-    pub(crate) fn stop(&mut self) {
+    pub(in crate::proto) fn stop(&mut self) {
         match self.state {
             // The peer's reason stays.
             State::Closed => return,
@@ -235,7 +258,7 @@ impl<D: Delivery> Inbound<D> {
         self.buffer = Vec::new();
     }
 
-    pub(crate) fn extensions(&self) -> &Agreement {
+    pub(in crate::proto) fn extensions(&self) -> &Agreement {
         self.decoder.agreement()
     }
 
@@ -251,7 +274,7 @@ impl<D: Delivery> Inbound<D> {
     /// The hot path: a whole message in one frame that lies in the input completely. `None` leaves everything
     /// else, and every error but one, to [`find_any`](Self::find_any).
     #[inline]
-    fn find_whole(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
+    fn find_whole(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Decoded>, ProtocolError> {
         if !D::WHOLE || !matches!(self.state, State::Idle) || self.decoder.is_chain() {
             return Ok(None);
         }
@@ -288,15 +311,15 @@ impl<D: Delivery> Inbound<D> {
         }
         let start = *at + size;
         *at = start + len;
-        Ok(Some(Found::Data { text, end: true, place: Place::Input(Span { start, len }) }))
+        Ok(Some(Decoded::Data { text, end: true, location: Location::Input(InputRange { start, len }) }))
     }
 
     /// Every path, one frame or piece after the other.
     #[inline(never)]
-    fn find_any(&mut self, input: &mut [u8], at: &mut usize) -> Result<Option<Found>, ProtocolError> {
+    fn find_any(&mut self, input: &mut [u8], at: &mut usize, owned: bool) -> Result<Option<Decoded>, ProtocolError> {
         loop {
             let found = match self.state {
-                State::Idle | State::InPlace { .. } | State::Between => self.frame(input, at),
+                State::Idle | State::InPlace { .. } | State::Between => self.frame(input, at, owned),
                 State::Payload { fin, mask, remaining } => self.payload(fin, mask, remaining, input, at),
                 State::Closed => {
                     *at = input.len();
@@ -308,7 +331,7 @@ impl<D: Delivery> Inbound<D> {
                 }
             };
             match found {
-                Ok(Step::Found(found)) => return Ok(Some(found)),
+                Ok(Step::Decoded(found)) => return Ok(Some(found)),
                 Ok(Step::Again) => {}
                 Ok(Step::NeedsInput) => return Ok(None),
                 Err(error) => return Err(self.fail(error, input, at)),
@@ -317,7 +340,7 @@ impl<D: Delivery> Inbound<D> {
     }
 
     /// At the start of a frame: a control frame, a message in place, or the header of a fragment.
-    fn frame(&mut self, input: &mut [u8], at: &mut usize) -> Result<Step, ProtocolError> {
+    fn frame(&mut self, input: &mut [u8], at: &mut usize, owned: bool) -> Result<Step, ProtocolError> {
         let rest = &mut input[*at..];
         let Some((header, size)) = self.header(rest)? else { return Ok(Step::NeedsInput) };
         if header.opcode.is_control() {
@@ -326,13 +349,15 @@ impl<D: Delivery> Inbound<D> {
         let whole = header.fin && header.opcode != OpCode::Continuation;
         let encoded = header.rsv != Rsv::NONE || self.decoder.is_chain();
         if D::WHOLE && whole && !encoded {
-            return self.in_place(header, size, input, at);
+            return self.in_place(header, size, input, at, owned);
         }
         *at += size;
         if header.opcode != OpCode::Continuation {
             self.text = header.opcode == OpCode::Text;
             self.encoded = encoded;
             self.buffer.clear();
+            // What a caller changed may have left a character of another frame.
+            self.utf8 = Validator::new();
         }
         if !self.encoded {
             self.length += header.len;
@@ -347,7 +372,7 @@ impl<D: Delivery> Inbound<D> {
                 return Err(ProtocolError::TooManyFragments);
             }
         }
-        self.decoder.begin(&header, self.room())?;
+        self.decoder.begin(&header, self.remaining_length())?;
         self.state = State::Payload { fin: header.fin, mask: header.mask, remaining: header.len };
         self.activity.progress = true;
         Ok(Step::Again)
@@ -380,13 +405,13 @@ impl<D: Delivery> Inbound<D> {
             (Some(true), Role::Client) => return Err(ProtocolError::Masked),
             _ => {}
         }
-        let Some(lead) = Lead::decode(bytes)? else { return Ok(None) };
+        let Some(prefix) = HeaderPrefix::decode(bytes)? else { return Ok(None) };
         if !opcode.is_control() {
             let continues = opcode == OpCode::Continuation && self.encoded;
             let encoded = rsv != Rsv::NONE || continues || self.decoder.is_chain();
-            self.check_limits(lead.len, encoded)?; // before the key has arrived
+            self.check_limits(prefix.len, encoded)?; // before the key has arrived
         }
-        Ok(lead.complete(bytes))
+        Ok(prefix.complete(bytes))
     }
 
     /// RFC 6455 section 10.4: limits on the frame and on the whole message, judged by the header.
@@ -394,22 +419,29 @@ impl<D: Delivery> Inbound<D> {
         let max_frame = match self.config.max_frame {
             Some(limit) => limit,
             // What does not compress grows.
-            None if encoded => self.delivery.max_message(&self.config).saturating_mul(2).saturating_add(64),
+            None if encoded => self.max_message(true).saturating_mul(2).saturating_add(64),
             None => Config::UNLIMITED,
         };
         if len > max_frame {
             return Err(ProtocolError::FrameTooLong);
         }
         // Of an encoded message counts what comes out.
-        if !encoded && len > self.room() {
+        if !encoded && len > self.remaining_length() {
             return Err(ProtocolError::MessageTooLong);
         }
         Ok(())
     }
 
     /// What the message in progress may still bring, in bytes.
-    fn room(&self) -> u64 {
-        self.delivery.max_message(&self.config).saturating_sub(self.length)
+    fn remaining_length(&self) -> u64 {
+        self.max_message(self.encoded).saturating_sub(self.length)
+    }
+
+    /// The longest message, in bytes; of one that an extension has encoded, decoded.
+    fn max_message(&self, encoded: bool) -> u64 {
+        let limit = self.delivery.max_message(&self.config);
+        // In pieces nothing is held.
+        if encoded && D::WHOLE { limit.min(self.config.max_decoded_message) } else { limit }
     }
 
     fn control(
@@ -419,22 +451,22 @@ impl<D: Delivery> Inbound<D> {
         input: &mut [u8],
         at: &mut usize,
     ) -> Result<Step, ProtocolError> {
-        let span = Span { start: *at + size, len: short_len(header.len) };
+        let span = InputRange { start: *at + size, len: short_len(header.len) };
         let Some(payload) = input.get_mut(span.start..span.start + span.len) else { return Ok(Step::NeedsInput) };
         unmask(header.mask, payload);
         let found = match header.opcode {
-            OpCode::Ping => Found::Ping(span),
-            OpCode::Pong => Found::Pong(span),
+            OpCode::Ping => Decoded::Ping(span),
+            OpCode::Pong => Decoded::Pong(span),
             _ => {
                 let close = Close::decode(payload)?;
                 // Of a message in progress nothing is needed any more.
                 self.buffer = close.map_or_else(Vec::new, |close| close.reason.into());
                 self.state = State::Closed;
-                Found::Close(span)
+                Decoded::Close(span)
             }
         };
         *at = span.start + span.len;
-        Ok(Step::Found(found))
+        Ok(Step::Decoded(found))
     }
 
     #[cold]
@@ -447,7 +479,7 @@ impl<D: Delivery> Inbound<D> {
 }
 
 enum Step {
-    Found(Found),
+    Decoded(Decoded),
     Again,
     NeedsInput,
 }
@@ -465,13 +497,14 @@ fn short_len(len: u64) -> usize {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
-    use bytes::BytesMut;
+    use bytes::{Buf, BytesMut};
 
     use super::*;
     use crate::proto::steps;
 
-    /// Hands `wire` to a client's machine in pieces of this size; the messages found, and the bytes validated.
-    fn validated(wire: &[u8], piece: usize) -> (usize, usize) {
+    /// Hands `wire` to a client's machine in pieces of this size, in an input that is `owned` or not; the messages found,
+    /// and the bytes validated.
+    fn validated(wire: &[u8], piece: usize, owned: bool) -> (usize, usize) {
         let config = Config { max_fragments: u32::MAX, ..Config::default() };
         let mut inbound = Inbound::new(Role::Client, Messages, Arc::new(config));
         let mut input = BytesMut::new();
@@ -479,10 +512,18 @@ mod tests {
         let steps = steps::of(|| {
             for piece in wire.chunks(piece) {
                 input.extend_from_slice(piece);
-                let mut cursor = Cursor::new(&mut input);
-                while inbound.next(&mut cursor).expect("it is right").is_some() {
+                let mut at = 0;
+                loop {
+                    #[expect(unsafe_code, reason = "the input is owned here")]
+                    // SAFETY: it is appended to, and consumed, and nothing else.
+                    let owned = owned.then(|| unsafe { inbound.find_owned(&mut input, &mut at) });
+                    let found = owned.unwrap_or_else(|| inbound.find(&mut input, &mut at));
+                    if found.expect("it is right").is_none() {
+                        break;
+                    }
                     messages += 1;
                 }
+                input.advance(at);
             }
         });
         (messages, steps)
@@ -501,10 +542,15 @@ mod tests {
                 fragments.extend_from_slice(bytes);
             }
             fragments.extend_from_slice(&[0x80, 0x00]);
-            assert_eq!(validated(&fragments, 64 << 10), (1, len));
+            for owned in [false, true] {
+                assert_eq!(validated(&fragments, 64 << 10, owned), (1, len));
+            }
             let mut whole = Header::new(OpCode::Text, len as u64).encode().to_vec();
             whole.extend_from_slice(text.as_bytes());
-            assert_eq!(validated(&whole, 64), (1, len));
+            assert_eq!(validated(&whole, 64, true), (1, len));
+            // In a caller's input once more, at the end.
+            assert_eq!(validated(&whole, 64, false), (1, 2 * len));
+            assert_eq!(validated(&whole, whole.len(), false), (1, len));
         }
     }
 }

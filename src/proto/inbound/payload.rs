@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Found, Inbound, Place, Span, State, Step, unmask};
+use super::{Decoded, Inbound, InputRange, Location, State, Step, unmask};
 use crate::proto::error::ProtocolError;
 use crate::proto::extension::Ends;
 use crate::proto::frame::{Header, OpCode};
 use crate::proto::mask::Mask;
 use crate::proto::message::Delivery;
-use crate::proto::utf8::{self, InvalidUtf8};
+use crate::proto::utf8::{self, InvalidUtf8, Validator};
 
 impl<D: Delivery> Inbound<D> {
     /// A whole message in one frame: unmasks what has arrived of it where it lies.
@@ -23,11 +23,19 @@ impl<D: Delivery> Inbound<D> {
         size: usize,
         input: &mut [u8],
         at: &mut usize,
+        owned: bool,
     ) -> Result<Step, ProtocolError> {
         let text = header.opcode == OpCode::Text;
         let start = *at + size;
-        let seen = if let State::InPlace { seen } = self.state { seen } else { 0 };
         let have = usize::try_from(header.len).unwrap_or(usize::MAX).min(input.len() - start);
+        // A caller that changed its input may have less of it than before.
+        let (seen, owned) = match self.state {
+            State::InPlace { seen, owned: before } => (seen.min(have), owned && (before || seen == 0)),
+            _ => (0, owned),
+        };
+        if seen == 0 {
+            self.utf8 = Validator::new();
+        }
         let new = &mut input[start + seen..start + have];
         unmask(header.mask.map(|mask| mask.skip(seen as u64)), new);
         if text {
@@ -35,12 +43,16 @@ impl<D: Delivery> Inbound<D> {
         }
         if (have as u64) < header.len {
             self.activity.progress |= have > seen || !self.is_message_in_progress();
-            self.state = State::InPlace { seen: have };
+            self.state = State::InPlace { seen: have, owned };
             return Ok(Step::NeedsInput);
+        }
+        // What was validated in an earlier call may be something else by now.
+        if text && seen > 0 && !owned {
+            utf8::check(&input[start..start + have]).ok_or(InvalidUtf8)?;
         }
         *at = start + have;
         self.end_message()?;
-        Ok(Step::Found(Found::Data { text, end: true, place: Place::Input(Span { start, len: have }) }))
+        Ok(Step::Decoded(Decoded::Data { text, end: true, location: Location::Input(InputRange { start, len: have }) }))
     }
 
     /// Inside a frame whose header is consumed: takes what has arrived of its payload.
@@ -65,17 +77,17 @@ impl<D: Delivery> Inbound<D> {
             have = have.min(utf8::width(self.utf8.incomplete()[0]) - incomplete);
             self.character[..incomplete].copy_from_slice(self.utf8.incomplete());
         }
-        let mut span = Span { start: *at, len: have };
+        let mut span = InputRange { start: *at, len: have };
         let piece = &mut input[span.start..span.start + have];
         *at += have;
         self.activity.progress |= have > 0;
-        let place = if D::WHOLE {
+        let location = if D::WHOLE {
             append_unmasked(mask, piece, &mut self.buffer);
             if self.text {
                 let new = self.buffer.len() - have;
                 self.utf8.push(&self.buffer[new..])?;
             }
-            Place::Buffer { len: self.buffer.len() }
+            Location::Buffer { len: self.buffer.len() }
         } else {
             unmask(mask, piece);
             if self.text {
@@ -84,14 +96,14 @@ impl<D: Delivery> Inbound<D> {
             if incomplete > 0 {
                 let whole = incomplete + have;
                 self.character[incomplete..whole].copy_from_slice(piece);
-                Place::Character { len: if self.utf8.incomplete().is_empty() { whole } else { 0 } }
+                Location::Character { len: if self.utf8.incomplete().is_empty() { whole } else { 0 } }
             } else {
                 span.len -= self.utf8.incomplete().len();
-                Place::Input(span)
+                Location::Input(span)
             }
         };
         self.payload_taken(fin, mask, remaining, have)?;
-        Ok(self.found(place))
+        Ok(self.found(location))
     }
 
     /// Likewise where an extension has encoded it.
@@ -115,9 +127,10 @@ impl<D: Delivery> Inbound<D> {
         }
         let start = self.buffer.len();
         let frame = remaining == have as u64;
-        let limit = self.room();
+        let limit = self.remaining_length();
         let decoded = self.decoder.push(piece, Ends { frame, message: fin && frame }, &mut self.buffer, limit);
-        let new = &self.buffer[start..];
+        // An extension that is not of this crate may have changed what was there, and even cut it off.
+        let Some(new) = self.buffer.get(start..) else { return Err(ProtocolError::InvalidExtensionData) };
         self.length += new.len() as u64;
         self.activity.progress |= have > 0;
         if self.text {
@@ -126,7 +139,12 @@ impl<D: Delivery> Inbound<D> {
         // After the text before it, so that the error does not depend on how the bytes were cut.
         decoded?;
         self.payload_taken(fin, mask, remaining, have)?;
-        Ok(self.found(Place::Buffer { len: self.buffer.len() - self.utf8.incomplete().len() }))
+        let len = self.buffer.len().saturating_sub(self.utf8.incomplete().len());
+        let step = self.found(Location::Buffer { len });
+        if self.text && self.decoder.is_chain() && matches!(step, Step::Decoded(_)) {
+            utf8::check(&self.buffer[..len]).ok_or(InvalidUtf8)?;
+        }
+        Ok(step)
     }
 
     /// `have` bytes of the frame's payload have been consumed.
@@ -150,15 +168,15 @@ impl<D: Delivery> Inbound<D> {
     }
 
     /// What to hand out after a piece: the message once it is whole, or the piece if there is anything in it.
-    fn found(&mut self, place: Place) -> Step {
+    fn found(&mut self, location: Location) -> Step {
         let end = matches!(self.state, State::Idle);
-        let len = match place {
-            Place::Input(span) => span.len,
-            Place::Character { len } | Place::Buffer { len } => len,
+        let len = match location {
+            Location::Input(span) => span.len,
+            Location::Character { len } | Location::Buffer { len } => len,
         };
         if end || (!D::WHOLE && len > 0) {
             self.handed_out = !end;
-            Step::Found(Found::Data { text: self.text, end, place })
+            Step::Decoded(Decoded::Data { text: self.text, end, location })
         } else {
             Step::Again
         }

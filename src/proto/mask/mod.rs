@@ -3,6 +3,11 @@
 //! Most payloads are short: they take a few overlapping words and no call. Long ones take the widest registers
 //! there are: found at run time under the feature `std`, else what the build was told (`-C target-feature`).
 
+#![expect(
+    unsafe_code,
+    reason = "in place and in one pass, with the widest registers; compared with a naive loop in its tests"
+)]
+
 mod block;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -64,7 +69,7 @@ impl Mask {
 
     /// As [`append`](Mask::append), to a `Vec`.
     #[inline]
-    pub(crate) fn append_vec(self, payload: &[u8], output: &mut Vec<u8>) {
+    pub(in crate::proto) fn append_vec(self, payload: &[u8], output: &mut Vec<u8>) {
         output.reserve(payload.len());
         self.write(payload, output.spare_capacity_mut());
         // SAFETY: `write` has initialised as many bytes behind the length.
@@ -86,7 +91,7 @@ impl Mask {
 
 /// Appends `payload` to `output` as it is; short ones without a call of `memcpy`.
 #[inline]
-pub(crate) fn append_plain(payload: &[u8], output: &mut BytesMut) {
+pub(in crate::proto) fn append_plain(payload: &[u8], output: &mut BytesMut) {
     if payload.len() > block::SHORT {
         output.extend_from_slice(payload);
     } else {

@@ -16,12 +16,12 @@ use bytes::BytesMut;
 use crate::harness::{Log, cuts};
 
 pub(crate) fn rows(log: &mut Log) {
-    uri::rows(log);
-    client_request::rows(log);
-    response::rows(log);
-    request::rows(log);
-    reply::rows(log);
-    grammar::rows(log);
+    log.group(uri::rows);
+    log.group(client_request::rows);
+    log.group(response::rows);
+    log.group(request::rows);
+    log.group(reply::rows);
+    log.group(grammar::rows);
 }
 
 /// The request of RFC 6455 section 1.3, without what is optional.

@@ -5,13 +5,13 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use crate::proto::extension::permessage_deflate::{Deflate, Deflater, Inflater, WindowBits};
-use crate::proto::extension::{Element, Encode, Extension, Outgoing, Param, Terms};
+use crate::proto::extension::{Element, Encode, Extension, Negotiated, OutgoingUnit, Param};
 use crate::proto::frame::{OpCode, Rsv};
 
 /// `deflate-frame`: each frame with RSV1 is DEFLATE of its own; the window goes on over frames and messages.
 ///
 /// Peers disagree about fragments: so a message goes out compressed where it is one frame, and uncompressed where it is
-/// split or sent piece by piece; so does an empty one, and one that the caller wants [plain](crate::Outbound::plain).
+/// split or sent piece by piece; so does an empty one, and one that the caller wants [uncompressed](crate::Outbound::plain).
 /// Fragments that arrive are taken compressed or not, each by itself.
 ///
 /// Parameters bind the end that receives them: in an offer the server, in an answer the client. They are not repeated.
@@ -74,14 +74,14 @@ impl DeflateFrame {
     }
 
     /// What this end does where the peer asks this of it.
-    fn terms(self, bound: Parameters) -> Terms {
+    fn terms(self, bound: Parameters) -> Negotiated {
         let wishes = Deflate { level: self.level, ..Deflate::default() };
         let bits = bound.max_window_bits.unwrap_or(WindowBits::MAX).get();
         let coders = move || {
             let deflater = Deflater::new(&wishes, (bound.no_context_takeover, bits));
             (Compression { deflater }, Inflater::new(false, None))
         };
-        Terms::frames(coders).rsv(Rsv::RSV1)
+        Negotiated::frames(coders).rsv(Rsv::RSV1)
     }
 }
 
@@ -100,12 +100,12 @@ impl Extension for DeflateFrame {
         Vec::from([self.asked.encode()])
     }
 
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
         let bound = offered.iter().find_map(|offer| Parameters::decode(offer))?;
         Some((self.asked.encode(), self.terms(bound)))
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         let [answer] = answered else { return None };
         Parameters::decode(answer).map(|bound| self.terms(bound))
     }
@@ -149,9 +149,9 @@ struct Compression {
 }
 
 impl Encode for Compression {
-    fn begin(&mut self, frame: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, frame: OutgoingUnit) -> Option<Rsv> {
         let whole = frame.fin && frame.opcode != OpCode::Continuation;
-        (whole && !frame.plain && frame.len != Some(0)).then_some(Rsv::RSV1)
+        (whole && !frame.uncompressed && frame.len != Some(0)).then_some(Rsv::RSV1)
     }
 
     fn encode(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {

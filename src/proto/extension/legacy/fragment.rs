@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use crate::proto::extension::{Element, Extension, Param, Terms};
+use crate::proto::extension::{Element, Extension, Negotiated, Param};
 
 /// `fragment; maxLength=N`: what either end sends goes out in data frames of at most N bytes. Nothing changes in what is
 /// received.
@@ -30,14 +30,14 @@ impl Extension for Fragment {
         Vec::from([self.max_length.map(max_length).into_iter().collect()])
     }
 
-    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+    fn accept(&self, offered: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
         offered.iter().find_map(|offer| {
             let asked = decode(offer)?;
             Some((asked.map(max_length).into_iter().collect(), terms(asked)))
         })
     }
 
-    fn agree(&self, answered: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, answered: &[&Element<'_>]) -> Option<Negotiated> {
         let [answer] = answered else { return None };
         decode(answer).map(terms)
     }
@@ -52,10 +52,10 @@ fn decode(element: &Element<'_>) -> Option<Option<i64>> {
     }
 }
 
-fn terms(max_length: Option<i64>) -> Terms {
+fn terms(max_length: Option<i64>) -> Negotiated {
     match max_length {
-        Some(len @ 1..) => Terms::identity().max_frame(usize::try_from(len).unwrap_or(usize::MAX)),
-        _ => Terms::identity(),
+        Some(len @ 1..) => Negotiated::identity().max_frame(usize::try_from(len).unwrap_or(usize::MAX)),
+        _ => Negotiated::identity(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::proto::extension::{Element, Extension, Param, Terms};
+use crate::proto::extension::{Element, Extension, Negotiated, Param};
 
 /// `identity`: every message passes as it is. Any parameters are right, and so is the name several times.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -13,11 +13,11 @@ impl Extension for Identity {
         "identity"
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((Vec::new(), Terms::identity()))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((Vec::new(), Negotiated::identity()))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
-        Some(Terms::identity())
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
+        Some(Negotiated::identity())
     }
 }

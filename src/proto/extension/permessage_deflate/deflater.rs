@@ -12,7 +12,7 @@ use super::{Deflate, passed};
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// One direction's compressor.
-pub(crate) struct Deflater {
+pub(in crate::proto) struct Deflater {
     /// Made for the first message, from an empty window.
     engine: Option<Compress>,
     level: u8,
@@ -25,7 +25,7 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
-    pub(crate) fn new(wishes: &Deflate, (no_context_takeover, window_bits): (bool, u8)) -> Self {
+    pub(in crate::proto) fn new(wishes: &Deflate, (no_context_takeover, window_bits): (bool, u8)) -> Self {
         Self {
             engine: None,
             level: wishes.level.min(9),
@@ -38,7 +38,7 @@ impl Deflater {
     }
 
     /// Appends a piece of a message, compressed; with `end` it is the last one.
-    pub(crate) fn push(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
+    pub(in crate::proto) fn push(&mut self, piece: &[u8], end: bool, output: &mut Vec<u8>) {
         let engine = self.engine.get_or_insert_with(|| {
             let kept = self.pool.as_ref().and_then(|pool| pool.compressor(self.level, self.window_bits));
             let make = || Compress::new_with_window_bits(Compression::new(self.level.into()), false, self.window_bits);
@@ -83,13 +83,13 @@ impl Deflater {
     }
 
     /// The engine's window: 9 to 15.
-    pub(crate) const fn window_bits(&self) -> u8 {
+    pub(in crate::proto) const fn window_bits(&self) -> u8 {
         self.window_bits
     }
 
     /// A message that was compressed elsewhere, on its own and in this window, takes the place of one of its own: the next
     /// one starts from an empty window.
-    pub(crate) fn passes_deflated(&mut self) {
+    pub(in crate::proto) fn passes_deflated(&mut self) {
         if let Some(engine) = &mut self.engine
             && engine.total_in() > 0
         {
@@ -99,7 +99,7 @@ impl Deflater {
     }
 
     /// Starts the next message from an empty window, which is always legal, and gives the engine's memory back.
-    pub(crate) fn release(&mut self) {
+    pub(in crate::proto) fn release(&mut self) {
         self.engine = None;
     }
 }

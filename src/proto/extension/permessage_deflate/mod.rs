@@ -17,10 +17,10 @@ mod negotiation;
 mod pool;
 mod window_bits;
 
-pub(crate) use deflater::Deflater;
-pub(crate) use inflater::{InflateError, Inflater};
+pub(in crate::proto) use deflater::Deflater;
+pub(in crate::proto) use inflater::{InflateError, Inflater};
 pub use negotiation::{Agreed, Parameters};
-pub(crate) use negotiation::{NAME, accept, agree, offers};
+pub(in crate::proto) use negotiation::{NAME, accept, agree, offers};
 pub use pool::Pool;
 pub use window_bits::WindowBits;
 

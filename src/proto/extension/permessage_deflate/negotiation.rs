@@ -9,7 +9,7 @@ use crate::proto::extension::grammar::Element;
 use crate::proto::role::Role;
 
 /// The name of the extension in `Sec-WebSocket-Extensions`.
-pub(crate) const NAME: &str = "permessage-deflate";
+pub(in crate::proto) const NAME: &str = "permessage-deflate";
 
 /// The parameters of RFC 7692 section 7.1, as one end wishes them.
 ///
@@ -86,7 +86,7 @@ pub struct Agreed {
 
 impl Agreed {
     /// Whether messages of `role` start from an empty window, and how large it is in bits.
-    pub(crate) const fn of(&self, role: Role) -> (bool, u8) {
+    pub(in crate::proto) const fn of(&self, role: Role) -> (bool, u8) {
         match role {
             Role::Server => (self.server_no_context_takeover, self.server_max_window_bits),
             Role::Client => (self.client_no_context_takeover, self.client_max_window_bits),
@@ -95,13 +95,13 @@ impl Agreed {
 }
 
 /// A client's offers, in order of preference.
-pub(crate) fn offers(config: &Deflate) -> impl Iterator<Item = &Parameters> {
+pub(in crate::proto) fn offers(config: &Deflate) -> impl Iterator<Item = &Parameters> {
     core::iter::once(&config.parameters).chain(&config.fallbacks)
 }
 
 /// A server's answer to the first offer that it can agree to, and what is agreed. `None`: all are declined
 /// (RFC 7692 section 5.1: that is no error).
-pub(crate) fn accept(config: &Deflate, offered: &[&Element<'_>]) -> Option<(String, Agreed)> {
+pub(in crate::proto) fn accept(config: &Deflate, offered: &[&Element<'_>]) -> Option<(String, Agreed)> {
     offered.iter().find_map(|element| {
         // RFC 7692 section 7: a parameter that is unknown, repeated or has no legal value declines the offer.
         let offer = Written::decode(element)?;
@@ -145,7 +145,7 @@ pub(crate) fn accept(config: &Deflate, offered: &[&Element<'_>]) -> Option<(Stri
 
 /// What a server's answer agrees to; `None` when it is not legal for any of the offers (RFC 7692 section 5.1: the
 /// client fails the connection).
-pub(crate) fn agree(config: &Deflate, answered: &[&Element<'_>]) -> Option<Agreed> {
+pub(in crate::proto) fn agree(config: &Deflate, answered: &[&Element<'_>]) -> Option<Agreed> {
     let [element] = answered else { return None };
     let answer = Written::decode(element)?;
     offers(config).find_map(|offer| answer.agrees_to(offer))

@@ -35,7 +35,7 @@ impl WindowBits {
     }
 
     /// As RFC 7692 section 7.1.2 has it: a decimal without leading zeros, 8 to 15.
-    pub(crate) fn decode(value: &str) -> Option<Self> {
+    pub(in crate::proto) fn decode(value: &str) -> Option<Self> {
         const LEGAL: [&str; 8] = ["8", "9", "10", "11", "12", "13", "14", "15"];
         LEGAL.iter().zip(8..).find_map(|(legal, bits)| (*legal == value).then_some(Self(bits)))
     }
