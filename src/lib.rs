@@ -125,6 +125,7 @@
 //! and `closed` (`DEBUG`), `not opened` and `failed` (`INFO`), with how and why. A message is no event and costs nothing.
 
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))] // what needs a feature says so
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -177,3 +178,7 @@ pub use proto::{
 #[cfg(all(doctest, feature = "blocking", unix))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "blocking", unix))]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;
