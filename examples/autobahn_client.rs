@@ -1,7 +1,8 @@
-//! The client that `autobahn/run client` tests: echoes every case of a fuzzing server, then asks for its report.
+//! The blocking client that `autobahn/run client` tests: echoes every case of the testsuite's server, then requests the
+//! report.
 //!
 //! ```text
-//! cargo run --release --example autobahn_client -- 127.0.0.1:9001
+//! cargo run --release -p bowsprit-examples --bin autobahn_client -- 127.0.0.1:9001
 //! ```
 //!
 //! Offers permessage-deflate.
@@ -25,7 +26,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let address = env::args().nth(1).ok_or("usage: autobahn_client ADDR")?;
+    const USAGE: &str = "usage: autobahn_client ADDR      (the address of the testsuite's server)";
+    let address = env::args().nth(1).ok_or(USAGE)?;
+    if ["--help", "-h"].contains(&&*address) {
+        println!("{USAGE}");
+        return Ok(());
+    }
 
     let mut counter = connect(&format!("ws://{address}/getCaseCount"))?;
     let cases: u32 = match counter.next()? {
@@ -35,7 +41,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     counter.close(None)?;
 
     for case in 1..=cases {
-        // Most cases break the protocol on purpose: the error is what they want.
+        // Most cases break the protocol on purpose, so an error is the expected result.
         if let Err(error) = echo(&format!("ws://{address}/runCase?case={case}&agent=bowsprit")) {
             println!("{case} of {cases}: {error}");
         }

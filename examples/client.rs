@@ -1,8 +1,8 @@
-//! A line client: what is typed goes out, what comes in is printed.
+//! A line client with threads: sends each line of standard input, prints each message.
 //!
 //! ```text
-//! cargo run --example client -- ws://127.0.0.1:9001/
-//! cargo run --example client --features rustls -- --root authority.pem wss://localhost:9001/
+//! cargo run -p bowsprit-examples --bin client -- ws://127.0.0.1:9001/
+//! cargo run -p bowsprit-examples --features rustls --bin client -- --root authority.pem wss://localhost:9001/
 //! ```
 
 mod line;
@@ -36,7 +36,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     line::greet(&response);
 
     let (mut reader, writer) = ws.split()?;
-    // Nothing ends a read from a terminal: this thread ends with the program.
+    // A read from a terminal cannot be interrupted: this thread ends with the program.
     let typing = thread::spawn(move || send_lines(writer));
     let received = print_messages(&mut reader);
     if let Some(end) = reader.end() {
@@ -44,7 +44,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     received?;
     if typing.is_finished() {
-        typing.join().map_err(|_| "the thread that sends has panicked")??;
+        typing.join().map_err(|_| "the sending thread panicked")??;
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ fn send_lines(mut writer: WebSocketWriter<Stream>) -> Result<(), bowsprit::Error
     let sent = io::stdin().lines().try_for_each(|line| writer.send(&*line.map_err(line::unreadable)?));
     let closed = writer.start_close(Some(CloseCode::NORMAL.into()));
     match sent.and(closed) {
-        // The server was faster; the reader tells how it ended.
+        // The server closed first; the reader reports how the connection ended.
         Err(bowsprit::Error::Send(SendError::Closing)) => Ok(()),
         result => result,
     }

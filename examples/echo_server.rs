@@ -1,13 +1,14 @@
-//! Sends back whatever comes, on any path. Serves a page to try it with at `/`, on the same port.
+//! An echo server with a thread for each connection: sends every message back, on any path. `/` serves a page to try it
+//! with, on the same port.
 //!
 //! ```text
-//! cargo run --release --example echo_server [-- [--no-deflate] [ADDR]]     127.0.0.1:9001 unless told otherwise
-//! cargo run --release --example echo_server --features rustls -- --tls chain.pem key.pem
+//! cargo run --release -p bowsprit-examples --bin echo_server [-- [--no-deflate] [ADDR]]     default: 127.0.0.1:9001
+//! cargo run --release -p bowsprit-examples --features rustls --bin echo_server -- --tls chain.pem key.pem
 //! ```
 //!
-//! Compresses with clients that offer permessage-deflate, unless told not to.
+//! Compresses with clients that offer permessage-deflate; `--no-deflate` switches that off.
 //!
-//! `/close?code=4002&reason=bye` sends that Close as soon as the connection is open.
+//! `/close?code=4002&reason=bye` sends this Close as soon as the connection is open.
 
 mod echo;
 
@@ -38,7 +39,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     serve(&arguments).map_err(|error| format!("cannot listen on {}: {error}", arguments.address).into())
 }
 
-/// One thread for each connection. Whatever becomes of one, the others go on.
+/// One thread for each connection. An error ends its own connection only.
 fn serve(arguments: &Arguments) -> io::Result<()> {
     let listener = TcpListener::bind(&arguments.address)?;
     arguments.announce(listener.local_addr()?);
@@ -53,8 +54,8 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
             })
         });
         if let Err(error) = started {
-            // No descriptor or no thread left: that passes when a connection ends.
-            eprintln!("echo_server: cannot take a connection: {error}");
+            // Out of file descriptors or threads: some are free again when a connection ends.
+            eprintln!("echo_server: cannot accept a connection: {error}");
             thread::sleep(Duration::from_millis(100));
         }
     }

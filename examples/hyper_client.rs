@@ -1,7 +1,7 @@
-//! Sends one message over a connection of hyper's client, and prints what comes back.
+//! Upgrades a connection of hyper's client, sends one message over it and prints the answer.
 //!
 //! ```text
-//! cargo run --features hyper --example hyper_client [-- URI]     ws://127.0.0.1:9001/echo unless told otherwise
+//! cargo run --release -p bowsprit-examples --features hyper --bin hyper_client [-- URI]     default: ws://127.0.0.1:9001/echo
 //! ```
 
 use std::env;
@@ -16,10 +16,16 @@ use tokio::net::TcpStream;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let uri = env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:9001/echo".to_owned());
+    if ["--help", "-h"].contains(&&*uri) {
+        println!(
+            "usage: hyper_client [URI]\n\nURI is the address to connect to; the default is ws://127.0.0.1:9001/echo."
+        );
+        return Ok(());
+    }
     let request = Request::try_from(&*uri)?;
     let stream = TcpStream::connect((request.uri().host(), request.uri().port())).await?;
     let (mut sender, connection) = http1::handshake::<_, String>(TokioIo::new(stream)).await?;
-    // Drives the connection until it is handed over.
+    // Drives the connection until the upgrade takes it over.
     tokio::spawn(connection.with_upgrades());
 
     let (mut ws, _) = upgrade::hyper::connect(&mut sender, &request, Messages, Arc::new(Config::default())).await?;

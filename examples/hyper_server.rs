@@ -1,13 +1,14 @@
-//! A server of hyper: a page at `/`, and at `/echo` a WebSocket that sends back whatever comes.
+//! A hyper server with a WebSocket path: `/echo` sends every message back, `/` says so as plain text.
 //!
 //! ```text
-//! cargo run --features hyper --example hyper_server [-- ADDR]     127.0.0.1:9001 unless told otherwise
+//! cargo run --release -p bowsprit-examples --features hyper --bin hyper_server [-- ADDR]     default: 127.0.0.1:9001
 //! ```
 
 use std::convert::Infallible;
 use std::env;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bowsprit::handshake::server::Accept;
 use bowsprit::upgrade::hyper::{Opening, receive};
@@ -22,18 +23,25 @@ use tokio::net::TcpListener;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    if ["--help", "-h"].contains(&&*address) {
+        println!("usage: hyper_server [ADDR]\n\nADDR is the address to listen on; the default is 127.0.0.1:9001.");
+        return Ok(());
+    }
     let listener = TcpListener::bind(&address).await?;
-    println!("a server of hyper: ws://{}/echo", listener.local_addr()?);
-    let config = Arc::new(Config::default());
+    let local = listener.local_addr()?;
+    println!("hyper echo server: ws://{local}/echo");
+    println!("try it:   cargo run -p bowsprit-examples --features hyper --bin hyper_client -- ws://{local}/echo");
+    // Proxies cut connections that are idle for 60 s.
+    let config = Arc::new(Config { ping_interval: Some(Duration::from_secs(25)), ..Config::default() });
     loop {
         let (stream, peer) = listener.accept().await?;
         let config = Arc::clone(&config);
         let service = service_fn(move |request| serve(request, Arc::clone(&config)));
         tokio::spawn(async move {
-            // With a timer, hyper waits 30 s for a request and no longer.
+            // Without a timer, hyper has no deadline for a request; with one, the deadline is 30 s.
             let connection =
                 http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-            // Without `with_upgrades`, hyper keeps the connection to itself.
+            // Without `with_upgrades`, hyper does not give the connection up.
             if let Err(error) = connection.with_upgrades().await {
                 eprintln!("{peer}: {error}");
             }
@@ -50,7 +58,7 @@ fn answer(request: &mut Request<Incoming>, config: Arc<Config>) -> Result<Respon
         "/" => return Ok(Response::new("The WebSocket is at /echo.\n".to_owned())),
         "/echo" => {}
         _ => {
-            let mut response = Response::new("There is nothing here.\n".to_owned());
+            let mut response = Response::new("Not found.\n".to_owned());
             *response.status_mut() = StatusCode::NOT_FOUND;
             return Ok(response);
         }

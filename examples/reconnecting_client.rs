@@ -1,9 +1,9 @@
-//! A client that comes back: prints what comes in, what is lost and when it tries again. What is typed goes out, as far as
-//! a connection is open. Control-D closes.
+//! A line client that reconnects: prints each message, each lost connection and the delay before the next attempt. Sends
+//! each line of standard input while a connection is open. Control-D closes it.
 //!
 //! ```text
-//! cargo run --features tokio --example reconnecting_client -- ws://127.0.0.1:9001/
-//! cargo run --features tokio,rustls --example reconnecting_client -- --root authority.pem wss://localhost:9001/
+//! cargo run -p bowsprit-examples --bin reconnecting_client -- ws://127.0.0.1:9001/
+//! cargo run -p bowsprit-examples --features rustls --bin reconnecting_client -- --root authority.pem wss://localhost:9001/
 //! ```
 
 mod line;
@@ -64,7 +64,7 @@ fn why(request: &Request, lost: &Lost) -> String {
     }
 }
 
-/// Sends each line, then a Close. Nothing ends a read from a terminal: this thread ends with the program.
+/// Sends each line, then a Close. A read from a terminal cannot be interrupted: this thread ends with the program.
 fn send_lines(handle: &Handle) {
     for line in io::stdin().lines() {
         let sent = line.map_err(line::unreadable).map(|line| handle.try_send(line));
@@ -77,6 +77,6 @@ fn send_lines(handle: &Handle) {
             }
         }
     }
-    // Closed by the server already, perhaps.
+    // An error: the connection is closed already.
     let _ = handle.close(Some(CloseCode::NORMAL.into()));
 }

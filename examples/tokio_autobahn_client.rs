@@ -1,8 +1,8 @@
-//! The client that `autobahn/run client --adapter tokio` tests: echoes every case of a fuzzing server, then asks for its
-//! report.
+//! The tokio client that `autobahn/run client --adapter tokio` tests: echoes every case of the testsuite's server, then
+//! requests the report.
 //!
 //! ```text
-//! cargo run --release --features tokio --example tokio_autobahn_client -- 127.0.0.1:9001
+//! cargo run --release -p bowsprit-examples --bin tokio_autobahn_client -- 127.0.0.1:9001
 //! ```
 //!
 //! Offers permessage-deflate.
@@ -27,7 +27,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let address = env::args().nth(1).ok_or("usage: tokio_autobahn_client ADDR")?;
+    const USAGE: &str = "usage: tokio_autobahn_client ADDR      (the address of the testsuite's server)";
+    let address = env::args().nth(1).ok_or(USAGE)?;
+    if ["--help", "-h"].contains(&&*address) {
+        println!("{USAGE}");
+        return Ok(());
+    }
 
     let mut counter = connect(&format!("ws://{address}/getCaseCount")).await?;
     let cases: u32 = match counter.next().await? {
@@ -37,7 +42,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     counter.close(None).await?;
 
     for case in 1..=cases {
-        // Most cases break the protocol on purpose: the error is what they want.
+        // Most cases break the protocol on purpose, so an error is the expected result.
         if let Err(error) = echo(&format!("ws://{address}/runCase?case={case}&agent=bowsprit")).await {
             println!("{case} of {cases}: {error}");
         }

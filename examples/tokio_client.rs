@@ -1,8 +1,8 @@
-//! A line client over tokio: what is typed goes out, what comes in is printed.
+//! A line client on tokio: sends each line of standard input, prints each message.
 //!
 //! ```text
-//! cargo run --features tokio --example tokio_client -- ws://127.0.0.1:9001/
-//! cargo run --features tokio,rustls --example tokio_client -- --root authority.pem wss://localhost:9001/
+//! cargo run -p bowsprit-examples --bin tokio_client -- ws://127.0.0.1:9001/
+//! cargo run -p bowsprit-examples --features rustls --bin tokio_client -- --root authority.pem wss://localhost:9001/
 //! ```
 
 mod line;
@@ -62,7 +62,7 @@ async fn send_lines(mut writer: WebSocketWriter<Stream>) -> Result<(), bowsprit:
     let sent = send_each(typed(), &mut writer).await;
     let closed = writer.start_close(Some(CloseCode::NORMAL.into())).await;
     match sent.and(closed) {
-        // The server was faster; the reader tells how it ended.
+        // The server closed first; the reader reports how the connection ended.
         Err(bowsprit::Error::Send(SendError::Closing)) => Ok(()),
         result => result,
     }
@@ -78,8 +78,7 @@ async fn send_each(
     Ok(())
 }
 
-/// The lines of standard input. Nothing ends a read from a terminal: the thread that waits for one ends with the
-/// program.
+/// The lines of standard input. A read from a terminal cannot be interrupted: the thread that reads ends with the program.
 fn typed() -> mpsc::Receiver<io::Result<String>> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {

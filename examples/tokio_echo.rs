@@ -1,13 +1,14 @@
-//! Sends back whatever comes, on any path, on one thread. Serves a page to try it with at `/`, on the same port.
+//! An echo server on tokio, with one thread: sends every message back, on any path. `/` serves a page to try it with, on
+//! the same port.
 //!
 //! ```text
-//! cargo run --release --features tokio --example tokio_echo [-- [--deflate] [ADDR]]     127.0.0.1:9001 unless told otherwise
-//! cargo run --release --features tokio,rustls --example tokio_echo -- --tls chain.pem key.pem
+//! cargo run --release -p bowsprit-examples --bin tokio_echo [-- [--deflate] [ADDR]]     default: 127.0.0.1:9001
+//! cargo run --release -p bowsprit-examples --features rustls --bin tokio_echo -- --tls chain.pem key.pem
 //! ```
 //!
-//! Compresses with clients that offer permessage-deflate where it is told to.
+//! With `--deflate` it compresses with clients that offer permessage-deflate.
 //!
-//! `/close?code=4002&reason=bye` sends that Close as soon as the connection is open.
+//! `/close?code=4002&reason=bye` sends this Close as soon as the connection is open.
 
 mod echo;
 
@@ -40,7 +41,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     serve(&arguments).await.map_err(|error| format!("cannot listen on {}: {error}", arguments.address).into())
 }
 
-/// One task for each connection. Whatever becomes of one, the others go on.
+/// One task for each connection. An error ends its own connection only.
 async fn serve(arguments: &Arc<Arguments>) -> io::Result<()> {
     let listener = TcpListener::bind(&arguments.address).await?;
     arguments.announce(listener.local_addr()?);
@@ -56,8 +57,8 @@ async fn serve(arguments: &Arc<Arguments>) -> io::Result<()> {
                 });
             }
             Err(error) => {
-                // No descriptor left: that passes when a connection ends.
-                eprintln!("tokio_echo: cannot take a connection: {error}");
+                // Out of file descriptors: one is free again when a connection ends.
+                eprintln!("tokio_echo: cannot accept a connection: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -66,7 +67,7 @@ async fn serve(arguments: &Arc<Arguments>) -> io::Result<()> {
 
 async fn answer(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<(), Error> {
     tcp.set_nodelay(true)?;
-    // In a box that is gone when the connection is open: a task is as large as what it awaits.
+    // A task is as large as the largest future it awaits: the box of the handshake is freed when the connection is open.
     let Some(mut ws) = Box::pin(open(tcp, arguments)).await? else { return Ok(()) };
     while let Some((message, out)) = ws.next().await? {
         out.feed(message).await?;
@@ -74,7 +75,7 @@ async fn answer(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<(), Error> 
     Ok(())
 }
 
-/// The connection, if the request asks for one that stays open.
+/// The connection; `None` when the request has been answered without one that stays open.
 async fn open(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<Option<WebSocket<Stream>>, Error> {
     #[cfg(feature = "rustls")]
     let stream = match &arguments.tls {

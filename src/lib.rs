@@ -126,6 +126,7 @@
 
 #![no_std]
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))] // what needs a feature says so
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -182,3 +183,7 @@ pub use proto::{
 #[cfg(all(doctest, feature = "blocking", unix))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "blocking", unix))]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;

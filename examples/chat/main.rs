@@ -1,13 +1,13 @@
-//! A chat: rooms, names, and pages that come back by themselves and tell what they missed.
+//! A chat with rooms and names. A page that loses its connection reconnects by itself and shows what it missed.
 //!
 //! ```text
-//! cargo run --release --features server --example chat [-- [ADDR]]     127.0.0.1:9001 unless told otherwise
+//! cargo run --release -p bowsprit-examples --features server --bin chat [-- [ADDR]]     default: 127.0.0.1:9001
 //! ```
 //!
-//! Open the address that it prints, in as many tabs as you like. On a phone in the same network, open the address of this
-//! machine, with ADDR `0.0.0.0:9001`.
+//! Open the address that it prints in several tabs. To use a phone in the same network, listen on `0.0.0.0:9001` and open
+//! the address of this computer.
 //!
-//! `protocol` is what is said, `room` who is there and in which order things happen, `member` one connection.
+//! Modules: `protocol` is the messages as JSON, `room` the members and the order of events, `member` one connection.
 
 mod member;
 mod protocol;
@@ -27,15 +27,17 @@ use member::Member;
 use room::Rooms;
 use tokio::net::TcpListener;
 
-/// The queue of a member, in bytes: whoever has read less is disconnected. More than the history of a room.
+/// The queue of a member, in bytes. A member whose queue is full is disconnected. It holds more than the history of a room.
 const QUEUE: usize = 1 << 20;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
     if address.starts_with('-') {
-        println!("usage: chat [ADDR]\n\nADDR is 127.0.0.1:9001 unless told otherwise; port 0 takes a free one.");
-        return ExitCode::SUCCESS;
+        println!(
+            "usage: chat [ADDR]\n\nRooms with names. Open the address that it prints in several tabs.\n\nADDR is the address to listen on. The default is 127.0.0.1:9001; port 0 stands for any free port."
+        );
+        return if ["--help", "-h"].contains(&&*address) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     match run(&address).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,29 +59,29 @@ async fn run(address: &str) -> io::Result<()> {
         .on_error(|peer, failure| eprintln!("{peer}: {failure}"));
 
     let listener = TcpListener::bind(address).await?;
-    let ends = ends()?;
+    let shutdown = shutdown_signal()?;
     println!("chat: open http://{}/", listener.local_addr()?);
-    serve(listener, router, ends).await;
+    serve(listener, router, shutdown).await;
     Ok(())
 }
 
 fn config() -> Config {
-    // Each message on its own: a connection that waits holds no engine, and an event is compressed once for all.
-    let alone =
+    // Without context takeover, an idle connection holds no compressor, and an event is compressed once for all members.
+    let parameters =
         Parameters { server_no_context_takeover: true, client_no_context_takeover: true, ..Parameters::default() };
     Config {
         max_message: protocol::MAX_MESSAGE,
-        compression: Some(Deflate { parameters: alone, pool: Some(Pool::new(4 << 20)), ..Deflate::default() }),
-        // Who is gone without a word has left the room after 25 s.
-        ping_interval: Some(Duration::from_secs(15)),
+        compression: Some(Deflate { parameters, pool: Some(Pool::new(4 << 20)), ..Deflate::default() }),
+        // Proxies cut connections that are idle for 60 s. A member that vanished leaves the room after 30 s.
+        ping_interval: Some(Duration::from_secs(20)),
         pong_timeout: Some(Duration::from_secs(10)),
         ..Config::default()
     }
 }
 
-/// Done when somebody ends the program: by Ctrl-C, or as a service manager does.
+/// Resolves on SIGINT (Ctrl-C) or SIGTERM (a service manager).
 #[cfg(unix)]
-fn ends() -> io::Result<impl Future<Output = ()>> {
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -91,8 +93,8 @@ fn ends() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Done when somebody ends the program by Ctrl-C.
+/// Resolves on Ctrl-C.
 #[cfg(not(unix))]
-fn ends() -> io::Result<impl Future<Output = ()>> {
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

@@ -1,4 +1,4 @@
-//! One connection: what it says becomes something that happens in a room.
+//! One connection: its requests become events of a room.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +11,32 @@ use tokio::task::AbortHandle;
 use crate::protocol::{MAX_TEXT, Refusal, Request};
 use crate::room::{Place, Rooms, refuse};
 
-/// How long a connection may stay that joins no room.
+/// The time within which a connection must join a room.
 const JOIN_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Member {
     rooms: Arc<Rooms>,
-    /// Refuses it, until it has joined.
-    waiting: AbortHandle,
-    /// Once it has joined.
+    /// The task that refuses the connection unless it joins.
+    join_timeout: AbortHandle,
+    /// Its room and name, once it has joined.
     place: Option<Place>,
 }
 
 impl Member {
     pub(crate) fn new(rooms: Arc<Rooms>, session: &Session) -> Self {
         let session = session.clone();
-        let waiting = tokio::spawn(async move {
+        let join_timeout = tokio::spawn(async move {
             tokio::time::sleep(JOIN_WITHIN).await;
             refuse(&session, &Refusal::NOT_JOINED);
         });
-        Self { rooms, waiting: waiting.abort_handle(), place: None }
+        Self { rooms, join_timeout: join_timeout.abort_handle(), place: None }
     }
 
     fn act(&mut self, session: &Session, request: Request) -> Result<(), Refusal> {
         match (request, &self.place) {
             (Request::Join(join), None) => {
                 self.place = Some(self.rooms.join(session, join)?);
-                self.waiting.abort();
+                self.join_timeout.abort();
             }
             (Request::Join(_), Some(_)) => return Err(Refusal::JOINED_ALREADY),
             (Request::Say { .. }, None) => return Err(Refusal::NOT_JOINED),
@@ -49,7 +49,7 @@ impl Member {
 
 impl Handler<Session> for Member {
     async fn on_message(&mut self, session: &Session, message: Message<'_>) -> Result<Option<OwnedMessage>, BoxError> {
-        // Binary messages are closed with 1003, what is none of our JSON with 1007.
+        // A binary message closes with 1003, JSON that is not a `Request` with 1007.
         let text: &str = message.try_into()?;
         let request = serde_json::from_str(text);
         let request = request.map_err(|error| CloseError::new(CloseCode::INVALID_PAYLOAD, error.to_string()))?;
@@ -60,7 +60,7 @@ impl Handler<Session> for Member {
     }
 
     async fn on_close(&mut self, session: &Session, closed: &Closed) {
-        self.waiting.abort();
+        self.join_timeout.abort();
         if let Some(place) = &self.place {
             self.rooms.leave(session, place, !closed.is_clean());
         }

@@ -1,4 +1,4 @@
-//! What the server and its clients say to each other: JSON, a text message each.
+//! The messages between server and clients: JSON, one object in each text message.
 //!
 //! ```text
 //! client   {"type":"join","room":"tea","name":"ada","token":"s3cret","seen":{"epoch":"8f0c..","seq":7}}
@@ -8,13 +8,13 @@
 //!          {"type":"joined","seq":10,"at":1792000000900,"name":"ada"}
 //! client   {"type":"say","text":"hello","id":42}
 //! server   {"type":"said","seq":11,"at":1792000001200,"name":"ada","text":"hello","id":42}
-//!          {"type":"refused","reason":".."}      and a Close
+//!          {"type":"refused","reason":".."}      then a Close
 //! ```
 //!
-//! Every event of a room has a number, one more than the one before. The numbers hold for one epoch of the room, the time
-//! that the server remembers it: another epoch counts anew. A client that comes back says what it has `seen`, and is
-//! welcomed with what it missed, as far as the room's history goes back; events up to the `seq` of the welcome are of the
-//! past, and `members` knows of them.
+//! Events of a room are numbered without gaps (`seq`). The numbers belong to one epoch of the room; the numbering starts
+//! again, under another epoch, when the server has restarted or has dropped the room. A client that reconnects states the
+//! last event it has `seen` and receives the events after it, as far as the room's history goes back. `seq` and `members`
+//! of the welcome describe the room after these events.
 
 use bowsprit::CloseCode;
 use serde::{Deserialize, Serialize};
@@ -27,16 +27,16 @@ pub(crate) const MAX_ROOM: usize = 64;
 pub(crate) const MAX_TOKEN: usize = 64;
 /// The longest text, in bytes.
 pub(crate) const MAX_TEXT: usize = 4 << 10;
-/// The longest message of a client, in bytes: JSON may spell a byte of a text in six.
+/// The longest message of a client, in bytes: JSON may escape a byte of a text as six.
 pub(crate) const MAX_MESSAGE: u64 = 32 << 10;
 
-/// What a client says.
+/// A message of a client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// First of all, and once.
+    /// The first message, and sent only once.
     Join(Join),
-    /// To everybody in the room. `id` is a number that the sender chose at random, to know his own words by.
+    /// A text for all members of the room. `id` is a random number by which the sender recognizes its own text.
     Say { text: String, id: u64 },
 }
 
@@ -44,9 +44,9 @@ pub(crate) enum Request {
 pub(crate) struct Join {
     pub(crate) room: String,
     pub(crate) name: String,
-    /// A secret of the client: who knows it may take the name over from a connection that is lost.
+    /// A secret of the client. A connection with the same name and token takes over from an earlier one.
     pub(crate) token: String,
-    /// The last event that the client has seen, if it was here before.
+    /// The last event that the client has seen, if it reconnects.
     pub(crate) seen: Option<Seen>,
 }
 
@@ -56,19 +56,19 @@ pub(crate) struct Seen {
     pub(crate) seq: u64,
 }
 
-/// What the server says.
+/// A message of the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Reply<'a> {
-    /// The answer to a join. The events of the past follow.
+    /// The answer to a join. Events from the history follow.
     Welcome {
         epoch: &'a str,
         /// The number of the last event before this.
         seq: u64,
         resumed: Resumed,
-        /// How many events were missed and are in no history any more.
+        /// The number of missed events that the history no longer holds.
         missing: u64,
-        /// Who is there.
+        /// The names of the members.
         members: Vec<&'a str>,
     },
     Joined {
@@ -87,7 +87,7 @@ pub(crate) enum Reply<'a> {
         #[serde(flatten)]
         stamp: Stamp,
         name: &'a str,
-        /// The connection was lost, and not closed.
+        /// Whether the connection was lost rather than closed.
         lost: bool,
     },
     Refused {
@@ -95,7 +95,7 @@ pub(crate) enum Reply<'a> {
     },
 }
 
-/// Which event, and when.
+/// The number and time of an event.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Stamp {
     pub(crate) seq: u64,
@@ -103,19 +103,19 @@ pub(crate) struct Stamp {
     pub(crate) at: u64,
 }
 
-/// How what follows goes together with what the client has seen.
+/// How the events that follow relate to those that the client has seen.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Resumed {
-    /// It has seen nothing.
+    /// The client has seen nothing.
     New,
-    /// The same epoch: `missing` events are missing, and no more.
+    /// The same epoch: exactly `missing` events are missing.
     Continued,
-    /// Another epoch, as after a restart of the server: nobody knows how much was missed.
+    /// Another epoch, for example after a restart of the server: the number of missed events is unknown.
     Unknown,
 }
 
-/// Why somebody is not let in, or not any more: told as [`Reply::Refused`], and in the Close.
+/// The reason why a connection is refused or ended. Sent as [`Reply::Refused`] and in the Close.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) code: CloseCode,
@@ -123,8 +123,8 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) const NAME_TAKEN: Self = Self::new(4001, "somebody of this name is in the room");
-    pub(crate) const TAKEN_OVER: Self = Self::new(4002, "you came in again somewhere else");
+    pub(crate) const NAME_TAKEN: Self = Self::new(4001, "this name is taken in the room");
+    pub(crate) const TAKEN_OVER: Self = Self::new(4002, "you joined from another connection");
     pub(crate) const ROOM_FULL: Self = Self::new(4003, "the room is full");
     pub(crate) const NO_ROOM_LEFT: Self = Self::new(4004, "there are too many rooms");
     pub(crate) const JOINED_ALREADY: Self = Self::new(4000, "you are in a room already");
@@ -140,7 +140,7 @@ impl Refusal {
 }
 
 impl Join {
-    /// Its own bounds.
+    /// Checks the length and the characters of each field.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if !is_name(&self.name, MAX_NAME) {
             return Err(Refusal::NAME);

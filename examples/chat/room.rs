@@ -1,4 +1,4 @@
-//! The rooms: who is there, what was said, and in which order.
+//! The rooms: members, events, and the order of events.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use bowsprit::{Close, Prepared};
 
 use crate::protocol::{Join, Refusal, Reply, Resumed, Seen, Stamp};
 
-/// The most rooms. Beyond it, the one that has been empty for the longest time is forgotten.
+/// The most rooms. A further one replaces the room that has been empty for the longest time.
 const MAX_ROOMS: usize = 200;
 /// The most members of a room.
 const MAX_MEMBERS: usize = 200;
@@ -17,30 +17,30 @@ const MAX_MEMBERS: usize = 200;
 const MAX_HISTORY: usize = 200;
 /// The most bytes in it.
 const MAX_HISTORY_BYTES: usize = 256 << 10;
-/// How hard it compresses, 0 to 9. Each event is compressed once for all.
+/// The compression level, 0 to 9. Each event is compressed once for all members.
 const LEVEL: u8 = 6;
 
 /// All rooms.
 ///
-/// One lock for all of them: an event gets its number and stands in the queues of all members before the next one does,
-/// so that all see one order. Nothing that is done under the lock waits; a member whose queue is full is disconnected.
+/// One lock for all rooms: an event gets its number and enters the queues of all members before the next event does, so
+/// that all members see one order. Nothing waits while it holds the lock; a member whose queue is full is disconnected.
 #[derive(Default)]
 pub(crate) struct Rooms(Mutex<HashMap<String, Room>>);
 
-/// Where a member is.
+/// The room and the name of a member.
 pub(crate) struct Place {
     room: String,
     name: String,
 }
 
 struct Room {
-    /// Another one each time that the room is made.
+    /// A random text, new each time that the room is created.
     epoch: String,
     /// The number of the last event.
     seq: u64,
     /// The last events, up to that one.
     history: VecDeque<Prepared>,
-    /// The bytes of these.
+    /// The bytes of the payloads in `history`.
     history_bytes: usize,
     members: BTreeMap<String, Member>,
     /// When the last member left.
@@ -53,7 +53,7 @@ struct Member {
 }
 
 impl Rooms {
-    /// Welcomes a session to a room, and tells the others.
+    /// Adds a session to a room and announces it to the other members.
     pub(crate) fn join(&self, session: &Session, join: Join) -> Result<Place, Refusal> {
         join.check()?;
         let mut rooms = self.lock();
@@ -68,7 +68,7 @@ impl Rooms {
         Ok(place)
     }
 
-    /// Says something to all who are in the room, the one who says it among them.
+    /// Publishes a text to all members of the room, the sender included.
     pub(crate) fn say(&self, session: &Session, place: &Place, text: &str, id: u64) {
         let mut rooms = self.lock();
         if let Some(room) = rooms.get_mut(&place.room).filter(|room| room.has(session, place)) {
@@ -76,10 +76,10 @@ impl Rooms {
         }
     }
 
-    /// A session has ended.
+    /// Removes a session that has ended.
     pub(crate) fn leave(&self, session: &Session, place: &Place, lost: bool) {
         let mut rooms = self.lock();
-        // Where its place was taken over, nobody leaves.
+        // If another connection has taken over, the member stays.
         if let Some(room) = rooms.get_mut(&place.room).filter(|room| room.has(session, place)) {
             room.members.remove(&place.name);
             room.empty_since = Instant::now();
@@ -92,7 +92,7 @@ impl Rooms {
     }
 }
 
-/// Makes place for one more room.
+/// Makes room for one more entry.
 fn make_place(rooms: &mut HashMap<String, Room>) -> Result<(), Refusal> {
     if rooms.len() < MAX_ROOMS {
         return Ok(());
@@ -105,7 +105,7 @@ fn make_place(rooms: &mut HashMap<String, Room>) -> Result<(), Refusal> {
 
 impl Room {
     fn new() -> Result<Self, Refusal> {
-        // Without random numbers, two epochs could not be told apart.
+        // Without random numbers, a client could not distinguish two epochs.
         let epoch = getrandom::u64().map_err(|_| Refusal::NO_ROOM_LEFT)?;
         Ok(Self {
             epoch: format!("{epoch:016x}"),
@@ -127,14 +127,14 @@ impl Room {
         self.welcome(session, seen.as_ref());
         let member = Member { session: session.clone(), token };
         match self.members.insert(name.clone(), member) {
-            // The same client, whose connection was lost before anybody here noticed.
+            // The same client, whose earlier connection is lost, which the server has not noticed yet.
             Some(Member { session: before, .. }) => refuse(&before, &Refusal::TAKEN_OVER),
             None => self.publish(|stamp| Reply::Joined { stamp, name: &name }),
         }
         Ok(())
     }
 
-    /// Says how what follows goes together with what the client has seen, and hands it what it missed.
+    /// Sends the welcome, then the events of the history that the client has not seen.
     fn welcome(&self, session: &Session, seen: Option<&Seen>) {
         let forgotten = self.seq - self.history.len() as u64;
         let (resumed, missing, after) = match seen {
@@ -151,12 +151,12 @@ impl Room {
         }
     }
 
-    /// Whether this session has this place, and no other connection of the same client has taken it over.
+    /// Whether the member is this session; another connection of the same client may have taken over.
     fn has(&self, session: &Session, place: &Place) -> bool {
         self.members.get(&place.name).is_some_and(|member| member.session == *session)
     }
 
-    /// Gives an event its number, and queues it for all members.
+    /// Gives an event its number and queues it for all members.
     fn publish<'a>(&mut self, event: impl FnOnce(Stamp) -> Reply<'a>) {
         self.seq += 1;
         let event = prepare(&event(Stamp { seq: self.seq, at: now() }));
@@ -173,22 +173,22 @@ impl Room {
     }
 }
 
-/// Tells a session why it is to end, and closes it behind that.
+/// Sends the reason to a session, then closes it.
 pub(crate) fn refuse(session: &Session, refusal: &Refusal) {
     let Refusal { code, reason } = *refusal;
     send(session, &prepare(&Reply::Refused { reason }));
-    // Closing already, otherwise.
+    // An error: the session is closing already.
     let _ = session.close(Some(Close { code, reason }));
 }
 
-/// Queues a message, which never waits: whose queue is full, is disconnected, and so is one that is closing.
+/// Queues a message without waiting. A session whose queue is full is disconnected, one that is closing is skipped.
 fn send(session: &Session, message: &Prepared) {
     let _ = session.sender().try_send_prepared(message);
 }
 
-/// Encodes a message, once for all who get it.
+/// Encodes a message once for all its receivers.
 fn prepare(reply: &Reply<'_>) -> Prepared {
-    // Nothing but text, numbers and lists of text, which are always JSON.
+    // Cannot fail: a reply is text, numbers and lists of text.
     let text = serde_json::to_string(reply).unwrap_or_default();
     Prepared::text(&text).deflated(LEVEL)
 }

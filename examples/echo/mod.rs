@@ -1,10 +1,11 @@
-//! What the echo servers share: their arguments, and what they answer to a request.
+//! The part that both echo servers share: arguments, and the answer to a request.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bowsprit::handshake::server::Request;
 use bowsprit::{Close, CloseCode, Config, Deflate, Outbound};
@@ -15,12 +16,17 @@ const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
 const TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
 
 const OPTIONS: &str = "\
-ADDR is 127.0.0.1:9001 unless told otherwise; port 0 takes a free one.
+Sends every message back. The page at / is a client to try it with.
 
-  --deflate          compresses with clients that offer permessage-deflate
-  --no-deflate       compresses with nobody
-  --tls CHAIN KEY    speaks TLS, with the certificates in the file CHAIN and the private key in the file KEY (PEM)
-  --help             prints this";
+ADDR is the address to listen on. The default is 127.0.0.1:9001; port 0 stands for any free port.
+
+  --deflate          compress with clients that offer permessage-deflate
+  --no-deflate       never compress
+  --tls CHAIN KEY    serve TLS with the certificates in the file CHAIN and the private key in the file KEY (PEM)
+  --help             print this help";
+
+/// The interval of keep-alive pings. Proxies cut connections that are idle for 60 s.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
 
 #[derive(Clone)]
 pub(crate) struct Arguments {
@@ -31,8 +37,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments of the program `name`; `None` when they asked for help, which is printed. `deflate`: whether it
-    /// compresses unless told otherwise.
+    /// Parses the arguments of the program `name`; `None` after printing the help. `deflate` is whether the program
+    /// compresses by default.
     pub(crate) fn parse(
         name: &str,
         deflate: bool,
@@ -52,25 +58,29 @@ impl Arguments {
                     tls = Some(files.ok_or("--tls needs two files (see --help)")?);
                 }
                 _ if argument.starts_with('-') => {
-                    return Err(format!("there is no option {argument} (see --help)").into());
+                    return Err(format!("unknown option {argument} (see --help)").into());
                 }
                 _ if address.is_none() => address = Some(argument),
-                _ => return Err(format!("one address, please; there is also {argument:?} (see --help)").into()),
+                _ => return Err(format!("more than one address: {argument:?} (see --help)").into()),
             }
         }
         #[cfg(not(feature = "rustls"))]
         if tls.is_some() {
-            return Err("this program was built without TLS (cargo run --features rustls)".into());
+            return Err("this program was built without TLS; add `--features rustls` to the cargo command".into());
         }
         Ok(Some(Self {
             address: address.unwrap_or_else(|| "127.0.0.1:9001".to_owned()),
-            config: Arc::new(Config { compression: deflate.then(Deflate::default), ..Config::default() }),
+            config: Arc::new(Config {
+                compression: deflate.then(Deflate::default),
+                ping_interval: Some(PING_INTERVAL),
+                ..Config::default()
+            }),
             #[cfg(feature = "rustls")]
             tls: tls.map(|(chain, key)| identity(&chain, &key)).transpose()?,
         }))
     }
 
-    /// Says that the server is ready at `address`.
+    /// Prints that the server is ready at `address`.
     pub(crate) fn announce(&self, address: SocketAddr) {
         #[cfg(feature = "rustls")]
         let s = if self.tls.is_some() { "s" } else { "" };
@@ -86,13 +96,13 @@ fn identity(chain: &str, key: &str) -> Result<Arc<rustls::ServerConfig>, Box<dyn
     Ok(bowsprit::tls::server_config(&read(chain)?, &read(key)?)?)
 }
 
-/// What is answered to a request.
+/// The answer to a request.
 pub(crate) enum Answer {
     /// A WebSocket that echoes.
     Echo,
-    /// A WebSocket that closes at once, with this code and reason.
+    /// A WebSocket that is closed at once with this code and reason.
     Close(Option<(CloseCode, String)>),
-    /// A status, fields and a body of plain HTTP.
+    /// A plain HTTP response: status, header fields, body.
     Http(u16, &'static [(&'static str, &'static str)], Cow<'static, [u8]>),
 }
 
@@ -103,21 +113,21 @@ impl Answer {
             (true, ..) => Self::Echo,
             (false, "GET" | "HEAD", "/") => Self::Http(200, &[HTML], PAGE.into()),
             (false, _, "/") => {
-                Self::Http(405, &[TEXT, ("Allow", "GET, HEAD")], b"This page can only be read.\n".into())
+                Self::Http(405, &[TEXT, ("Allow", "GET, HEAD")], b"Only GET and HEAD are supported here.\n".into())
             }
-            _ => Self::text(426, "Here is a WebSocket to connect to. A page to try it with is at /"),
+            _ => Self::text(426, "This path accepts WebSocket connections only. A page to try it with is at /"),
         }
     }
 
     fn close(request: &Request) -> Self {
         let code = match parameter(request, "code").map(|code| code.parse::<u16>()) {
-            // An empty Close.
+            // A Close without a body.
             None => return Self::Close(None),
             Some(Ok(code)) => CloseCode::from(code),
             Some(Err(_)) => return Self::text(400, "A close code is a number."),
         };
         let reason = parameter(request, "reason").unwrap_or_default();
-        // Whether a server may send it is for the machine to say.
+        // The protocol decides which codes a server may send.
         let close = Close { code, reason: &reason };
         match Outbound::server(Arc::default()).close(Some(close), &mut BytesMut::new()) {
             Ok(()) => Self::Close(Some((code, reason))),
@@ -130,12 +140,12 @@ impl Answer {
     }
 }
 
-/// The client was sent a Close and did not send its own.
+/// The error when a client does not answer our Close.
 pub(crate) fn no_answer() -> bowsprit::Error {
     io::Error::other("the client did not answer the Close").into()
 }
 
-/// A parameter of the query, as a form encodes it.
+/// A parameter of the query, decoded from `application/x-www-form-urlencoded`.
 fn parameter(request: &Request, name: &str) -> Option<String> {
     let pairs = request.query()?.split('&');
     let (_, value) = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
@@ -143,7 +153,7 @@ fn parameter(request: &Request, name: &str) -> Option<String> {
     let mut parts = value.split('%');
     let mut bytes = Vec::from(parts.next()?);
     for part in parts {
-        // What is not percent-encoded stands for itself.
+        // An invalid escape is taken literally.
         match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => bytes.extend([&[byte], &part.as_bytes()[2..]].concat()),
             None => bytes.extend([b"%", part.as_bytes()].concat()),

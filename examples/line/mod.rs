@@ -1,4 +1,4 @@
-//! What the line clients share: their arguments, and how they show what comes.
+//! The part that all line clients share: arguments and output.
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -7,24 +7,24 @@ use bowsprit::handshake::client::{Request, Response};
 use bowsprit::{CloseCode, Config, Deflate, End, HandshakeError, Initiator, Message};
 
 const OPTIONS: &str = "\
-What is typed goes out as text, a line a message; what comes in is printed. Control-D closes the connection.
+Sends each line of standard input as a text message and prints each message received. Control-D closes the connection.
 
-  --header 'NAME: VALUE'   sends a header field with the request; may be repeated
-  --subprotocol NAME       offers a subprotocol, the preferred one first; may be repeated
-  --origin ORIGIN          says which page asks, as a browser does
-  --no-deflate             offers no compression
-  --root FILE              trusts the authorities in this file (PEM) for wss://, instead of the system's
-  --help                   prints this";
+  --header 'NAME: VALUE'   send this header field with the request; may be repeated
+  --subprotocol NAME       offer this subprotocol, the preferred one first; may be repeated
+  --origin ORIGIN          send this Origin, as a browser does
+  --no-deflate             do not offer compression
+  --root FILE              trust the root certificates in this file (PEM) for wss://, in place of the system's
+  --help                   print this help";
 
 pub(crate) struct Arguments {
     pub(crate) request: Request,
     pub(crate) config: Config,
-    /// In place of trusting whom the system trusts.
+    /// In place of the system's root certificates.
     #[cfg(feature = "rustls")]
     pub(crate) tls: Option<std::sync::Arc<rustls::ClientConfig>>,
 }
 
-/// What the arguments of the program `name` ask for; `None` when that was help, which is printed.
+/// Parses the arguments of the program `name`; `None` after printing the help.
 pub(crate) fn parse(
     name: &str,
     mut arguments: impl Iterator<Item = String>,
@@ -43,12 +43,12 @@ pub(crate) fn parse(
             "--no-deflate" => config.compression = None,
             "--origin" => origin = Some(value()?),
             "--root" => root = Some(value()?),
-            _ if argument.starts_with('-') => return Err(format!("there is no option {argument} (see --help)").into()),
+            _ if argument.starts_with('-') => return Err(format!("unknown option {argument} (see --help)").into()),
             _ if uri.is_none() => uri = Some(argument),
-            _ => return Err(format!("one address, please; there is also {argument:?} (see --help)").into()),
+            _ => return Err(format!("more than one address: {argument:?} (see --help)").into()),
         }
     }
-    let uri = uri.ok_or("where to? An address is missing, as ws://127.0.0.1:9001/ (see --help)")?;
+    let uri = uri.ok_or("the address is missing, for example ws://127.0.0.1:9001/ (see --help)")?;
     let mut request = Request::new(uri.parse().map_err(|error| format!("{uri}: {error}"))?);
     for header in headers {
         let (name, value) = header.split_once(':').ok_or_else(|| format!("no colon in the header {header:?}"))?;
@@ -62,7 +62,7 @@ pub(crate) fn parse(
     }
     #[cfg(not(feature = "rustls"))]
     if root.is_some() {
-        return Err("this program was built without TLS (cargo run --features rustls)".into());
+        return Err("this program was built without TLS; add `--features rustls` to the cargo command".into());
     }
     Ok(Some(Arguments {
         request,
@@ -78,10 +78,10 @@ fn trust(root: &str) -> Result<std::sync::Arc<rustls::ClientConfig>, Box<dyn Err
     Ok(bowsprit::tls::client_config(roots)?)
 }
 
-/// Why there is no connection.
+/// The text for a connection that could not be opened.
 pub(crate) fn explain(request: &Request, error: &bowsprit::Error) -> String {
     let mut words = format!("cannot connect to {}: {error}", request.uri());
-    // What a refusing server says of it, if it says it for people.
+    // The first line of the server's response, if it is text.
     if let bowsprit::Error::Handshake(HandshakeError::Refused(response)) = error
         && response.fields().get("Content-Type").is_some_and(|kind| kind.starts_with("text/plain"))
         && let Some(line) = String::from_utf8_lossy(response.body()).lines().next()
@@ -107,21 +107,21 @@ pub(crate) fn print(message: Message<'_>) -> io::Result<()> {
     }
 }
 
-/// A line of standard input that could not be read, in words.
+/// The error for a line of standard input that could not be read.
 pub(crate) fn unreadable(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::InvalidData => io::Error::other("what was typed is not UTF-8, so it cannot be sent as text"),
+        io::ErrorKind::InvalidData => io::Error::other("the line is not UTF-8, so it cannot be sent as text"),
         _ => error,
     }
 }
 
-/// How it ended.
+/// How the connection ended, in words.
 pub(crate) fn describe(end: End) -> String {
     let by = match end.by {
         Initiator::Local => "this side",
         Initiator::Remote => "the server",
     };
-    // Of two codes, the one that came in is what a page would be told (RFC 6455 section 7.1.5).
+    // The code received comes first: it is the one that a browser reports (RFC 6455 section 7.1.5).
     let code = match end.received.or(end.sent) {
         None => "without a Close".to_owned(),
         Some(CloseCode::NO_STATUS) => "no code".to_owned(),
@@ -130,7 +130,7 @@ pub(crate) fn describe(end: End) -> String {
     format!("closed by {by}: {code}, {}", if end.clean { "clean" } else { "not clean" })
 }
 
-/// Without what could command a terminal.
+/// Replaces control characters, which a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() && !"\n\t".contains(char) { '\u{fffd}' } else { char }).collect()
 }

@@ -191,7 +191,7 @@ def join_all(three: dict[str, Tab]) -> None:
 
 def refuse_duplicate(other: Tab, three: dict[str, Tab]) -> None:
     submit(other, "ada", "tea")
-    other.wait_for_text("#trouble", "^somebody of this name is in the room$")
+    other.wait_for_text("#trouble", "^this name is taken in the room$")
     wait_for_members(three)
 
 
@@ -244,7 +244,7 @@ def cut_and_resume(wire: Wire, three: dict[str, Tab]) -> None:
     for text in ("where is she?", "she will be back"):
         say(three["bob"], text)
     say(three["ada"], "I am here")
-    three["ada"].wait_for_text("#waiting", "I am here \\(on its way\\)$")
+    three["ada"].wait_for_text("#waiting", "I am here \\(sending\\)$")
     wire.mend()
     three["ada"].wait_for_text("#status", "^you are ada$")
     for tab in three.values():
@@ -263,7 +263,7 @@ def away_for_long(wire: Wire, three: dict[str, Tab]) -> None:
     wire.mend()
     three["ada"].wait_for_text("#status", "^you are ada$")
     # Of 250 events, her own loss among them, the last 200 are kept.
-    three["ada"].wait_for_text("#log", "50 events are missing here: they are too long ago\\.")
+    three["ada"].wait_for_text("#log", "50 events are missing here: the history does not go back that far\\.")
     three["ada"].wait_for_text("#log", "bob: line 248\\s+.*ada has joined$")
     equal([text for text in heard(three["ada"]) if "line" in text], [f"bob: line {at}" for at in range(49, 249)])
     wait_for_members(three)
@@ -282,7 +282,7 @@ def restart(server: Program, three: dict[str, Tab]) -> None:
     server.start()
     for tab in three.values():
         tab.wait_for_text("#status", "^you are ")
-        tab.wait_for_text("#log", "The server was restarted\\. .* nobody knows how much\\.")
+        tab.wait_for_text("#log", "The server was restarted\\. .* their number is unknown\\.")
     wait_for_members(three)
     for tab in three.values():
         tab.wait_for_text("#log", "eve: said to nobody")

@@ -1,4 +1,4 @@
-//! What is said to the chat and by it: as `examples/chat/protocol.rs` has it, seen from the other side.
+//! The messages of the chat, as `examples/chat/protocol.rs` defines them, from the client's side.
 
 use serde::{Deserialize, Serialize};
 
