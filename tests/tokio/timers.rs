@@ -351,19 +351,14 @@ async fn a_flooding_peer_escapes_no_deadline() {
         drop(ws);
         assert_eq!(floods.await.unwrap(), hex!("8802 03ea"));
     }
-    // A message that it has begun, and a Ping of ours that it never answers.
-    for (config, first, expected) in [
-        (Config { message_timeout: seconds(20), ..config() }, &begun[..], Timeout::Message),
-        (Config { ping_interval: seconds(5), pong_timeout: seconds(15), ..config() }, b"", Timeout::Pong),
-    ] {
-        let (mut peer, near) = tokio::io::duplex(10_000);
-        peer.write_all(first).await.unwrap();
-        let floods = floods(peer, ping.clone());
-        let mut ws = open(Role::Server, near, Messages, config);
-        assert_eq!(expires(&mut ws).await, (expected, 20 + 10));
-        drop(ws);
-        floods.await.unwrap();
-    }
+    // A message that it has begun. (Whatever it sends is a sign of life, as far as our Pings are concerned.)
+    let (mut peer, near) = tokio::io::duplex(10_000);
+    peer.write_all(&begun).await.unwrap();
+    let floods = floods(peer, ping.clone());
+    let mut ws = open(Role::Server, near, Messages, Config { message_timeout: seconds(20), ..config() });
+    assert_eq!(expires(&mut ws).await, (Timeout::Message, 20 + 10));
+    drop(ws);
+    floods.await.unwrap();
 }
 
 /// Reads give this without an end, and never ask to wait.
