@@ -7,7 +7,7 @@
 use std::env;
 use std::sync::Arc;
 
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::{CloseCode, Config, Messages, upgrade};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let uri = env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:9001/echo".to_owned());
-    let request = Request::try_from(&*uri)?;
+    let request = ClientRequest::try_from(&*uri)?;
     let stream = TcpStream::connect((request.uri().host(), request.uri().port())).await?;
     let (mut sender, connection) = http1::handshake::<_, String>(TokioIo::new(stream)).await?;
     // Drives the connection until it is handed over.

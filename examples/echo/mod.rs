@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bowsprit::handshake::server::Request;
+use bowsprit::handshake::ServerRequest;
 use bowsprit::{Close, CloseCode, Config, Deflate, Outbound};
 use bytes::BytesMut;
 
@@ -97,7 +97,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    pub(crate) fn to(request: &Request) -> Self {
+    pub(crate) fn to(request: &ServerRequest) -> Self {
         match (request.is_upgrade(), request.method(), request.path()) {
             (true, _, "/close") => Self::close(request),
             (true, ..) => Self::Echo,
@@ -109,7 +109,7 @@ impl Answer {
         }
     }
 
-    fn close(request: &Request) -> Self {
+    fn close(request: &ServerRequest) -> Self {
         let code = match parameter(request, "code").map(|code| code.parse::<u16>()) {
             // An empty Close.
             None => return Self::Close(None),
@@ -136,7 +136,7 @@ pub(crate) fn no_answer() -> bowsprit::Error {
 }
 
 /// A parameter of the query, as a form encodes it.
-fn parameter(request: &Request, name: &str) -> Option<String> {
+fn parameter(request: &ServerRequest, name: &str) -> Option<String> {
     let pairs = request.query()?.split('&');
     let (_, value) = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
     let value = value.replace('+', " ");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::proto::error::Error;
-use crate::proto::handshake::{client, server};
+use crate::proto::handshake::{ClientRequest, ServerRequest};
 use crate::proto::link::End;
 
 #[derive(Debug, Default)]
@@ -14,9 +14,9 @@ impl Trace {
         Self {}
     }
 
-    pub(crate) const fn requested(&self, _: &server::Request) {}
+    pub(crate) const fn requested(&self, _: &ServerRequest) {}
 
-    pub(crate) const fn client(_: &client::Request) -> Self {
+    pub(crate) const fn client(_: &ClientRequest) -> Self {
         Self {}
     }
 

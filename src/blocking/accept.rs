@@ -7,16 +7,16 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::clock;
-use super::exchange::{deadline, exchange, write};
+use super::exchange::{exchange, write};
 use super::linger::linger;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Parts, default_config};
+use crate::adapter::{Deadline, Parts, default_config};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
 use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::server::{self, Accept};
+use crate::proto::handshake::{AcceptOptions, ServerHandshake, ServerRequest};
 use crate::proto::message::{Delivery, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
@@ -26,7 +26,7 @@ use crate::proto::message::{Delivery, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
-    accept_with(stream, &Accept::new(), Messages, default_config())
+    accept_with(stream, &AcceptOptions::new(), Messages, default_config())
 }
 
 /// Accepts a connection with these choices, without a look at the request.
@@ -36,7 +36,7 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 /// As [`accept`].
 pub fn accept_with<S: Transport, D: Delivery>(
     stream: S,
-    choices: &Accept,
+    choices: &AcceptOptions,
     delivery: D,
     config: Arc<Config>,
 ) -> Result<WebSocket<S, D>, Error> {
@@ -49,7 +49,7 @@ pub fn accept_with<S: Transport, D: Delivery>(
 /// use std::sync::Arc;
 ///
 /// use bowsprit::blocking::receive_request;
-/// use bowsprit::handshake::server::Accept;
+/// use bowsprit::handshake::AcceptOptions;
 /// use bowsprit::{Config, Messages};
 ///
 /// let (stream, _) = std::net::TcpListener::bind("127.0.0.1:9001")?.accept()?;
@@ -57,7 +57,7 @@ pub fn accept_with<S: Transport, D: Delivery>(
 /// if !incoming.request().is_upgrade() || incoming.request().path() != "/chat" {
 ///     incoming.respond(404, &[], b"there is nothing here")?;
 /// } else {
-///     let mut ws = incoming.accept(&Accept::new(), Messages)?;
+///     let mut ws = incoming.accept(&AcceptOptions::new(), Messages)?;
 ///     ws.send("welcome")?;
 /// }
 /// # Ok::<(), bowsprit::Error>(())
@@ -65,16 +65,17 @@ pub fn accept_with<S: Transport, D: Delivery>(
 ///
 /// # Errors
 ///
-/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
+/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](ServerRequest::is_upgrade) tells.
 pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
     stream.set_nodelay()?;
     let trace = Trace::server();
     let now = clock::now();
-    let mut handshake = server::Handshake::new(config.clone(), now);
+    let mut handshake = ServerHandshake::new(config.clone(), now);
     let mut input = BytesMut::new();
-    let received = exchange(&mut stream, &mut input, &mut BytesMut::new(), deadline(&config, now), |input| {
-        handshake.receive(input)
-    });
+    let received =
+        exchange(&mut stream, &mut input, &mut BytesMut::new(), Deadline::of_handshake(&config, now), |input| {
+            handshake.receive(input)
+        });
     match received {
         Ok(request) => {
             trace.requested(&request);
@@ -89,7 +90,7 @@ pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Resu
 #[derive(Debug)]
 pub struct Incoming<S> {
     stream: S,
-    request: server::Request,
+    request: ServerRequest,
     /// What arrived behind the head: frames, if the request is accepted.
     input: BytesMut,
     config: Arc<Config>,
@@ -99,7 +100,7 @@ pub struct Incoming<S> {
 impl<S: Transport> Incoming<S> {
     /// What the client asks for.
     #[must_use]
-    pub fn request(&self) -> &server::Request {
+    pub fn request(&self) -> &ServerRequest {
         &self.request
     }
 
@@ -113,14 +114,14 @@ impl<S: Transport> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; the client has been answered with the error's status.
-    pub fn accept<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    /// As [`ServerRequest::accept`]; the client has been answered with the error's status.
+    pub fn accept<D: Delivery>(mut self, choices: &AcceptOptions, delivery: D) -> Result<WebSocket<S, D>, Error> {
         let mut output = BytesMut::new();
         let accepted = match self.request.accept(choices, &mut output) {
             Ok(accepted) => accepted,
             Err(error) => return Err(refuse(self.stream, error, &self.config, &self.trace)),
         };
-        let deadline = deadline(&self.config, clock::now());
+        let deadline = Deadline::of_handshake(&self.config, clock::now());
         self.trace.step(write(&mut self.stream, &mut output, deadline))?;
         let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
@@ -132,7 +133,7 @@ impl<S: Transport> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
+    /// As [`ServerRequest::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
     /// the answer could not be written.
     pub fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         let mut output = BytesMut::new();

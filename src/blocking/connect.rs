@@ -17,11 +17,11 @@ use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{MAX_BODY, Parts, default_config, random};
+use crate::adapter::{Deadline, Parts, default_config, random};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
 use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::client::{self, Request, Response};
+use crate::proto::handshake::{ClientHandshake, ClientRequest, ClientResponse};
 use crate::proto::message::{Delivery, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`].
@@ -66,14 +66,14 @@ pub fn connect_with<S: Transport>(stream: S, uri: &str) -> Result<WebSocket<S>, 
 
 /// Opens connections: one, or one after the other.
 ///
-/// The [`Request`] holds what the server is asked: header fields, subprotocols, an Origin.
+/// The [`ClientRequest`] holds what the server is asked: header fields, subprotocols, an Origin.
 ///
 /// ```no_run
 /// use bowsprit::blocking::Connector;
-/// use bowsprit::handshake::client::Request;
+/// use bowsprit::handshake::ClientRequest;
 /// use bowsprit::{Config, HandshakeError};
 ///
-/// let request = Request::try_from("ws://127.0.0.1:9001/chat").map_err(HandshakeError::Uri)?.subprotocol("chat")?;
+/// let request = ClientRequest::try_from("ws://127.0.0.1:9001/chat").map_err(HandshakeError::Uri)?.subprotocol("chat")?;
 /// let config = Config { max_message: 1 << 20, ..Config::default() };
 /// let (mut ws, response) = Connector::new(request).config(config).connect()?;
 /// println!("connected to {:?}", response.fields().get("Server"));
@@ -81,7 +81,7 @@ pub fn connect_with<S: Transport>(stream: S, uri: &str) -> Result<WebSocket<S>, 
 /// # Ok::<(), bowsprit::Error>(())
 /// ```
 pub struct Connector<D = Messages> {
-    request: Request,
+    request: ClientRequest,
     config: Arc<Config>,
     delivery: D,
     #[cfg(unix)]
@@ -93,7 +93,7 @@ pub struct Connector<D = Messages> {
 impl Connector {
     /// With the defaults of [`Config`], and messages that are handed out whole.
     #[must_use]
-    pub fn new(request: Request) -> Self {
+    pub fn new(request: ClientRequest) -> Self {
         Self {
             request,
             config: default_config(),
@@ -153,7 +153,7 @@ impl<D: Delivery + Clone> Connector<D> {
     ///
     /// As [`connect`].
     #[cfg(unix)]
-    pub fn connect(&self) -> Result<(WebSocket<Stream, D>, Response), Error> {
+    pub fn connect(&self) -> Result<(WebSocket<Stream, D>, ClientResponse), Error> {
         let start = clock::now();
         let uri = self.request.uri();
         // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
@@ -167,7 +167,7 @@ impl<D: Delivery + Clone> Connector<D> {
             false => None,
         };
 
-        let tcp = dial(uri.host(), uri.port(), super::exchange::deadline(&self.config, start))?;
+        let tcp = dial(uri.host(), uri.port(), Deadline::of_handshake(&self.config, start))?;
         tcp.set_nodelay(true)?;
         (self.tcp)(&tcp)?;
         #[cfg(feature = "rustls")]
@@ -183,28 +183,32 @@ impl<D: Delivery + Clone> Connector<D> {
     /// # Errors
     ///
     /// As [`connect`](connect()), but for those of dialling.
-    pub fn connect_on<S: Transport>(&self, mut stream: S) -> Result<(WebSocket<S, D>, Response), Error> {
+    pub fn connect_on<S: Transport>(&self, mut stream: S) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         stream.set_nodelay()?;
         self.open(stream, clock::now())
     }
 
-    fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+    fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         let trace = Trace::client(&self.request);
         let (ws, response) = trace.step(self.shake_hands(socket, start))?;
         Ok((ws.traced(trace), response))
     }
 
-    fn shake_hands<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+    fn shake_hands<S: Transport>(
+        &self,
+        mut socket: S,
+        start: Duration,
+    ) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         let (nonce, seed) = (random()?, random()?);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        let mut handshake = client::Handshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
-        let deadline = handshake.poll_timeout();
+        let mut handshake = ClientHandshake::start(&self.request, nonce, self.config.clone(), start, &mut output);
+        let deadline = Deadline::of_handshake(&self.config, start);
         let response = exchange(&mut socket, &mut input, &mut output, deadline, |input| handshake.receive(input));
         let response = match response {
             Err(Error::Handshake(HandshakeError::Refused(mut refusal))) => {
                 // What cannot be read of the body is left out.
                 let _ = exchange(&mut socket, &mut input, &mut output, deadline, |input| {
-                    Ok(refusal.receive_body(input, MAX_BODY).then_some(()))
+                    Ok(refusal.receive_body(input, ClientResponse::MAX_BODY).then_some(()))
                 });
                 return Err(HandshakeError::Refused(refusal).into());
             }
@@ -228,6 +232,6 @@ impl<D: fmt::Debug> fmt::Debug for Connector<D> {
     }
 }
 
-fn request(uri: &str) -> Result<Request, HandshakeError> {
-    Ok(Request::new(uri.parse()?))
+fn request(uri: &str) -> Result<ClientRequest, HandshakeError> {
+    Ok(ClientRequest::new(uri.parse()?))
 }

@@ -7,8 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use super::clock;
 use super::transport::{Interest, Transport};
-use crate::adapter::not_opened;
-use crate::proto::config::Config;
+use crate::adapter::{Deadline, not_opened};
 use crate::proto::error::{Error, HandshakeError};
 
 /// Writes `output`, then reads into `input` until `step` makes something of it.
@@ -16,7 +15,7 @@ pub(super) fn exchange<S: Transport, T>(
     socket: &mut S,
     input: &mut BytesMut,
     output: &mut BytesMut,
-    deadline: Option<Duration>,
+    deadline: Option<Deadline>,
     mut step: impl FnMut(&mut BytesMut) -> Result<Option<T>, HandshakeError>,
 ) -> Result<T, Error> {
     write(socket, output, deadline)?;
@@ -43,7 +42,7 @@ pub(super) fn exchange<S: Transport, T>(
 pub(super) fn write<S: Transport>(
     socket: &mut S,
     output: &mut BytesMut,
-    deadline: Option<Duration>,
+    deadline: Option<Deadline>,
 ) -> Result<(), Error> {
     while !output.is_empty() {
         match socket.try_write(&[io::IoSlice::new(output)]) {
@@ -61,15 +60,13 @@ pub(super) fn write<S: Transport>(
 }
 
 /// Whether there is something to read; `TimedOut` once the deadline is over.
-fn wait<S: Transport>(socket: &mut S, interest: Interest, deadline: Option<Duration>) -> Result<bool, Error> {
-    let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
-    if timeout == Some(Duration::ZERO) {
-        return Err(HandshakeError::TimedOut.into());
-    }
+fn wait<S: Transport>(socket: &mut S, interest: Interest, deadline: Option<Deadline>) -> Result<bool, Error> {
+    let timeout = match deadline {
+        None => None,
+        Some(deadline) => match deadline.at.saturating_sub(clock::now()) {
+            Duration::ZERO => return Err(deadline.error().into()),
+            left => Some(left),
+        },
+    };
     Ok(socket.wait(interest, timeout).map_err(not_opened)?.read)
-}
-
-/// When an opening handshake that began at `start` is over.
-pub(super) fn deadline(config: &Config, start: Duration) -> Option<Duration> {
-    config.handshake_timeout.map(|timeout| start.saturating_add(timeout))
 }

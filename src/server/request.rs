@@ -7,12 +7,12 @@ use std::string::String;
 
 use bytes::Bytes;
 
-use crate::proto::handshake::{Fields, server};
+use crate::proto::handshake::{Headers, ServerRequest};
 
 /// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::proto::handshake::server).
 #[derive(Clone, Debug)]
 pub struct Request {
-    head: server::Request,
+    head: ServerRequest,
     /// Of the route's path, decoded.
     params: Params,
     peer: SocketAddr,
@@ -23,7 +23,7 @@ pub struct Request {
 pub(super) type Params = Box<[(Box<str>, Box<str>)]>;
 
 impl Request {
-    pub(super) fn new(head: server::Request, peer: SocketAddr) -> Self {
+    pub(super) fn new(head: ServerRequest, peer: SocketAddr) -> Self {
         Self { head, params: Box::default(), peer, body: Bytes::new() }
     }
 
@@ -74,8 +74,8 @@ impl Request {
 
     /// All header fields.
     #[must_use]
-    pub const fn fields(&self) -> &Fields {
-        self.head.fields()
+    pub const fn fields(&self) -> &Headers {
+        self.head.headers()
     }
 
     /// The first header field of this name, where it is text.
@@ -86,7 +86,7 @@ impl Request {
 
     /// Names and values of the cookies, as they were sent (RFC 6265 section 4.2.1).
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lines = self.fields().lines("Cookie").filter_map(|line| str::from_utf8(line).ok());
+        let lines = self.fields().get_all("Cookie").filter_map(|line| str::from_utf8(line).ok());
         lines.flat_map(|line| line.split(';')).filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             let value = value.trim();
@@ -115,7 +115,7 @@ impl Request {
 
     /// Host, origin, offered subprotocols and extensions, and the rest of what the handshake knows.
     #[must_use]
-    pub const fn head(&self) -> &server::Request {
+    pub const fn head(&self) -> &ServerRequest {
         &self.head
     }
 }

@@ -28,15 +28,17 @@ use super::response::{Response, text};
 use super::router::{Answer, Found, Router};
 use super::session::Session;
 use super::sessions::Sessions;
+use crate::adapter::Deadline;
 use crate::proto::error::HandshakeError;
+use crate::proto::handshake::{HeadError, RequestError};
 use crate::proto::message::Messages;
 use crate::session::{Failure, guarded};
 #[cfg(feature = "rustls")]
 use crate::tokio::TlsStream;
 use crate::tokio::clock;
-use crate::tokio::exchange::{before, deadline};
+use crate::tokio::exchange::before;
 use crate::upgrade;
-use crate::upgrade::hyper::{Guarded, Incoming};
+use crate::upgrade::hyper::{Guarded, UpgradeRequest};
 
 /// Serves the routes on all connections of `listener` (a [`TcpListener`](tokio::net::TcpListener), or a [`Listener`] with
 /// TLS) until `shutdown` is done.
@@ -136,7 +138,7 @@ impl Server {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(config.handshake_timeout)
-            .max_headers(config.max_head_fields.clamp(1, MAX_FIELDS))
+            .max_headers(config.max_head_fields.clamp(1, crate::Config::MAX_HEAD_FIELDS))
             .max_buf_size(config.max_head.max(LEAST_HEAD))
             .serve_connection(TokioIo::new(Guarded::new(stream, config.write_timeout)), service)
             .with_upgrades();
@@ -160,20 +162,20 @@ impl Server {
     async fn answer(self: &Arc<Self>, mut request: hyper::Request<Body>, peer: SocketAddr) -> Response {
         // hyper stops reading there, but takes what it has read by then.
         if least_head(&request) > self.router.shared_config().max_head.max(LEAST_HEAD) {
-            return refuse(&HandshakeError::HeadTooLarge);
+            return refuse(&HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })));
         }
         let found = self.router.find(request.uri().path());
         let endpoint = if let Found::Route(route, _) = &found { route.endpoint() } else { None };
         let config = endpoint.and_then(Endpoint::own_config).unwrap_or(self.router.shared_config());
         let start = clock::now();
-        let deadline = deadline(config, start);
+        let deadline = Deadline::of_handshake(config, start);
         let incoming = match upgrade::hyper::receive(&mut request, Arc::clone(config)) {
             Ok(incoming) => incoming,
             Err(error) => return refuse(&error),
         };
         let asked = Request::new(incoming.request().clone(), peer);
         let (answer, asked) = match found {
-            Found::NoText => return refuse(&HandshakeError::Target),
+            Found::NoText => return refuse(&HandshakeError::Request(RequestError::Target)),
             Found::Nothing => (self.router.fallback_answer(), asked),
             Found::Route(route, params) => {
                 let asked = asked.with_params(params);
@@ -218,10 +220,10 @@ impl Server {
     /// Answers a request for a WebSocket.
     async fn upgrade(
         self: &Arc<Self>,
-        incoming: Incoming,
+        incoming: UpgradeRequest,
         asked: Request,
         endpoint: &Endpoint,
-        deadline: Option<Duration>,
+        deadline: Option<Deadline>,
     ) -> Response {
         let peer = asked.peer_address();
         let chosen = {
@@ -295,7 +297,7 @@ fn least_head<B>(request: &hyper::Request<B>) -> usize {
 /// The answer to a method that nothing here answers.
 fn no_such_method(allow: &str) -> Response {
     if allow.is_empty() {
-        return refuse(&HandshakeError::NoUpgrade);
+        return refuse(&HandshakeError::Request(RequestError::NoUpgrade));
     }
     let mut response = text(405, "this cannot be done here\n");
     if let Ok(allow) = HeaderValue::from_str(allow) {
@@ -313,9 +315,6 @@ fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
-
-/// The most fields that [`Config::max_head_fields`] can ask for.
-const MAX_FIELDS: usize = 1_024;
 
 /// Until it tries again where no connection can be taken, or no task be ended.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -13,15 +13,15 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::clock;
-use super::exchange::{before, deadline, exchange, write};
+use super::exchange::{before, exchange, write};
 use super::websocket::WebSocket;
 use crate::adapter::buffers::Input;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Parts, default_config};
+use crate::adapter::{Deadline, Parts, default_config};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
 use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::server::{self, Accept};
+use crate::proto::handshake::{AcceptOptions, ServerHandshake, ServerRequest};
 use crate::proto::message::{Delivery, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
@@ -34,7 +34,7 @@ use crate::proto::message::{Delivery, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
-    Box::pin(async { receive(stream, default_config()).await?.open(&Accept::new(), Messages).await }).await
+    Box::pin(async { receive(stream, default_config()).await?.open(&AcceptOptions::new(), Messages).await }).await
 }
 
 /// Accepts a connection with these choices, without a look at the request.
@@ -44,7 +44,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebS
 /// As [`accept`].
 pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
     stream: S,
-    choices: &Accept,
+    choices: &AcceptOptions,
     delivery: D,
     config: Arc<Config>,
 ) -> Result<WebSocket<S, D>, Error> {
@@ -57,7 +57,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 /// use std::sync::Arc;
 ///
 /// use bowsprit::tokio::receive_request;
-/// use bowsprit::handshake::server::Accept;
+/// use bowsprit::handshake::AcceptOptions;
 /// use bowsprit::{Config, Messages};
 ///
 /// # async fn example() -> Result<(), bowsprit::Error> {
@@ -66,7 +66,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 /// if !incoming.request().is_upgrade() || incoming.request().path() != "/chat" {
 ///     incoming.respond(404, &[], b"there is nothing here").await?;
 /// } else {
-///     let mut ws = incoming.accept(&Accept::new(), Messages).await?;
+///     let mut ws = incoming.accept(&AcceptOptions::new(), Messages).await?;
 ///     ws.send("welcome").await?;
 /// }
 /// # Ok(())
@@ -75,7 +75,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 ///
 /// # Errors
 ///
-/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
+/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](ServerRequest::is_upgrade) tells.
 pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: Arc<Config>,
@@ -86,9 +86,9 @@ pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
 async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
     let trace = Trace::server();
     let now = clock::now();
-    let mut handshake = server::Handshake::new(config.clone(), now);
+    let mut handshake = ServerHandshake::new(config.clone(), now);
     let mut input = BytesMut::new();
-    let deadline = deadline(&config, now);
+    let deadline = Deadline::of_handshake(&config, now);
     let received =
         exchange(&mut stream, &mut input, &mut BytesMut::new(), deadline, |input| handshake.receive(input)).await;
     match received {
@@ -105,7 +105,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, config: Arc<C
 #[derive(Debug)]
 pub struct Incoming<S> {
     stream: S,
-    request: server::Request,
+    request: ServerRequest,
     /// What arrived behind the head: frames, if the request is accepted.
     input: BytesMut,
     config: Arc<Config>,
@@ -115,7 +115,7 @@ pub struct Incoming<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     /// What the client asks for.
     #[must_use]
-    pub fn request(&self) -> &server::Request {
+    pub fn request(&self) -> &ServerRequest {
         &self.request
     }
 
@@ -129,18 +129,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; the client has been answered with the error's status.
-    pub async fn accept<D: Delivery>(self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    /// As [`ServerRequest::accept`]; the client has been answered with the error's status.
+    pub async fn accept<D: Delivery>(self, choices: &AcceptOptions, delivery: D) -> Result<WebSocket<S, D>, Error> {
         Box::pin(self.open(choices, delivery)).await
     }
 
-    async fn open<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    async fn open<D: Delivery>(mut self, choices: &AcceptOptions, delivery: D) -> Result<WebSocket<S, D>, Error> {
         let mut output = BytesMut::new();
         let accepted = match self.request.accept(choices, &mut output) {
             Ok(accepted) => accepted,
             Err(error) => return Err(refuse(self.stream, error, &self.config, &self.trace).await),
         };
-        let deadline = deadline(&self.config, clock::now());
+        let deadline = Deadline::of_handshake(&self.config, clock::now());
         self.trace.step(write(&mut self.stream, &mut output, deadline).await)?;
         let connection = Connection::server(delivery, self.config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
+    /// As [`ServerRequest::respond`], and then nothing has been sent and the stream is dropped; [`Error::Io`] when
     /// the answer could not be written.
     pub async fn respond(self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         let mut output = BytesMut::new();
@@ -183,7 +183,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
 /// Writes `output`, shuts the writing side down, and reads and discards until the client ends the stream or the close
 /// deadline is over: to drop a stream with unread input destroys what is on its way. Whether all was written.
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mut output: BytesMut, config: &Config) -> bool {
-    let deadline = config.close_timeout.map(|timeout| clock::now().saturating_add(timeout));
+    let deadline = config.close_timeout.map(|timeout| Deadline::new(clock::now(), timeout));
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut write = pin!(async {
         writer.write_all_buf(&mut output).await?;

@@ -1,14 +1,12 @@
 //! What both opening handshakes do with a stream, until the deadline.
 
 use std::io;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::clock;
-use crate::adapter::not_opened;
-use crate::proto::config::Config;
+use crate::adapter::{Deadline, not_opened};
 use crate::proto::error::{Error, HandshakeError};
 
 /// Writes `output`, then reads into `input` until `step` makes something of it.
@@ -16,7 +14,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin, T>(
     socket: &mut S,
     input: &mut BytesMut,
     output: &mut BytesMut,
-    deadline: Option<Duration>,
+    deadline: Option<Deadline>,
     mut step: impl FnMut(&mut BytesMut) -> Result<Option<T>, HandshakeError>,
 ) -> Result<T, Error> {
     write(socket, output, deadline).await?;
@@ -35,7 +33,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin, T>(
 pub(super) async fn write<S: AsyncWrite + Unpin>(
     socket: &mut S,
     output: &mut BytesMut,
-    deadline: Option<Duration>,
+    deadline: Option<Deadline>,
 ) -> Result<(), Error> {
     before(deadline, async {
         socket.write_all_buf(output).await?;
@@ -46,14 +44,9 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
 }
 
 /// `TimedOut` once the deadline is over.
-pub(crate) async fn before<F: Future>(deadline: Option<Duration>, work: F) -> Result<F::Output, HandshakeError> {
-    match deadline.and_then(clock::instant) {
+pub(crate) async fn before<F: Future>(deadline: Option<Deadline>, work: F) -> Result<F::Output, HandshakeError> {
+    match deadline.and_then(|deadline| Some((deadline, clock::instant(deadline.at)?))) {
         None => Ok(work.await),
-        Some(at) => tokio::time::timeout_at(at, work).await.map_err(|_| HandshakeError::TimedOut),
+        Some((deadline, at)) => tokio::time::timeout_at(at, work).await.map_err(|_| deadline.error()),
     }
-}
-
-/// When an opening handshake that began at `start` is over.
-pub(crate) fn deadline(config: &Config, start: Duration) -> Option<Duration> {
-    config.handshake_timeout.map(|timeout| start.saturating_add(timeout))
 }

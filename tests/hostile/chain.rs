@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::extension::{Agreement, Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
-use bowsprit::handshake::server;
+use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bowsprit::{Config, Deflate, Messages, ProtocolError, Rsv};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
@@ -56,9 +56,9 @@ fn agreement(config: &Config, offers: &str) -> Agreement {
         "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: {offers}\r\n\r\n"
     );
-    let mut handshake = server::Handshake::new(config.clone().into(), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     let request = handshake.receive(&mut BytesMut::from(&*head)).unwrap().expect("it is whole");
-    let accepted = request.accept(&server::Accept::new(), &mut BytesMut::new()).unwrap();
+    let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).unwrap();
     assert_eq!(accepted.extensions().names().count(), 2, "both are accepted");
     accepted.extensions().clone()
 }

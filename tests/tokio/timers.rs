@@ -5,8 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::tokio::{Connector, WebSocket};
 use bowsprit::{Cause, CloseCode, Config, End, Error, HandshakeError, Initiator, Message, Messages, Role, Timeout};
 use hex_literal::hex;
@@ -422,7 +421,7 @@ fn without_a_deadline_there_is_no_timer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_the_opening_handshake() {
-    let timed_out = |error: &Error| matches!(error, Error::Handshake(HandshakeError::TimedOut));
+    let timed_out = |error: &Error| matches!(error, Error::Handshake(HandshakeError::TimedOut(_)));
     let config = Config { handshake_timeout: seconds(10), ..config() };
     // A server: a silent client, one that sends byte after byte, one that does not take the answer.
     for (slow, room) in [(false, 1_000), (true, 1_000)] {
@@ -440,11 +439,11 @@ async fn the_deadline_of_the_opening_handshake() {
     let stream = Stream::new(Script { room: 20, silent: true, ..Script::sends([request.as_bytes()]) });
     let start = Instant::now();
     let error =
-        bowsprit::tokio::accept_with(stream, &Accept::new(), Messages, config.clone().into()).await.unwrap_err();
+        bowsprit::tokio::accept_with(stream, &AcceptOptions::new(), Messages, config.clone().into()).await.unwrap_err();
     assert!(timed_out(&error), "{error:?}");
     assert_eq!(start.elapsed().as_secs(), 10);
     // A client: a server that takes nothing, one that says nothing, one that says little.
-    let connector = Connector::new(Request::try_from("ws://example.com/").unwrap()).config(config);
+    let connector = Connector::new(ClientRequest::try_from("ws://example.com/").unwrap()).config(config);
     for (room, pause) in [(10, NEVER.as_secs()), (usize::MAX, NEVER.as_secs()), (usize::MAX, 1)] {
         let stream = Stream::new(Script { room, silent: true, ..Script::default() });
         let talks = talks(&stream, b"HTTP/1.1 101 Switching Protocols", pause);
