@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bowsprit::blocking::{Connector, Stream, WebSocket};
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::{Config, Deflate, HandshakeError, Message};
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 fn connect(uri: &str) -> Result<WebSocket<Stream>, bowsprit::Error> {
-    let request = Request::try_from(uri).map_err(HandshakeError::from)?;
+    let request = ClientRequest::try_from(uri).map_err(HandshakeError::from)?;
     let config = Config { compression: Some(Deflate::default()), ..Config::default() };
     Ok(Connector::new(request).config(config).connect()?.0)
 }

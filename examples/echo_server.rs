@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use bowsprit::blocking::{Stream, receive_request};
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::AcceptOptions;
 use bowsprit::{Close, Error, Messages};
 use echo::{Answer, Arguments};
 
@@ -75,11 +75,11 @@ fn answer(tcp: TcpStream, arguments: Arguments) -> Result<(), Error> {
         Answer::Http(status, headers, body) => incoming.respond(status, headers, &body),
         Answer::Close(close) => {
             let close = close.as_ref().map(|(code, reason)| Close { code: *code, reason });
-            let end = incoming.accept(&Accept::new(), Messages)?.close(close)?;
+            let end = incoming.accept(&AcceptOptions::new(), Messages)?.close(close)?;
             if end.clean { Ok(()) } else { Err(echo::no_answer()) }
         }
         Answer::Echo => {
-            let mut ws = incoming.accept(&Accept::new(), Messages)?;
+            let mut ws = incoming.accept(&AcceptOptions::new(), Messages)?;
             while let Some((message, out)) = ws.next()? {
                 out.feed(message)?;
             }

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::AcceptOptions;
 use bowsprit::upgrade::hyper::{Opening, receive};
 use bowsprit::{Config, Error, HandshakeError, Messages, upgrade};
 use hyper::body::Incoming;
@@ -63,7 +63,7 @@ fn answer(request: &mut Request<Incoming>, config: Arc<Config>) -> Result<Respon
             return Ok(response);
         }
     }
-    let (response, opening) = receive(request, config)?.accept(&Accept::new(), Messages)?;
+    let (response, opening) = receive(request, config)?.accept(&AcceptOptions::new(), Messages)?;
     tokio::spawn(async move {
         if let Err(error) = echo(opening).await {
             eprintln!("{error}");

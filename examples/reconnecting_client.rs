@@ -14,7 +14,7 @@ use std::{env, io, thread};
 
 use bowsprit::CloseCode;
 use bowsprit::client::{Handle, Incident, Lost, Reconnecting};
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::session::Failure;
 use bowsprit::tokio::Connector;
 
@@ -56,7 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn why(request: &Request, lost: &Lost) -> String {
+fn why(request: &ClientRequest, lost: &Lost) -> String {
     match lost {
         Lost::NotOpened(Failure::Connection(error)) => line::explain(request, error),
         Lost::NotOpened(failure) => failure.to_string(),

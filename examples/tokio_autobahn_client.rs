@@ -11,7 +11,7 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::tokio::{Connector, Stream, WebSocket};
 use bowsprit::{Config, Deflate, HandshakeError, Message};
 
@@ -52,7 +52,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 async fn connect(uri: &str) -> Result<WebSocket<Stream>, bowsprit::Error> {
-    let request = Request::try_from(uri).map_err(HandshakeError::from)?;
+    let request = ClientRequest::try_from(uri).map_err(HandshakeError::from)?;
     let config = Config { compression: Some(Deflate::default()), ..Config::default() };
     Ok(Connector::new(request).config(config).connect().await?.0)
 }

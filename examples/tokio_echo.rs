@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::AcceptOptions;
 use bowsprit::tokio::{Stream, WebSocket, receive_request};
 use bowsprit::{Close, Error, Messages};
 use echo::{Answer, Arguments};
@@ -91,7 +91,7 @@ async fn open(tcp: TcpStream, arguments: Arc<Arguments>) -> Result<Option<WebSoc
         incoming.respond(status, headers, &body).await?;
         return Ok(None);
     }
-    let ws = incoming.accept(&Accept::new(), Messages).await?;
+    let ws = incoming.accept(&AcceptOptions::new(), Messages).await?;
     let Answer::Close(close) = answer else { return Ok(Some(ws)) };
     let close = close.as_ref().map(|(code, reason)| Close { code: *code, reason });
     if ws.close(close).await?.clean { Ok(None) } else { Err(echo::no_answer()) }

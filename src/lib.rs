@@ -60,7 +60,7 @@
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //!
-//! use bowsprit::handshake::{client, server};
+//! use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
 //! use bowsprit::{CloseCode, Config, Connection, Event, Messages};
 //! use bytes::BytesMut;
 //!
@@ -69,11 +69,11 @@
 //! let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
 //!
 //! // The opening handshake. Nonce and seed come from your random source.
-//! let request = client::Request::try_from("ws://example.com/chat")?;
-//! let mut opening = client::Handshake::start(&request, [1; 16], config.clone(), now, &mut to_server);
-//! let request = server::Handshake::new(config.clone(), now).receive(&mut to_server)?.expect("it came whole");
+//! let request = ClientRequest::try_from("ws://example.com/chat")?;
+//! let mut opening = ClientHandshake::start(&request, [1; 16], config.clone(), now, &mut to_server);
+//! let request = ServerHandshake::new(config.clone(), now).receive(&mut to_server)?.expect("it came whole");
 //! assert_eq!(request.path(), "/chat");
-//! let accepted = request.accept(&server::Accept::new(), &mut to_client)?;
+//! let accepted = request.accept(&AcceptOptions::new(), &mut to_client)?;
 //! let response = opening.receive(&mut to_client)?.expect("it came whole");
 //!
 //! // The connection.

@@ -4,7 +4,10 @@
 use core::time::Duration;
 
 use bowsprit::extension::grammar;
-use bowsprit::handshake::{Fields, Origin, OriginPolicy, Uri, client, server};
+use bowsprit::handshake::{
+    AcceptOptions, ClientHandshake, ClientRequest, ClientResponse, HeadError, Headers, Origin, OriginPolicy,
+    RequestError, ServerHandshake, ServerRequest, Uri,
+};
 use bowsprit::{Config, HandshakeError};
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -42,15 +45,15 @@ fn head(first: &'static str) -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(line, 0..16).prop_map(move |lines| [first.as_bytes(), &lines.concat(), b"\r\n"].concat())
 }
 
-fn start(request: &client::Request) -> (client::Handshake, BytesMut) {
+fn start(request: &ClientRequest) -> (ClientHandshake, BytesMut) {
     let mut output = BytesMut::new();
     let config = Config::default().into();
-    let handshake = client::Handshake::start(request, *b"the sample nonce", config, Duration::ZERO, &mut output);
+    let handshake = ClientHandshake::start(request, *b"the sample nonce", config, Duration::ZERO, &mut output);
     (handshake, output)
 }
 
-fn receive(input: &mut BytesMut) -> Result<Option<server::Request>, HandshakeError> {
-    server::Handshake::new(Config::default().into(), Duration::ZERO).receive(input)
+fn receive(input: &mut BytesMut) -> Result<Option<ServerRequest>, HandshakeError> {
+    ServerHandshake::new(Config::default().into(), Duration::ZERO).receive(input)
 }
 
 /// The lines of a head, which must be one head and nothing more.
@@ -69,12 +72,12 @@ proptest! {
     ) {
         let uri = Uri::from_parts(false, "h", None, &path, &query).expect("the host is legal");
         prop_assert_eq!(uri.to_string().parse::<Uri>().expect("what was built is a URI"), uri.clone());
-        let mut request = client::Request::new(uri);
+        let mut request = ClientRequest::new(uri);
         let mut expected = 6;
         for change in [
-            |request: client::Request, [origin, ..]: [&str; 4]| request.origin(origin),
-            |request: client::Request, [_, subprotocol, ..]: [&str; 4]| request.subprotocol(subprotocol),
-            |request: client::Request, [_, _, name, value]: [&str; 4]| request.header(name, value),
+            |request: ClientRequest, [origin, ..]: [&str; 4]| request.origin(origin),
+            |request: ClientRequest, [_, subprotocol, ..]: [&str; 4]| request.subprotocol(subprotocol),
+            |request: ClientRequest, [_, _, name, value]: [&str; 4]| request.header(name, value),
         ] {
             if let Ok(changed) = change(request.clone(), [&origin, &subprotocol, &name, &value]) {
                 request = changed;
@@ -95,11 +98,11 @@ proptest! {
         let (_, mut input) = start(&"ws://h".try_into().expect("a URI"));
         let request = receive(&mut input).expect("it keeps the rules").expect("it is whole");
         let mut output = BytesMut::new();
-        prop_assert!(request.accept(&server::Accept::new().subprotocol(&subprotocol), &mut output).is_err());
+        prop_assert!(request.accept(&AcceptOptions::new().subprotocol(&subprotocol), &mut output).is_err());
         let _ = request.respond(status, &[], body.as_bytes(), &mut output);
         prop_assert_eq!(output.is_empty(), !(300..=599).contains(&status) || matches!(status, 304 | 401 | 405));
         output.clear();
-        if let Ok(choices) = server::Accept::new().header(&name, &value) {
+        if let Ok(choices) = AcceptOptions::new().header(&name, &value) {
             request.accept(&choices, &mut output).expect("the choices are legal");
             prop_assert_eq!(lines(&output).len(), 5);
         }
@@ -120,7 +123,7 @@ proptest! {
         let mut output = BytesMut::new();
         for wire in [&request, &line] {
             match receive(&mut BytesMut::from(&**wire)) {
-                Ok(Some(request)) => drop(request.accept(&server::Accept::new(), &mut output)),
+                Ok(Some(request)) => drop(request.accept(&AcceptOptions::new(), &mut output)),
                 Ok(None) => {}
                 Err(error) => error.respond(&mut output),
             }
@@ -146,11 +149,11 @@ fn the_number_of_fields_is_bounded_at_any_limit() {
     let config = std::sync::Arc::new(config);
     for (fields, accepted) in [(1_024, true), (1_025, false)] {
         let wire = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(fields - 1));
-        let mut handshake = server::Handshake::new(config.clone(), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(config.clone(), Duration::ZERO);
         let result = handshake.receive(&mut BytesMut::from(&*wire));
         match result {
-            Ok(Some(request)) if accepted => assert_eq!(request.fields().len(), fields),
-            Err(HandshakeError::HeadTooLarge) if !accepted => {}
+            Ok(Some(request)) if accepted => assert_eq!(request.headers().len(), fields),
+            Err(HandshakeError::Request(RequestError::Head(HeadError::TooLong { .. }))) if !accepted => {}
             other => panic!("{fields} fields: {other:?}"),
         }
     }
@@ -159,20 +162,20 @@ fn the_number_of_fields_is_bounded_at_any_limit() {
 /// Both sides with their defaults, one with all choices made.
 #[test]
 fn the_two_sides_understand_each_other() {
-    let plain = client::Request::try_from("ws://h:9001/").expect("a URI");
+    let plain = ClientRequest::try_from("ws://h:9001/").expect("a URI");
     let full = plain.clone().origin("http://h:9001").and_then(|request| request.subprotocol("a")?.subprotocol("b"));
     let full = full.and_then(|request| request.header("Cookie", "x=y")).expect("legal choices");
     for (request, subprotocol) in [(plain, None), (full, Some("b"))] {
         let (mut client, mut to_server) = start(&request);
         let received = receive(&mut to_server).expect("it keeps the rules").expect("it is whole");
         assert_eq!(received.select_subprotocol(&["c", "b", "a"]), subprotocol);
-        let choices = server::Accept::new().header("Set-Cookie", "a=b").expect("a legal field");
+        let choices = AcceptOptions::new().header("Set-Cookie", "a=b").expect("a legal field");
         let choices = subprotocol.map_or(choices.clone(), |name| choices.subprotocol(name));
         let mut to_client = BytesMut::new();
         let accepted = received.accept(&choices, &mut to_client).expect("a legal choice");
         let response = client.receive(&mut to_client).expect("it keeps the rules").expect("it is whole");
         assert_eq!((accepted.subprotocol(), response.subprotocol()), (subprotocol, subprotocol));
-        assert_eq!(response.fields().get("set-cookie"), Some("a=b"));
+        assert_eq!(response.headers().get("set-cookie"), Some("a=b"));
         assert!(to_server.is_empty() && to_client.is_empty());
     }
 }
@@ -181,7 +184,7 @@ fn the_two_sides_understand_each_other() {
 #[test]
 fn the_input_stays_until_the_head_is_whole() {
     let (mut client, wire) = start(&"ws://h".try_into().expect("a URI"));
-    let mut server = server::Handshake::new(Config::default().into(), Duration::ZERO);
+    let mut server = ServerHandshake::new(Config::default().into(), Duration::ZERO);
     let mut input = BytesMut::from(&wire[..40]);
     for _ in 0..3 {
         assert_eq!(server.receive(&mut input), Ok(None));
@@ -193,11 +196,11 @@ fn the_input_stays_until_the_head_is_whole() {
     let mut input = BytesMut::from("HTTP/1.1 101");
     assert_eq!(client.receive(&mut input), Ok(None));
     input.truncate(4);
-    assert_eq!(client.receive(&mut input), Err(HandshakeError::InvalidHead));
+    assert_eq!(client.receive(&mut input), Err(HandshakeError::Request(RequestError::Head(HeadError::Malformed))));
 }
 
 /// The response in this wire, opened or refused, and what stands behind its head.
-fn response(wire: &[u8]) -> (client::Response, BytesMut) {
+fn response(wire: &[u8]) -> (ClientResponse, BytesMut) {
     let (mut handshake, _) = start(&"ws://h".try_into().expect("a URI"));
     let mut input = BytesMut::from(wire);
     match handshake.receive(&mut input) {
@@ -259,9 +262,9 @@ fn a_request_tells_its_method_and_its_fields() {
     for method in ["GET", "POST", "HEAD"] {
         let mut input = BytesMut::from(format!("{method} / HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
         let request = receive(&mut input).unwrap().unwrap();
-        assert_eq!((request.method(), request.fields().is_empty()), (method, false));
+        assert_eq!((request.method(), request.headers().is_empty()), (method, false));
     }
-    assert!(Fields::new().is_empty());
+    assert!(Headers::new().is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::client;
+use bowsprit::handshake::{ClientHandshake, ClientRequest};
 use bowsprit::{Chunk, Chunks, Config, Cursor, Delivery, Event, HandshakeError, Inbound, Message, Messages, Role};
 use bytes::BytesMut;
 
@@ -32,9 +32,9 @@ fn the_body_of_a_refusal_does_not_depend_on_the_cut() {
 
 /// The body of the refusal that arrives in pieces of so many bytes.
 fn refused(wire: &[u8], piece: usize) -> Vec<u8> {
-    let request = client::Request::try_from("ws://h/").unwrap();
+    let request = ClientRequest::try_from("ws://h/").unwrap();
     let config = Config::default().into();
-    let mut handshake = client::Handshake::start(&request, [0; 16], config, Duration::ZERO, &mut BytesMut::new());
+    let mut handshake = ClientHandshake::start(&request, [0; 16], config, Duration::ZERO, &mut BytesMut::new());
     let (mut input, mut refused) = (BytesMut::new(), None);
     for piece in wire.chunks(piece) {
         input.extend_from_slice(piece);

@@ -100,8 +100,8 @@ impl Visit for Fields<'_> {
 
 #[cfg(feature = "tokio")]
 mod tokio_adapter {
-    use bowsprit::handshake::client::Request;
-    use bowsprit::handshake::server::Accept;
+    use bowsprit::handshake::AcceptOptions;
+    use bowsprit::handshake::ClientRequest;
     use bowsprit::{CloseCode, Messages};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
@@ -128,12 +128,13 @@ mod tokio_adapter {
             let (client, server) = duplex(1 << 10);
             let server = tokio::spawn(async move {
                 let incoming = bowsprit::tokio::receive_request(server, Arc::default()).await.expect("a request");
-                let mut ws = incoming.accept(&Accept::new().subprotocol("chat"), Messages).await.expect("it opens");
+                let mut ws =
+                    incoming.accept(&AcceptOptions::new().subprotocol("chat"), Messages).await.expect("it opens");
                 while let Some((message, out)) = ws.next().await.expect("it ends well") {
                     out.feed(message).await.expect("it is open");
                 }
             });
-            let request = Request::try_from("ws://example.com/room?token=secret").expect("a URI");
+            let request = ClientRequest::try_from("ws://example.com/room?token=secret").expect("a URI");
             let request = request.subprotocol("chat").expect("a token");
             let (mut ws, _) = bowsprit::tokio::Connector::new(request).connect_on(client).await.expect("it opens");
             let before = watched.lines().len();
@@ -164,7 +165,7 @@ mod tokio_adapter {
         let log = log(async {
             let (client, server) = duplex(1 << 10);
             let server = tokio::spawn(bowsprit::tokio::accept(server));
-            let request = Request::try_from("ws://example.com/").expect("a URI");
+            let request = ClientRequest::try_from("ws://example.com/").expect("a URI");
             let request = request.origin("https://evil.example").expect("an origin");
             bowsprit::tokio::Connector::new(request).connect_on(client).await.expect_err("it is refused");
             server.await.expect("it does not panic").expect_err("it is refused");
@@ -215,15 +216,15 @@ mod tokio_adapter {
 #[cfg(feature = "hyper")]
 #[test]
 fn a_door_tells_the_same() {
-    use bowsprit::handshake::{client, server};
+    use bowsprit::handshake::{AcceptOptions, ClientRequest};
     use bowsprit::{Messages, upgrade};
 
     let log = Log::default();
     tracing::dispatcher::with_default(&Dispatch::new(log.clone()), || {
-        let request = client::Request::try_from("ws://example.com/room").expect("a URI");
+        let request = ClientRequest::try_from("ws://example.com/room").expect("a URI");
         let (_, mut request) = upgrade::http::Handshake::start(&request, [0; 16], Arc::default()).expect("it is short");
         let incoming = upgrade::hyper::receive(&mut request, Arc::default()).expect("it keeps the rules");
-        incoming.accept(&server::Accept::new(), Messages).map(drop).expect_err("no hyper has received it");
+        incoming.accept(&AcceptOptions::new(), Messages).map(drop).expect_err("no hyper has received it");
         request.headers_mut().remove("sec-websocket-key");
         upgrade::hyper::receive(&mut request, Arc::default()).map(drop).expect_err("no key");
     });

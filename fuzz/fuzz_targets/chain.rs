@@ -16,7 +16,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use bowsprit::extension::Agreement;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
-use bowsprit::handshake::server;
+use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bowsprit::{Chunks, Config, Connection, Deflate, Delivery, Event, Mask, Messages, ProtocolError, Role, Rsv};
 use bowsprit_fuzz::cuts::Cuts;
 use bytes::BytesMut;
@@ -120,9 +120,9 @@ impl Setup {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: {}\r\n\r\n",
             offers.join(", ")
         );
-        let mut handshake = server::Handshake::new(config.clone(), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(config.clone(), Duration::ZERO);
         let request = handshake.receive(&mut BytesMut::from(&*head)).expect("a right one").expect("a whole one");
-        let accepted = request.accept(&server::Accept::new(), &mut BytesMut::new()).expect("nothing refuses it");
+        let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).expect("nothing refuses it");
         assert_eq!(accepted.extensions().names().count(), offers.len(), "all go together");
         accepted.extensions().clone()
     }

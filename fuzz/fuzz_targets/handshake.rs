@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use bowsprit::handshake::{OriginPolicy, Uri, client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, OriginPolicy, ServerHandshake, Uri};
 use bowsprit::{Config, HandshakeError};
 use bowsprit_fuzz::head;
 use bytes::BytesMut;
@@ -35,7 +35,7 @@ fuzz_target!(|input: Input<'_>| {
         "Upgrade: websocket".into(),
         "Connection: Upgrade".into(),
     ];
-    let mut request = client::Request::new(uri);
+    let mut request = ClientRequest::new(uri);
     let origin = changed(&mut request, |request| request.origin(input.origin)).then_some(input.origin);
     let mut offered = input.subprotocols.to_vec();
     offered.retain(|name| changed(&mut request, |request| request.subprotocol(name)));
@@ -44,7 +44,7 @@ fuzz_target!(|input: Input<'_>| {
     let mut to_server = BytesMut::new();
     let config = Config::default();
     let mut client =
-        client::Handshake::start(&request, input.nonce, config.clone().into(), Duration::ZERO, &mut to_server);
+        ClientHandshake::start(&request, input.nonce, config.clone().into(), Duration::ZERO, &mut to_server);
     let lines = head::only(&to_server);
     assert!(lines[4].starts_with("Sec-WebSocket-Key: ") && lines[4].len() == 43, "{}", lines[4]);
     expected.extend([lines[4].into(), "Sec-WebSocket-Version: 13".into()]);
@@ -53,13 +53,13 @@ fuzz_target!(|input: Input<'_>| {
     expected.extend(field.map(line));
     assert_eq!(lines, expected);
 
-    let mut server = server::Handshake::new(config.into(), Duration::ZERO);
+    let mut server = ServerHandshake::new(config.into(), Duration::ZERO);
     let received = server.receive(&mut to_server).expect("it keeps the rules").expect("it is whole");
     assert_eq!((received.target(), received.origin()), (&*resource, origin));
     assert!(received.subprotocols().eq(offered.iter().copied()) && received.extensions().is_empty());
     assert_eq!(field.map(|(name, _)| received.fields().get(name)), field.map(|(_, value)| Some(trimmed(value))));
 
-    let mut choices = server::Accept::new().origin(OriginPolicy::Any);
+    let mut choices = AcceptOptions::new().origin(OriginPolicy::Any);
     choices = offered.last().map_or(choices.clone(), |name| choices.subprotocol(name));
     let answer =
         changed(&mut choices, |choices| choices.header(input.answer.0, input.answer.1)).then_some(input.answer);

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use bowsprit::handshake::server::{Accept, Handshake, Request};
-use bowsprit::handshake::{OriginPolicy, key};
+use bowsprit::handshake::{AcceptOptions, BuildError, OriginPolicy, RequestError, ServerHandshake, ServerRequest, key};
 use bowsprit::{Config, HandshakeError};
 use bowsprit_fuzz::cuts::Cuts;
 use bowsprit_fuzz::head;
@@ -65,8 +64,8 @@ fuzz_target!(|input: Input<'_>| {
 });
 
 /// What the handshake makes of `wire`, and how many bytes of it stay.
-fn receive(config: &Arc<Config>, cuts: Cuts, wire: &[u8]) -> (Result<Option<Request>, HandshakeError>, usize) {
-    let mut handshake = Handshake::new(config.clone(), Duration::ZERO);
+fn receive(config: &Arc<Config>, cuts: Cuts, wire: &[u8]) -> (Result<Option<ServerRequest>, HandshakeError>, usize) {
+    let mut handshake = ServerHandshake::new(config.clone(), Duration::ZERO);
     let (mut input, mut start) = (BytesMut::new(), 0);
     for end in cuts.ends(wire.len()) {
         input.extend_from_slice(&wire[start..end]);
@@ -81,7 +80,7 @@ fn receive(config: &Arc<Config>, cuts: Cuts, wire: &[u8]) -> (Result<Option<Requ
     (Ok(None), input.len())
 }
 
-fn check(request: &Request) {
+fn check(request: &ServerRequest) {
     let target = request.target();
     assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
     let query = request.query().map_or(String::new(), |query| format!("?{query}"));
@@ -94,14 +93,14 @@ fn check(request: &Request) {
 }
 
 /// The 101 has exactly the lines that belong there.
-fn accept(request: &Request) {
+fn accept(request: &ServerRequest) {
     let mut output = BytesMut::new();
     let subprotocol = request.subprotocols().next();
-    let choices = Accept::new().origin(OriginPolicy::Any);
+    let choices = AcceptOptions::new().origin(OriginPolicy::Any);
     let choices = subprotocol.map_or(choices.clone(), |name| choices.subprotocol(name));
     let accepted = request.accept(&choices, &mut output);
     if !request.is_upgrade() {
-        assert_eq!((accepted, output.len()), (Err(HandshakeError::NoUpgrade), 0));
+        assert_eq!((accepted, output.len()), (Err(HandshakeError::Request(RequestError::NoUpgrade)), 0));
         return;
     }
     assert_eq!(accepted.expect("the choice was offered").subprotocol(), subprotocol);
@@ -116,13 +115,13 @@ fn accept(request: &Request) {
 }
 
 /// Any other answer, too.
-fn respond(request: &Request, status: u16) {
+fn respond(request: &ServerRequest, status: u16) {
     let mut output = BytesMut::new();
     let needed = [("WWW-Authenticate", "Basic"), ("Allow", "GET")];
     let result = request.respond(status, &needed, b"why", &mut output);
     let lowest = if request.is_upgrade() { 300 } else { 200 };
     let possible = (lowest..=599).contains(&status) && status != 204 && status != 304;
-    assert_eq!(result, if possible { Ok(()) } else { Err(HandshakeError::InvalidStatus(status)) });
+    assert_eq!(result, if possible { Ok(()) } else { Err(BuildError::InvalidStatus(status)) });
     if !possible {
         assert!(output.is_empty(), "what is refused leaves nothing");
         return;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use bowsprit::handshake::client::{Handshake, Request, Response};
+use bowsprit::handshake::{ClientHandshake, ClientRequest, ClientResponse};
 use bowsprit::{Config, HandshakeError};
 use bowsprit_fuzz::cuts::Cuts;
 use bowsprit_fuzz::head;
@@ -63,22 +63,22 @@ fuzz_target!(|input: Input<'_>| {
 
 impl Setup {
     /// What the handshake makes of `wire`, and how many bytes of it stay behind what was read.
-    fn receive(&self, cuts: Cuts, wire: &[u8]) -> (Result<Option<Response>, HandshakeError>, usize) {
+    fn receive(&self, cuts: Cuts, wire: &[u8]) -> (Result<Option<ClientResponse>, HandshakeError>, usize) {
         let config = Arc::new(Config {
             max_head: self.max_head.into(),
             max_head_fields: self.max_head_fields.into(),
             ..Config::default()
         });
-        let mut request = Request::try_from("ws://server.example.com/chat").expect("it is a URI");
+        let mut request = ClientRequest::try_from("ws://server.example.com/chat").expect("it is a URI");
         if self.offers {
             request = request.subprotocol("chat").expect("it is a token");
         }
         let request = request.require_subprotocol(self.requires);
         let mut output = BytesMut::new();
-        let mut handshake = Handshake::start(&request, *b"the sample nonce", config, Duration::ZERO, &mut output);
+        let mut handshake = ClientHandshake::start(&request, *b"the sample nonce", config, Duration::ZERO, &mut output);
 
         let (mut input, mut start) = (BytesMut::new(), 0);
-        let mut refused: Option<Box<Response>> = None;
+        let mut refused: Option<Box<ClientResponse>> = None;
         for end in cuts.ends(wire.len()) {
             input.extend_from_slice(&wire[start..end]);
             start = end;
@@ -99,7 +99,7 @@ impl Setup {
         (refused.map(HandshakeError::Refused).map_or(Ok(None), Err), input.len())
     }
 
-    fn check(&self, response: &Response, wire: &[u8], behind: usize) {
+    fn check(&self, response: &ClientResponse, wire: &[u8], behind: usize) {
         assert!(behind <= wire.len() && response.fields().len() <= self.max_head_fields.into());
         for (name, value) in response.fields().iter() {
             assert!(!name.is_empty() && !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));

@@ -272,10 +272,10 @@ impl<S: Transport> WebSocket<S, Chunks> {
     ///
     /// ```no_run
     /// use bowsprit::blocking::Connector;
-    /// use bowsprit::handshake::client::Request;
+    /// use bowsprit::handshake::ClientRequest;
     /// use bowsprit::Chunks;
     ///
-    /// let request = Request::try_from("ws://127.0.0.1:9001/backup").map_err(bowsprit::HandshakeError::Uri)?;
+    /// let request = ClientRequest::try_from("ws://127.0.0.1:9001/backup").map_err(bowsprit::HandshakeError::Uri)?;
     /// let chunks = Chunks { max_message: 100 << 30, max_fragments: u32::MAX };
     /// let (mut ws, _) = Connector::new(request).delivery(chunks).connect()?;
     /// while let Some(mut message) = ws.read_message()? {

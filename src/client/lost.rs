@@ -45,7 +45,7 @@ impl Lost {
         let Self::NotOpened(Failure::Connection(Error::Handshake(HandshakeError::Refused(response)))) = self else {
             return None;
         };
-        response.fields().get("Retry-After")?.parse().ok().map(Duration::from_secs)
+        response.headers().get("Retry-After")?.parse().ok().map(Duration::from_secs)
     }
 
     /// Whether this is how a connection ends that has done its work.
@@ -67,7 +67,7 @@ impl Lost {
 fn may_open_later(error: &HandshakeError) -> bool {
     match error {
         HandshakeError::Refused(response) => matches!(response.status(), 408 | 425 | 429 | 500..),
-        HandshakeError::TimedOut => true,
+        HandshakeError::TimedOut(_) => true,
         #[cfg(feature = "rustls")]
         HandshakeError::Tls(error) => !matches!(error, rustls::Error::InvalidCertificate(_)),
         _ => false,

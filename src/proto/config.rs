@@ -77,6 +77,9 @@ pub struct Config {
 impl Config {
     /// As a limit: none.
     pub const UNLIMITED: u64 = u64::MAX;
+
+    /// The largest value of [`max_head_fields`](Self::max_head_fields) that has an effect.
+    pub const MAX_HEAD_FIELDS: usize = 1_024;
 }
 
 impl Default for Config {

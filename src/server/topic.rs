@@ -102,7 +102,7 @@ impl Topic {
         let (mut published, waiting) = self.offer(prepared, true);
         for (session, ticket) in waiting {
             let patience = session.request().head().config().write_timeout;
-            match before(patience.map(|patience| start.saturating_add(patience)), ticket).await {
+            match before(patience.map(|patience| crate::adapter::Deadline::new(start, patience)), ticket).await {
                 Ok(Ok(())) => published.queued += 1,
                 Ok(Err(_)) => published.refused += 1,
                 Err(_) => {

@@ -350,11 +350,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S, Chunks> {
     ///
     /// ```no_run
     /// use bowsprit::tokio::Connector;
-    /// use bowsprit::handshake::client::Request;
+    /// use bowsprit::handshake::ClientRequest;
     /// use bowsprit::{Chunks, Config};
     ///
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let request = Request::try_from("ws://127.0.0.1:9001/backup")?;
+    /// let request = ClientRequest::try_from("ws://127.0.0.1:9001/backup")?;
     /// let chunks = Chunks { max_message: 100 << 30, max_fragments: u32::MAX };
     /// let (mut ws, _) = Connector::new(request).delivery(chunks).connect().await?;
     /// while let Some(mut message) = ws.read_message().await? {

@@ -18,9 +18,13 @@
 //! let app: axum::Router = axum::Router::new().route("/echo", any(echo));
 //! ```
 //!
-//! HTTP/1.1 alone opens a WebSocket so far. A request that does not is answered by the extractor: 426 when it asks for
-//! none, else the [`status`](HandshakeError::status) of the rule that it breaks. `Option<WebSocketUpgrade>` leaves the
-//! former to the handler.
+//! Only HTTP/1.1 opens a WebSocket so far. The extractor answers a request that cannot be accepted: 426 when it does not ask
+//! for a WebSocket, else the [`status`](HandshakeError::status) of the rule that it breaks. With
+//! `Option<WebSocketUpgrade>`, the handler answers plain HTTP itself. A handler that answers an upgrade request with a
+//! response of its own returns it through [`WebSocketUpgrade::respond`].
+//!
+//! `axum::serve` sets no bounds on heads, beyond hyper's own (some 400 KB, no deadline). A server with hyper's builder sets
+//! them: see [`upgrade::hyper`](super::hyper).
 
 use std::boxed::Box;
 use std::string::String;
@@ -31,72 +35,74 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 
 use super::{http, hyper};
-use crate::Config;
 use crate::adapter::default_config;
-use crate::extension::Element;
-use crate::handshake::OriginPolicy;
-use crate::handshake::server::{Accept, Request};
-use crate::{Delivery, Messages};
-use crate::{Error, HandshakeError};
+use crate::proto::config::Config;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::extension::Element;
+use crate::proto::handshake::{AcceptOptions, BuildError, OriginPolicy, RequestError, ServerRequest};
+use crate::proto::message::{Delivery, Messages};
 
 /// The connection that [`WebSocketUpgrade::on_upgrade`] gives.
 pub type WebSocket<D = Messages> = crate::tokio::WebSocket<hyper::Socket, D>;
 
-/// A request that asks for WebSocket and keeps all rules: an extractor.
+/// An extractor: a request that asks for WebSocket and keeps all rules.
 ///
 /// By default: no subprotocol, pages of the same origin only, the defaults of [`Config`].
 pub struct WebSocketUpgrade<D = Messages> {
-    incoming: hyper::Incoming,
+    received: hyper::UpgradeRequest,
     subprotocol: Option<String>,
-    choices: Accept,
+    options: AcceptOptions,
     delivery: D,
     on_failed: Box<dyn FnOnce(Error) + Send>,
 }
 
 impl WebSocketUpgrade {
     fn receive(parts: &mut Parts) -> Result<Option<Self>, HandshakeError> {
-        let incoming = hyper::receive_parts(parts, default_config())?;
-        if !incoming.request().is_upgrade() {
+        let received = hyper::receive_parts(parts, default_config())?;
+        if !received.request().is_upgrade() {
             return Ok(None);
         }
-        let (choices, on_failed) = (Accept::new(), Box::new(|_| ()));
-        Ok(Some(Self { incoming, subprotocol: None, choices, delivery: Messages, on_failed }))
+        let (options, on_failed) = (AcceptOptions::new(), Box::new(|_| ()));
+        Ok(Some(Self { received, subprotocol: None, options, delivery: Messages, on_failed }))
     }
 }
 
 impl<D: Delivery> WebSocketUpgrade<D> {
-    /// What the client asks for: path, header fields, subprotocols, extensions.
+    /// The request: path, headers, subprotocols, extensions.
     #[must_use]
-    pub const fn request(&self) -> &Request {
-        self.incoming.request()
+    pub const fn request(&self) -> &ServerRequest {
+        self.received.request()
     }
 
     /// Bounds, deadlines and compression. Share one `Arc` among all connections.
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
-        *self.incoming.config_mut() = config.into();
+        self.received = self.received.with_config(config);
         self
     }
 
     /// Accepts compressed messages, when the client offers them: [`Config::compression`].
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn compression(mut self, deflate: crate::Deflate) -> Self {
-        Arc::make_mut(self.incoming.config_mut()).compression = Some(deflate);
-        self
+    pub fn compression(self, deflate: crate::Deflate) -> Self {
+        let config = Config { compression: Some(deflate), ..Config::clone(self.request().config()) };
+        self.config(config)
     }
 
-    /// Accepts pages of these origins.
+    /// Sets the policy for `Origin`: which web pages may connect.
     #[must_use]
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
-        self.choices = self.choices.origin(policy);
+        self.options = self.options.origin(policy);
         self
     }
 
-    /// Lets `choose` decide which offers of extensions may be accepted, as [`Accept::extensions`].
+    /// Lets `accepts` decide which offers of extensions may be accepted: see [`AcceptOptions::extensions`].
     #[must_use]
-    pub fn extensions(mut self, choose: impl Fn(&Request, &Element<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.choices = self.choices.extensions(choose);
+    pub fn extensions(
+        mut self,
+        accepts: impl Fn(&ServerRequest, &Element<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.options = self.options.extensions(accepts);
         self
     }
 
@@ -113,32 +119,41 @@ impl<D: Delivery> WebSocketUpgrade<D> {
         self.subprotocol.as_deref()
     }
 
-    /// Sends another header field with the 101, as [`Accept::header`].
+    /// Sends another header with the 101.
     ///
     /// # Errors
     ///
-    /// As [`Accept::header`]. The error is a response, too: 500.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, HandshakeError> {
-        self.choices = self.choices.header(name, value)?;
+    /// [`BuildError::ReservedHeader`] for a header that the handshake or HTTP sets itself; [`BuildError::InvalidHeader`] when
+    /// the name is not a token or the value holds control characters. The error is a response, too: 500.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        self.options = self.options.header(name, value)?;
         Ok(self)
+    }
+
+    /// Answers with another response, which must not be a 101. It gets `Connection: close`: the client may have sent frames
+    /// already, and the server must not read them as another request.
+    #[must_use]
+    pub fn respond(self, response: impl IntoResponse) -> Response {
+        self.received.respond(response.into_response())
     }
 
     /// How messages are handed out: [`Messages`] or [`Chunks`](crate::Chunks).
     #[must_use]
     pub fn delivery<E: Delivery>(self, delivery: E) -> WebSocketUpgrade<E> {
-        let Self { incoming, subprotocol, choices, on_failed, .. } = self;
-        WebSocketUpgrade { incoming, subprotocol, choices, delivery, on_failed }
+        let Self { received, subprotocol, options, on_failed, .. } = self;
+        WebSocketUpgrade { received, subprotocol, options, delivery, on_failed }
     }
 
-    /// Is told why when the connection does not open although the 101 was returned. Without it nobody is.
+    /// Calls `callback` with the error when the connection does not open although the 101 was returned. By default the error
+    /// is dropped.
     #[must_use]
     pub fn on_failed_upgrade(mut self, callback: impl FnOnce(Error) + Send + 'static) -> Self {
         self.on_failed = Box::new(callback);
         self
     }
 
-    /// The response: the 101, and then this runs in a task of its own; or the refusal, when the policy for `Origin`
-    /// says so, and it does not run.
+    /// Accepts the handshake: returns the 101, and runs `callback` with the connection in a new task. When the handshake cannot be
+    /// accepted, such as for an `Origin` that the policy refuses, it returns the refusal and does not run `callback`.
     ///
     /// # Panics
     ///
@@ -150,11 +165,11 @@ impl<D: Delivery> WebSocketUpgrade<D> {
         F: FnOnce(WebSocket<D>) -> Task + Send + 'static,
         Task: Future<Output = ()> + Send + 'static,
     {
-        let Self { incoming, subprotocol, mut choices, delivery, on_failed } = self;
+        let Self { received, subprotocol, mut options, delivery, on_failed } = self;
         if let Some(name) = &subprotocol {
-            choices = choices.subprotocol(name);
+            options = options.subprotocol(name);
         }
-        let (response, opening) = match incoming.accept(&choices, delivery) {
+        let (response, opening) = match received.accept(&options, delivery) {
             Ok(accepted) => accepted,
             Err(error) => return error.into_response(),
         };
@@ -169,15 +184,14 @@ impl<D: Delivery> WebSocketUpgrade<D> {
 }
 
 impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
-    /// Answers with its status.
     type Rejection = HandshakeError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HandshakeError> {
-        Self::receive(parts)?.ok_or(HandshakeError::NoUpgrade)
+        Self::receive(parts)?.ok_or(RequestError::NoUpgrade.into())
     }
 }
 
-/// `None` for plain HTTP: a page and a WebSocket may share a route.
+/// `None` for plain HTTP, so that a page and a WebSocket can share a route.
 impl<S: Sync> OptionalFromRequestParts<S> for WebSocketUpgrade {
     type Rejection = HandshakeError;
 
@@ -188,11 +202,11 @@ impl<S: Sync> OptionalFromRequestParts<S> for WebSocketUpgrade {
 
 impl<D: std::fmt::Debug> std::fmt::Debug for WebSocketUpgrade<D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { incoming, subprotocol, choices, delivery, on_failed: _ } = self;
+        let Self { received, subprotocol, options, delivery, on_failed: _ } = self;
         f.debug_struct("WebSocketUpgrade")
-            .field("incoming", incoming)
+            .field("received", received)
             .field("subprotocol", subprotocol)
-            .field("choices", choices)
+            .field("options", options)
             .field("delivery", delivery)
             .finish_non_exhaustive()
     }
@@ -201,5 +215,11 @@ impl<D: std::fmt::Debug> std::fmt::Debug for WebSocketUpgrade<D> {
 impl IntoResponse for HandshakeError {
     fn into_response(self) -> Response {
         http::refuse(&self).into_response()
+    }
+}
+
+impl IntoResponse for BuildError {
+    fn into_response(self) -> Response {
+        HandshakeError::from(self).into_response()
     }
 }

@@ -1,17 +1,17 @@
-//! Doors into the ecosystem: the opening handshake where somebody else reads and writes HTTP.
+//! Integrations: the opening handshake where another library reads and writes HTTP.
 //!
 //! | Module | Feature | |
 //! |---|---|---|
-//! | `http` | `http` | requests and responses as types of the crate `http`; without a socket |
-//! | `hyper` | `hyper` | a connection of hyper 1, taken over: both roles |
+//! | `http` | `http` | requests and responses in types of the crate `http`; without a socket |
+//! | `hyper` | `hyper` | connections of hyper 1, both roles |
 //! | `axum` | `axum` | an extractor and its responses |
 //!
-//! No rule stands here. A door turns a header map into the list of [`Fields`](crate::handshake::Fields) that the checks
-//! of [`handshake`](crate::handshake) run over, and their answer into a header map. So the policy for `Origin`, the
-//! subprotocol and the extensions are chosen as everywhere, in [`server::Accept`](crate::handshake::server::Accept) and
-//! [`Config`](crate::Config); the bounds on a head are those of whoever reads it.
+//! The rules of the handshake are in [`handshake`](crate::proto::handshake). An integration converts between a header map and
+//! [`Headers`](crate::proto::handshake::Headers). The policy for `Origin`, the subprotocol and the extensions are chosen as
+//! with the adapters: in [`AcceptOptions`](crate::proto::handshake::AcceptOptions) and [`Config`](crate::Config). The
+//! library that reads a head bounds it.
 //!
-//! HTTP/1.1 alone opens a WebSocket so far: another version is refused.
+//! Only HTTP/1.1 opens a WebSocket so far: other versions are refused.
 
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -6,8 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bowsprit::blocking::{Connector, Plain, connect, connect_with};
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::key;
+use bowsprit::handshake::{ClientRequest, key};
 use bowsprit::{Config, Error, HandshakeError, Message};
 use hex_literal::hex;
 
@@ -92,7 +91,7 @@ fn a_secure_address_over_a_stream_of_the_callers_is_in_order() {
 fn the_caller_may_do_as_he_likes_with_the_tcp_connection_before_anything_is_sent() {
     within(|| {
         let (address, server) = listen(|mut stream| rest(&mut stream));
-        let request = Request::new(format!("ws://{address}/").parse().unwrap());
+        let request = ClientRequest::new(format!("ws://{address}/").parse().unwrap());
         let connector = Connector::new(request).tcp(move |tcp| {
             assert!(tcp.nodelay()?, "it is on by default");
             assert_eq!(tcp.peer_addr()?, address);
@@ -121,7 +120,7 @@ fn sends_what_the_request_says_and_returns_the_answer() {
             stream.write_all(answer.as_bytes()).unwrap();
             request
         });
-        let request = Request::new(format!("ws://{address}/p?q").parse().unwrap())
+        let request = ClientRequest::new(format!("ws://{address}/p?q").parse().unwrap())
             .subprotocol("a")
             .unwrap()
             .subprotocol("b")
@@ -132,7 +131,7 @@ fn sends_what_the_request_says_and_returns_the_answer() {
             .unwrap();
         let (ws, response) = Connector::new(request).connect().unwrap();
         assert_eq!((ws.subprotocol(), response.subprotocol()), (Some("b"), Some("b")));
-        assert_eq!((response.status(), response.fields().get("Server")), (101, Some("test")));
+        assert_eq!((response.status(), response.headers().get("Server")), (101, Some("test")));
         let sent = join(server);
         assert!(sent.starts_with("GET /p?q HTTP/1.1\r\n"));
         for line in [
@@ -157,7 +156,7 @@ fn frames_behind_the_answer_arrive() {
             peer.write_all(b"c").unwrap();
             peer
         });
-        let request = Request::new("ws://example.com/".parse().unwrap());
+        let request = ClientRequest::new("ws://example.com/".parse().unwrap());
         let (mut ws, _) = Connector::new(request).connect_on(stream).unwrap();
         assert!(matches!(ws.next().unwrap(), Some((Message::Text("a"), _))));
         assert!(matches!(ws.next().unwrap(), Some((Message::Text("bc"), _))));
@@ -166,7 +165,7 @@ fn frames_behind_the_answer_arrive() {
 }
 
 /// The answer of a server that refuses, as the error holds it.
-fn refusal(answer: Vec<u8>) -> Box<bowsprit::handshake::client::Response> {
+fn refusal(answer: Vec<u8>) -> Box<bowsprit::handshake::ClientResponse> {
     within(move || {
         let (address, server) = listen(move |mut stream| {
             head(&mut stream);
@@ -184,7 +183,7 @@ fn refusal(answer: Vec<u8>) -> Box<bowsprit::handshake::client::Response> {
 fn a_refusal_gives_status_fields_and_body() {
     let answer = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 5\r\n\r\nsorry and more";
     let response = refusal(answer.to_vec());
-    assert_eq!((response.status(), response.fields().get("WWW-Authenticate")), (401, Some("Basic")));
+    assert_eq!((response.status(), response.headers().get("WWW-Authenticate")), (401, Some("Basic")));
     assert_eq!(response.body(), b"sorry");
     let response = refusal(b"HTTP/1.1 503 Busy\r\n\r\nuntil the end".to_vec());
     assert_eq!((response.status(), response.body()), (503, &b"until the end"[..]));
@@ -208,9 +207,9 @@ fn a_silent_server_is_given_up() {
     within(|| {
         let (mut peer, stream) = tcp();
         let config = Config { handshake_timeout: millis(50), ..Config::default() };
-        let request = Request::new("ws://example.com/".parse().unwrap());
+        let request = ClientRequest::new("ws://example.com/".parse().unwrap());
         let silent = Connector::new(request).config(config).connect_on(stream);
-        assert!(matches!(silent, Err(Error::Timeout(bowsprit::Timeout::Handshake))));
+        assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut(_)))));
         assert!(rest(&mut peer).starts_with(b"GET / HTTP/1.1\r\n"));
     });
 }
@@ -227,9 +226,9 @@ fn an_address_that_never_answers_is_given_up() {
             waiting.push(stream);
         }
         let config = Config { handshake_timeout: millis(50), ..Config::default() };
-        let request = Request::new(format!("ws://{address}/").parse().unwrap());
+        let request = ClientRequest::new(format!("ws://{address}/").parse().unwrap());
         let error = Connector::new(request).config(config).connect().unwrap_err();
-        assert!(matches!(error, Error::Timeout(bowsprit::Timeout::Handshake)), "{error:?}");
+        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut(_))), "{error:?}");
     });
 }
 
@@ -246,9 +245,9 @@ fn a_server_that_dribbles_is_given_up() {
             }
         });
         let config = Config { handshake_timeout: millis(60), ..Config::default() };
-        let request = Request::new("ws://example.com/".parse().unwrap());
+        let request = ClientRequest::new("ws://example.com/".parse().unwrap());
         let slow = Connector::new(request).config(config).connect_on(stream);
-        assert!(matches!(slow, Err(Error::Timeout(bowsprit::Timeout::Handshake))));
+        assert!(matches!(slow, Err(Error::Handshake(HandshakeError::TimedOut(_)))));
         join(server);
     });
 }

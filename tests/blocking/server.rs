@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use bowsprit::blocking::{Plain, accept, accept_with, receive_request};
-use bowsprit::handshake::OriginPolicy;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, BuildError, HeadError, OriginPolicy, RequestError};
 use bowsprit::{Config, Error, HandshakeError, Messages};
 use hex_literal::hex;
 
@@ -29,7 +28,7 @@ fn accepts_in_two_steps() {
         assert!(request.is_upgrade());
         assert_eq!((request.path(), request.host(), request.origin()), ("/chat", "example.com", None));
         let choice = request.select_subprotocol(&["wamp"]).unwrap();
-        let choices = Accept::new().subprotocol(choice).header("Set-Cookie", "a=b").unwrap();
+        let choices = AcceptOptions::new().subprotocol(choice).header("Set-Cookie", "a=b").unwrap();
         let mut ws = incoming.accept(&choices, Messages).unwrap();
         assert_eq!(ws.subprotocol(), Some("wamp"));
         let answer = head(&mut peer);
@@ -120,7 +119,7 @@ fn answers_plain_http() {
 #[test]
 fn plain_http_is_told_to_upgrade_where_nothing_else_is_served() {
     let (error, answer) = answer("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", |stream| accept(stream).unwrap_err());
-    assert!(matches!(error, Error::Handshake(HandshakeError::NoUpgrade)));
+    assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::NoUpgrade))));
     assert!(answer.starts_with("HTTP/1.1 426 "));
 }
 
@@ -128,7 +127,7 @@ fn plain_http_is_told_to_upgrade_where_nothing_else_is_served() {
 fn a_page_of_another_origin_is_forbidden() {
     let foreign = format!("{REQUEST}Origin: http://evil.example\r\n\r\n");
     let (error, answer) = answer(&foreign, |stream| accept(stream).unwrap_err());
-    assert!(matches!(error, Error::Handshake(HandshakeError::Origin)));
+    assert!(matches!(error, Error::Handshake(HandshakeError::Origin(_))));
     assert!(answer.starts_with("HTTP/1.1 403 "));
 }
 
@@ -137,7 +136,7 @@ fn a_page_of_another_origin_is_welcome_where_that_is_chosen() {
     let foreign = format!("{REQUEST}Origin: http://good.example\r\n\r\n");
     let ((), answer) = answer(&foreign, |stream| {
         let policy = OriginPolicy::allow(["http://good.example"]).unwrap();
-        accept_with(stream, &Accept::new().origin(policy), Messages, Arc::default()).unwrap();
+        accept_with(stream, &AcceptOptions::new().origin(policy), Messages, Arc::default()).unwrap();
     });
     assert!(answer.starts_with("HTTP/1.1 101 "));
 }
@@ -146,16 +145,16 @@ fn a_page_of_another_origin_is_welcome_where_that_is_chosen() {
 fn what_is_no_http_is_answered_and_read_to_its_end() {
     let garbage = "\u{16}\u{3}\u{1} hello".repeat(20_000);
     let (error, answer) = answer(&garbage, |stream| accept(stream).unwrap_err());
-    assert!(matches!(error, Error::Handshake(HandshakeError::InvalidHead)));
+    assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed)))));
     assert!(answer.starts_with("HTTP/1.1 400 "));
 }
 
 #[test]
 fn a_choice_that_was_not_offered_is_the_servers_own_fault() {
     let (error, answer) = answer(&format!("{REQUEST}\r\n"), |stream| {
-        accept_with(stream, &Accept::new().subprotocol("chat"), Messages, Arc::default()).unwrap_err()
+        accept_with(stream, &AcceptOptions::new().subprotocol("chat"), Messages, Arc::default()).unwrap_err()
     });
-    assert!(matches!(error, Error::Handshake(HandshakeError::InvalidSubprotocol(_))));
+    assert!(matches!(error, Error::Handshake(HandshakeError::Build(BuildError::InvalidSubprotocol(_)))));
     assert!(answer.starts_with("HTTP/1.1 500 "));
 }
 
@@ -164,7 +163,7 @@ fn a_response_that_is_not_possible_sends_nothing() {
     let (error, answer) = answer(&format!("{REQUEST}\r\n"), |stream| {
         receive_request(stream, Arc::default()).unwrap().respond(101, &[], b"").unwrap_err()
     });
-    assert!(matches!(error, Error::Handshake(HandshakeError::InvalidStatus(101))));
+    assert!(matches!(error, Error::Handshake(HandshakeError::Build(BuildError::InvalidStatus(101)))));
     assert_eq!(answer, "");
 }
 
@@ -179,7 +178,7 @@ fn a_silent_client_is_answered_408() {
                 receive_request(stream, Arc::new(config)).unwrap_err()
             });
             assert!(rest(&mut peer).starts_with(b"HTTP/1.1 408 "));
-            assert!(matches!(join(server), Error::Timeout(bowsprit::Timeout::Handshake)));
+            assert!(matches!(join(server), Error::Handshake(HandshakeError::TimedOut(_))));
         });
     }
 }

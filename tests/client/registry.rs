@@ -92,7 +92,7 @@ async fn clients_are_listed_with_what_is_known_of_them() {
 #[cfg(feature = "deflate")]
 #[tokio::test]
 async fn a_client_knows_what_its_newest_connection_agreed_on() {
-    use bowsprit::handshake::server::Accept;
+    use bowsprit::handshake::AcceptOptions;
     use bowsprit::tokio::receive_request;
     use bowsprit::{Config, Deflate, Messages};
 
@@ -106,7 +106,7 @@ async fn a_client_knows_what_its_newest_connection_agreed_on() {
             for choice in ["two", "one"] {
                 let (stream, _) = listener.accept().await.unwrap();
                 let incoming = receive_request(stream, config.clone()).await.unwrap();
-                let mut ws = incoming.accept(&Accept::new().subprotocol(choice), Messages).await.unwrap();
+                let mut ws = incoming.accept(&AcceptOptions::new().subprotocol(choice), Messages).await.unwrap();
                 ws.next().await.unwrap();
             }
         });

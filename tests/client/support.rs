@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bowsprit::client::{Backoff, Incident, Lost, Plan, Reconnecting};
-use bowsprit::handshake::client::{Request, Response};
+use bowsprit::handshake::{ClientRequest, ClientResponse};
 use bowsprit::session::BoxError;
 use bowsprit::tokio::{Connector, WebSocket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -95,7 +95,7 @@ impl Script {
 impl Plan for Scripted {
     type Stream = DuplexStream;
 
-    async fn open(&mut self, retry: u32) -> Result<(WebSocket<DuplexStream>, Response), BoxError> {
+    async fn open(&mut self, retry: u32) -> Result<(WebSocket<DuplexStream>, ClientResponse), BoxError> {
         self.seen.lock().unwrap().attempts.push((retry, Instant::now()));
         let (near, far) = tokio::io::duplex(64 << 10);
         let connector = Connector::new(request("ws://server/"));
@@ -119,7 +119,7 @@ impl Plan for Scripted {
     async fn resume(
         &mut self,
         ws: &mut WebSocket<DuplexStream>,
-        response: &Response,
+        response: &ClientResponse,
         lost: Option<&Lost>,
     ) -> Result<(), BoxError> {
         assert_eq!(response.status(), 101);
@@ -192,8 +192,8 @@ fn shown<S>(incident: Option<Incident<'_, S>>) -> String {
     }
 }
 
-pub(crate) fn request(uri: &str) -> Request {
-    Request::try_from(uri).unwrap()
+pub(crate) fn request(uri: &str) -> ClientRequest {
+    ClientRequest::try_from(uri).unwrap()
 }
 
 /// Backs off for milliseconds.

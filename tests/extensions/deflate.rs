@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bowsprit::extension::Extension;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ResponseError};
 use bowsprit::{Chunk, Config, Deflate, HandshakeError, Message, ProtocolError, Rsv};
 use hex_literal::hex;
 
@@ -34,14 +34,17 @@ fn it_is_offered_first_and_answered_in_the_order_of_the_offers() {
     ] {
         assert_eq!(answers(&all(), offered).0, answered, "{offered}");
     }
-    assert_eq!(agrees(&all(), &["x-turn, permessage-deflate"]), Err(HandshakeError::Extensions));
+    assert_eq!(
+        agrees(&all(), &["x-turn, permessage-deflate"]),
+        Err(HandshakeError::Response(ResponseError::Extensions))
+    );
     let agreement = agrees(&all(), &["x-xor; key=32, permessage-deflate; server_max_window_bits=9"]).unwrap();
     assert_eq!(agreement.deflate().map(|agreed| agreed.server_max_window_bits), Some(9));
 }
 
 #[test]
 fn a_server_chooses_among_the_offers() {
-    let choices = Accept::new().extensions(|_, offer| offer.value("server_max_window_bits").is_none());
+    let choices = AcceptOptions::new().extensions(|_, offer| offer.value("server_max_window_bits").is_none());
     let answer = |offered| answers_with(&all(), &choices, offered).0;
     assert_eq!(
         answer("permessage-deflate; server_max_window_bits=9, permessage-deflate; server_no_context_takeover"),
@@ -56,7 +59,7 @@ fn nothing_that_claims_rsv1_goes_together_with_it() {
     assert_eq!(answers(&config, "x-one, permessage-deflate, x-turn").0, "x-one, x-turn");
     assert_eq!(answers(&config, "permessage-deflate, x-one, x-turn").0, "permessage-deflate, x-turn");
     for answered in ["permessage-deflate, x-one", "x-one, permessage-deflate"] {
-        assert_eq!(agrees(&config, &[answered]), Err(HandshakeError::Extensions));
+        assert_eq!(agrees(&config, &[answered]), Err(HandshakeError::Response(ResponseError::Extensions)));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bowsprit::extension::{Element, Extension, Negotiated, Param};
-use bowsprit::handshake::server::Accept;
+use bowsprit::extension::{Element, Extension, Param, Terms};
+use bowsprit::handshake::{AcceptOptions, ResponseError};
 use bowsprit::{HandshakeError, Rsv};
 
 use crate::frames::{Claims, Split, Tag, Turn};
@@ -27,7 +27,7 @@ fn of_one_name_the_first_counts() {
     let config = with(vec![Arc::new(Xor(1)), Arc::new(Xor(2))]);
     assert_eq!(offers(&config), "x-xor; key=1");
     assert_eq!(answers(&config, "x-xor; key=9").0, "x-xor; key=9");
-    assert_eq!(names(&config, &["x-xor; key=2"]), Err(HandshakeError::Extensions));
+    assert_eq!(names(&config, &["x-xor; key=2"]), Err(HandshakeError::Response(ResponseError::Extensions)));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_client_fails_on_what_was_not_offered_or_does_not_go_together() {
         "x-turn, x-xor; key=5",
         "permessage-deflate",
     ] {
-        assert_eq!(names(&config, &[answered]), Err(HandshakeError::Extensions), "{answered}");
+        assert_eq!(names(&config, &[answered]), Err(HandshakeError::Response(ResponseError::Extensions)), "{answered}");
     }
 }
 
@@ -99,8 +99,8 @@ fn no_two_claim_the_same_bit() {
     ]);
     assert_eq!(answers(&config, "x-one, x-two, x-three").0, "x-one, x-three");
     assert_eq!(answers(&config, "x-two, x-three, x-one").0, "x-two, x-three");
-    assert_eq!(names(&config, &["x-one, x-two"]), Err(HandshakeError::Extensions));
-    assert_eq!(names(&config, &["x-two, x-three, x-one"]), Err(HandshakeError::Extensions));
+    assert_eq!(names(&config, &["x-one, x-two"]), Err(HandshakeError::Response(ResponseError::Extensions)));
+    assert_eq!(names(&config, &["x-two, x-three, x-one"]), Err(HandshakeError::Response(ResponseError::Extensions)));
     assert_eq!(names(&config, &["x-two, x-three"]), Ok(vec!["x-two".to_owned(), "x-three".to_owned()]));
 }
 
@@ -118,12 +118,12 @@ impl Extension for Malformed {
         vec![param(self.1), param("right")]
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
-        Some((self.offers().swap_remove(0), Negotiated::identity()))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+        Some((self.offers().swap_remove(0), Terms::identity()))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
-        Some(Negotiated::identity())
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
+        Some(Terms::identity())
     }
 }
 
@@ -148,12 +148,12 @@ impl Extension for Silent {
         Vec::new()
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
-        Some((Vec::new(), Negotiated::identity()))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
+        Some((Vec::new(), Terms::identity()))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
-        Some(Negotiated::identity())
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
+        Some(Terms::identity())
     }
 }
 
@@ -162,24 +162,24 @@ fn a_client_takes_no_answer_to_what_it_did_not_offer() {
     let config = with(vec![Arc::new(Silent)]);
     assert_eq!(offers(&config), "");
     assert_eq!(answers(&config, "x-silent").0, "x-silent");
-    assert_eq!(names(&config, &["x-silent"]), Err(HandshakeError::Extensions));
+    assert_eq!(names(&config, &["x-silent"]), Err(HandshakeError::Response(ResponseError::Extensions)));
 }
 
 #[test]
 fn a_server_chooses_by_code_of_its_own() {
     let config = with(vec![Arc::new(Xor(0)), Arc::new(Turn)]);
     let offered = "x-turn, x-other, x-xor; key=1, x-xor; key=2, x-xor; key=3";
-    let none = Accept::new().extensions(|_, _| false);
+    let none = AcceptOptions::new().extensions(|_, _| false);
     assert_eq!(answers_with(&config, &none, offered).0, "");
-    let second = Accept::new().extensions(|_, offer| offer.value("key") == Some("2"));
+    let second = AcceptOptions::new().extensions(|_, offer| offer.value("key") == Some("2"));
     assert_eq!(answers_with(&config, &second, offered).0, "x-xor; key=2");
-    let here = Accept::new().extensions(|request, offer| {
+    let here = AcceptOptions::new().extensions(|request, offer| {
         assert_ne!(offer.name, "x-other", "nobody could accept it");
         request.path() == "/chat"
     });
     assert_eq!(answers_with(&config, &here, offered).0, "x-xor; key=1, x-turn");
     assert_eq!(here, here.clone());
-    assert_ne!(here, Accept::new());
+    assert_ne!(here, AcceptOptions::new());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::extension::{Agreement, Extension};
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
 use bowsprit::{Chunks, Config, Connection, Delivery, Event, HandshakeError, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 
@@ -24,10 +24,10 @@ pub(crate) fn offers(config: &Config) -> String {
 
 /// What a server with this configuration answers to such a field, and what is agreed then.
 pub(crate) fn answers(config: &Config, offered: &str) -> (String, Agreement) {
-    answers_with(config, &server::Accept::new(), offered)
+    answers_with(config, &AcceptOptions::new(), offered)
 }
 
-pub(crate) fn answers_with(config: &Config, choices: &server::Accept, offered: &str) -> (String, Agreement) {
+pub(crate) fn answers_with(config: &Config, choices: &AcceptOptions, offered: &str) -> (String, Agreement) {
     let mut input = BytesMut::from(
         &*[
             "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -38,7 +38,7 @@ pub(crate) fn answers_with(config: &Config, choices: &server::Accept, offered: &
         ]
         .concat(),
     );
-    let mut handshake = server::Handshake::new(Arc::new(config.clone()), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(Arc::new(config.clone()), Duration::ZERO);
     let request = handshake.receive(&mut input).unwrap().expect("it came whole");
     let mut output = BytesMut::new();
     let accepted = request.accept(choices, &mut output).unwrap();
@@ -62,9 +62,9 @@ pub(crate) fn agrees(config: &Config, answered: &[&str]) -> Result<Agreement, Ha
     Ok(response.extensions().clone())
 }
 
-fn start(config: &Config, output: &mut BytesMut) -> client::Handshake {
-    let request = client::Request::new("ws://example.com/chat".parse().unwrap());
-    client::Handshake::start(&request, *b"the sample nonce", Arc::new(config.clone()), Duration::ZERO, output)
+fn start(config: &Config, output: &mut BytesMut) -> ClientHandshake {
+    let request = ClientRequest::new("ws://example.com/chat".parse().unwrap());
+    ClientHandshake::start(&request, *b"the sample nonce", Arc::new(config.clone()), Duration::ZERO, output)
 }
 
 /// The value of `Sec-WebSocket-Extensions`, which stands in `head` once or not at all.

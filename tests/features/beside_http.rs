@@ -110,7 +110,7 @@ async fn a_server_sees_fields_and_may_think_about_them() {
     assert_eq!(refused(with("guess")).await, (403, "no\n".into()));
     assert_eq!(refused(request(&server.uri("/"))).await, (403, "no\n".into()));
     let (mut ws, response) = within(Connector::new(with("secret")).connect()).await.unwrap();
-    assert_eq!((response.subprotocol(), response.fields().get("x-seen")), (Some("chat"), Some("yes")));
+    assert_eq!((response.subprotocol(), response.headers().get("x-seen")), (Some("chat"), Some("yes")));
     assert_eq!(within(ws.recv()).await.unwrap(), Some("Some(\"secret\")".into()));
 }
 

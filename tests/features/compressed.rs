@@ -69,7 +69,7 @@ async fn extensions_and_subprotocol_are_selected_and_known() {
     ] {
         let asked = request(&server.uri(path)).subprotocol("v1").unwrap();
         let (mut ws, response) = within(Connector::new(asked).config(config.clone()).connect()).await.unwrap();
-        assert_eq!(response.fields().contains("Sec-WebSocket-Extensions"), names != "[]", "{path}");
+        assert_eq!(response.headers().contains("Sec-WebSocket-Extensions"), names != "[]", "{path}");
         assert_eq!(within(ws.recv()).await.unwrap(), Some(format!("{names} Some(\"v1\")").into()), "{path}");
     }
 }

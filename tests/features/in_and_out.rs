@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::OriginPolicy;
+use bowsprit::handshake::{BuildError, OriginPolicy};
 use bowsprit::server::{Router, WebSocket, text, websocket};
 use bowsprit::session::{BoxError, Failure};
 use bowsprit::tokio::Connector;
@@ -252,7 +252,7 @@ async fn a_subprotocol_is_chosen() {
     let (status, body) = refused(offering("/own", &["a", "b"])).await;
     assert_eq!((status, &*body), (500, ""));
     let report = within(reports.recv()).await.unwrap();
-    assert_eq!(report, Error::from(HandshakeError::InvalidSubprotocol("c".into())).to_string());
+    assert_eq!(report, Error::from(BuildError::InvalidSubprotocol("c".into())).to_string());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod authority;
 use std::time::Duration;
 
 use authority::Authority;
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::server::{Listener, Router};
 use bowsprit::tokio::Connector;
 use bowsprit::{Config, Error, HandshakeError};
@@ -18,7 +18,7 @@ use crate::support::{Raw, Server, close, log, noting, opening, request, within};
 async fn ws_and_wss_lead_to_the_same_server() {
     // FEATURE: FF5, HX5
     for (uri, valid) in [("ws://a/b?c", true), ("wss://a/b?c", true), ("ws://a/b#c", false), ("wss://a/#", false)] {
-        assert_eq!(Request::try_from(uri).is_ok(), valid, "{uri}");
+        assert_eq!(ClientRequest::try_from(uri).is_ok(), valid, "{uri}");
     }
     assert!(matches!(
         within(bowsprit::tokio::connect("ws://127.0.0.1:1/#fragment")).await,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::server::{Endpoint, Listener, Router, Session, handler, serve};
 use bowsprit::session::{BoxError, Closed, Event};
 use bowsprit::tokio::{Connector, Stream};
@@ -79,12 +79,12 @@ pub(crate) async fn server_of(endpoint: Endpoint) -> Server {
     Server::start(Router::new().route("/", endpoint)).await
 }
 
-pub(crate) fn request(uri: &str) -> Request {
-    Request::try_from(uri).expect("an address")
+pub(crate) fn request(uri: &str) -> ClientRequest {
+    ClientRequest::try_from(uri).expect("an address")
 }
 
 /// The status of the answer to a client that was refused, and its body.
-pub(crate) async fn refused(request: Request) -> (u16, String) {
+pub(crate) async fn refused(request: ClientRequest) -> (u16, String) {
     match within(Connector::new(request).connect()).await {
         Err(Error::Handshake(HandshakeError::Refused(response))) => {
             (response.status(), String::from_utf8(response.body().to_vec()).expect("text"))

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use bowsprit::blocking::{self, Connector, Parts, WebSocket};
-use bowsprit::handshake::client;
+use bowsprit::handshake::{ClientRequest, RequestError};
 use bowsprit::{
     Cause, Close, CloseCode, Config, Connection, End, Error, HandshakeError, Message, Messages, OwnedMessage,
     ProtocolError, Role, SendError, Timeout,
@@ -103,7 +103,7 @@ pub(crate) fn masking_keys_of_two_connections() {
     let first_frame = || {
         let script = Script::new([]);
         script.borrow_mut().answers = Some(Vec::new());
-        let request = client::Request::new("ws://server.example.com/".parse().expect("an address"));
+        let request = ClientRequest::new("ws://server.example.com/".parse().expect("an address"));
         let (mut ws, _) = Connector::new(request.clone()).connect_on(Stream(&script)).expect("it is answered");
         let head = script.borrow().written.clone();
         ws.send("text").expect("the stream takes everything");
@@ -204,7 +204,8 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
 
     // The deadlines of the open state, and that of the handshake.
     let timed_out = |error: Error| match error {
-        Error::Timeout(_) => true,
+        Error::Io(error) => error.kind() == ErrorKind::TimedOut,
+        Error::Handshake(error) => matches!(error, HandshakeError::TimedOut(_)),
         _ => false,
     };
     for (config, wire, expected) in [
@@ -220,7 +221,7 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
     }
     let (ours, _theirs) = UnixStream::pair().expect("a pair");
     let config = Arc::new(Config { handshake_timeout: SOON, ..config });
-    let request = client::Request::new("ws://server.example.com/".parse().expect("an address"));
+    let request = ClientRequest::new("ws://server.example.com/".parse().expect("an address"));
     let clone = ours.try_clone().expect("another handle");
     assert!(timed_out(Connector::new(request).config(config.clone()).connect_on(clone).expect_err("no answer")));
     assert!(timed_out(blocking::receive_request(ours, config).expect_err("no request")));
@@ -309,7 +310,7 @@ pub(crate) fn a_secret_in_plaintext() {
 
 // HOSTILE: 27
 pub(crate) fn frames_before_the_checks() {
-    let request = client::Request::new("ws://server.example.com/chat".parse().expect("an address"));
+    let request = ClientRequest::new("ws://server.example.com/chat".parse().expect("an address"));
     for (response, _) in bad_responses() {
         // Frames behind it are no reason to answer.
         let behind = frame(Role::Client, 0x89, b"ping");
@@ -324,7 +325,7 @@ pub(crate) fn frames_before_the_checks() {
     let script = Script::new([format!("{}\r\n", REQUEST.replace("n: 13", "n: 8")).into_bytes()]);
     script.borrow_mut().ends = true;
     let error = blocking::accept(Stream(&script)).expect_err("a wrong version");
-    assert!(matches!(error, Error::Handshake(HandshakeError::UnsupportedVersion)), "{error:?}");
+    assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::UnsupportedVersion))), "{error:?}");
     let answer = String::from_utf8(script.borrow().written.clone()).expect("text");
     assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{answer}");
     assert!(script.borrow().shut_down);
@@ -502,7 +503,7 @@ pub(crate) fn frames_in_the_segment_of_the_head_over_a_stream() {
         let ws = blocking::accept(Stream(&script)).expect("it is right");
         receives(ws, &format!("server, cut at {cut}"));
     }
-    let request = client::Request::new("ws://server.example.com/chat".parse().expect("an address"));
+    let request = ClientRequest::new("ws://server.example.com/chat".parse().expect("an address"));
     let script = Script::new([]);
     (script.borrow_mut().answers, script.borrow_mut().ends) = (Some(frames(Role::Client)), true);
     let (ws, _) = Connector::new(request.clone()).connect_on(Stream(&script)).expect("it is answered");
@@ -516,7 +517,7 @@ pub(crate) fn streams_that_fail_at_each_step() {
         let mut ws = match role {
             Role::Server => blocking::accept(Stream(script))?,
             Role::Client => {
-                let request = client::Request::new("ws://server.example.com/chat".parse().expect("an address"));
+                let request = ClientRequest::new("ws://server.example.com/chat".parse().expect("an address"));
                 Connector::new(request.clone()).connect_on(Stream(script))?.0
             }
         };
@@ -674,7 +675,7 @@ pub(crate) fn a_refusal_behind_a_flood() {
         format!("{}\r\n", REQUEST.replace("n: 13", "n: 8")).as_bytes(),
         |socket| {
             let error = blocking::receive_request(socket, Arc::default()).map(drop).expect_err("a wrong version");
-            assert!(matches!(error, Error::Handshake(HandshakeError::UnsupportedVersion)));
+            assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::UnsupportedVersion))));
         },
         |received| assert!(received.starts_with(b"HTTP/1.1 426 ") && received.ends_with(b"\n")),
     );

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
 use bowsprit::{
     Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, Prepared, ProtocolError, Role,
 };
@@ -232,27 +232,27 @@ pub(crate) fn bad_window_bits() {
                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
                  Sec-WebSocket-Extensions: {element}\r\n\r\n"
             );
-            let mut handshake = server::Handshake::new(config().into(), Duration::ZERO);
+            let mut handshake = ServerHandshake::new(config().into(), Duration::ZERO);
             let mut output = BytesMut::new();
             match handshake.receive(&mut BytesMut::from(&request[..])) {
                 Ok(request) => {
                     let request = request.expect("it is whole");
-                    let accepted = request.accept(&server::Accept::new(), &mut output).expect("it is only declined");
+                    let accepted = request.accept(&AcceptOptions::new(), &mut output).expect("it is only declined");
                     assert_eq!(accepted.extensions().deflate(), None, "{element}");
                     assert!(!String::from_utf8_lossy(&output).contains("permessage"), "{element}");
                 }
-                Err(error) => assert_eq!(error, HandshakeError::Extensions, "{element}"),
+                Err(error) => assert_eq!(error, HandshakeError::Response(ResponseError::Extensions), "{element}"),
             }
 
-            let asked: client::Request = "ws://a/".try_into().expect("a URI");
+            let asked: ClientRequest = "ws://a/".try_into().expect("a URI");
             let mut handshake =
-                client::Handshake::start(&asked, *b"the sample nonce", config().into(), Duration::ZERO, &mut output);
+                ClientHandshake::start(&asked, *b"the sample nonce", config().into(), Duration::ZERO, &mut output);
             let response = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Extensions: {element}\r\n\r\n"
             );
             let refused = handshake.receive(&mut BytesMut::from(&response[..]));
-            assert_eq!(refused, Err(HandshakeError::Extensions), "{element}");
+            assert_eq!(refused, Err(HandshakeError::Response(ResponseError::Extensions)), "{element}");
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::{OriginPolicy, Uri, client, server};
+use bowsprit::handshake::{
+    AcceptOptions, ClientHandshake, ClientRequest, HeadError, OriginPolicy, RequestError, ResponseError,
+    ServerHandshake, Uri,
+};
 use bowsprit::{Config, Connection, Event, HandshakeError, Messages};
 use bytes::BytesMut;
 
@@ -19,14 +22,14 @@ pub(crate) const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: 
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
 fn server(config: &Config) -> impl FnMut(&mut BytesMut) -> Result<bool, HandshakeError> + use<> {
-    let mut handshake = server::Handshake::new(config.clone().into(), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     move |input| Ok(handshake.receive(input)?.is_some())
 }
 
 fn client(config: &Config) -> impl FnMut(&mut BytesMut) -> Result<bool, HandshakeError> + use<> {
-    let request = client::Request::new("ws://server.example.com/chat".parse().expect("an address"));
+    let request = ClientRequest::new("ws://server.example.com/chat".parse().expect("an address"));
     let (nonce, mut output) = (*b"the sample nonce", BytesMut::new());
-    let mut handshake = client::Handshake::start(&request, nonce, config.clone().into(), Duration::ZERO, &mut output);
+    let mut handshake = ClientHandshake::start(&request, nonce, config.clone().into(), Duration::ZERO, &mut output);
     move |input| Ok(handshake.receive(input)?.is_some())
 }
 
@@ -72,7 +75,10 @@ pub(crate) fn a_head_that_comes_byte_by_byte() {
         assert_eq!((input.len(), receive(&mut input)), (16 << 10, Ok(false)));
         input.extend_from_slice(b"x");
         let error = receive(&mut input).expect_err("one too much");
-        assert_eq!((&error, error.status()), (&HandshakeError::HeadTooLarge, Some(431)));
+        assert_eq!(
+            (&error, error.status()),
+            (&HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })), Some(431))
+        );
     }
     let whole = format!("{REQUEST}X: {}\r\n\r\n", "x".repeat((16 << 10) - REQUEST.len() - 7));
     assert_eq!(whole.len(), 16 << 10);
@@ -119,14 +125,18 @@ pub(crate) fn too_many_header_fields() {
     for (limit, most) in [(100, 100), (7, 7), (1_024, 1_024), (usize::MAX, 1_024)] {
         let config = Config { max_head_fields: limit, max_head: 1 << 20, ..Config::default() };
         for count in [most, most + 1, 2 * most, 10_000] {
-            let expected = if count == most { Ok(true) } else { Err(HandshakeError::HeadTooLarge) };
+            let expected = if count == most {
+                Ok(true)
+            } else {
+                Err(HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })))
+            };
             assert_eq!(server(&config)(&mut fields(REQUEST, count)), expected, "{count} of {limit}");
             assert_eq!(client(&config)(&mut fields(RESPONSE, count)), expected, "{count} of {limit}");
         }
     }
-    assert_eq!(HandshakeError::HeadTooLarge.status(), Some(431));
+    assert_eq!(HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })).status(), Some(431));
     let mut output = BytesMut::new();
-    HandshakeError::HeadTooLarge.respond(&mut output);
+    HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })).respond(&mut output);
     assert!(output.starts_with(b"HTTP/1.1 431 Request Header Fields Too Large\r\n"));
 }
 
@@ -159,19 +169,19 @@ pub(crate) fn header_injection() {
         assert!(lines.iter().all(|line| !line.contains(|char| char < ' ' || char == '\u{7f}')), "{lines:?}");
         lines
     }
-    fn sent(request: &client::Request) -> Vec<String> {
+    fn sent(request: &ClientRequest) -> Vec<String> {
         let mut output = BytesMut::new();
         let config = Arc::new(Config::default());
-        let _ = client::Handshake::start(request, [0; 16], config, Duration::ZERO, &mut output);
+        let _ = ClientHandshake::start(request, [0; 16], config, Duration::ZERO, &mut output);
         lines(&output)
     }
-    let plain = client::Request::new("ws://example.com/".parse().expect("an address"));
+    let plain = ClientRequest::new("ws://example.com/".parse().expect("an address"));
     let usual = sent(&plain);
     for evil in INJECTIONS {
         for place in ["/", "/?", "/a?b=", "#"] {
             for uri in [format!("ws://example.com{place}{evil}"), format!("ws://exam{evil}ple.com/"), evil.into()] {
                 let Ok(uri) = uri.parse::<Uri>() else { continue };
-                let head = sent(&client::Request::new(uri));
+                let head = sent(&ClientRequest::new(uri));
                 assert_eq!(head.len(), usual.len());
                 assert_eq!(head[1..], usual[1..], "the first line alone is another");
                 let [method, target, version] = *head[0].split(' ').collect::<Vec<_>>() else { panic!("{head:?}") };
@@ -192,16 +202,16 @@ pub(crate) fn header_injection() {
         // The fields of the handshake are not the caller's, whatever their case.
         for name in ["Host", "uPGRADE", "connection", "Sec-WebSocket-Key", "sec-websocket-anything", "Content-Length"] {
             assert!(plain.clone().header(name, "x").is_err());
-            assert!(server::Accept::new().header(name, "x").is_err());
+            assert!(AcceptOptions::new().header(name, "x").is_err());
         }
 
         let received = |offered: &str| {
-            let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
+            let mut handshake = ServerHandshake::new(Config::default().into(), Duration::ZERO);
             let mut input = format!("{REQUEST}Sec-WebSocket-Protocol: {offered}\r\n\r\n").as_bytes().into();
             handshake.receive(&mut input)
         };
         let request = received("chat").expect("it is right").expect("it is whole");
-        let accepted = |choices: &server::Accept| {
+        let accepted = |choices: &AcceptOptions| {
             let mut output = BytesMut::new();
             let accepted = request.accept(choices, &mut output);
             (accepted.is_ok() || {
@@ -210,18 +220,18 @@ pub(crate) fn header_injection() {
             })
             .then(|| lines(&output))
         };
-        let usual = accepted(&server::Accept::new()).expect("nothing is against it");
+        let usual = accepted(&AcceptOptions::new()).expect("nothing is against it");
         assert_eq!(usual.len(), 4);
-        if let Ok(choices) = server::Accept::new().header("X", evil) {
+        if let Ok(choices) = AcceptOptions::new().header("X", evil) {
             assert_eq!(accepted(&choices), Some([&usual[..], &[format!("X: {evil}")]].concat()));
         }
-        assert!(server::Accept::new().header(evil, "x").is_err());
-        assert_eq!(accepted(&server::Accept::new().subprotocol(evil)), None, "not offered");
+        assert!(AcceptOptions::new().header(evil, "x").is_err());
+        assert_eq!(accepted(&AcceptOptions::new().subprotocol(evil)), None, "not offered");
         // A peer that offers what would be an injection is refused, or named as it is.
         if let Ok(Some(request)) = received(evil.trim_start_matches(['\r', '\n'])) {
             for name in request.subprotocols().map(str::to_owned).collect::<Vec<_>>() {
                 let mut output = BytesMut::new();
-                request.accept(&server::Accept::new().subprotocol(&name), &mut output).expect("it is offered");
+                request.accept(&AcceptOptions::new().subprotocol(&name), &mut output).expect("it is offered");
                 assert_eq!(lines(&output).len(), 5);
             }
         }
@@ -246,7 +256,7 @@ pub(crate) fn header_injection() {
     // What ends a line is refused everywhere, whatever else is allowed.
     for evil in INJECTIONS.iter().filter(|evil| evil.contains(['\r', '\n', '\0'])) {
         assert!(plain.clone().header("X", evil).is_err() && plain.clone().origin(evil).is_err());
-        assert!(server::Accept::new().header("X", evil).is_err());
+        assert!(AcceptOptions::new().header("X", evil).is_err());
         assert!(format!("ws://example.com/{evil}").parse::<Uri>().is_err());
     }
 }
@@ -256,10 +266,10 @@ pub(crate) fn pages_of_other_origins() {
     fn answer(host: &str, origin: Option<&str>, policy: &OriginPolicy) -> Result<(), HandshakeError> {
         let origin = origin.map_or(String::new(), |origin| format!("Origin: {origin}\r\n"));
         let head = REQUEST.replace("server.example.com", host);
-        let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(Config::default().into(), Duration::ZERO);
         let request = handshake.receive(&mut format!("{head}{origin}\r\n").as_bytes().into())?.expect("it is whole");
         let mut output = BytesMut::new();
-        let accepted = request.accept(&server::Accept::new().origin(policy.clone()), &mut output).map(drop);
+        let accepted = request.accept(&AcceptOptions::new().origin(policy.clone()), &mut output).map(drop);
         assert_eq!(accepted.is_ok(), output.starts_with(b"HTTP/1.1 101 "));
         accepted
     }
@@ -327,7 +337,8 @@ pub(crate) fn pages_of_other_origins() {
     ];
     for (host, origin) in bad {
         let refused = answer(host, Some(origin), &same).expect_err(origin);
-        assert_eq!((&refused, refused.status()), (&HandshakeError::Origin, Some(403)), "{origin} to {host}");
+        assert!(matches!(refused, HandshakeError::Origin(_)), "{origin} to {host}: {refused:?}");
+        assert_eq!(refused.status(), Some(403));
     }
     assert_eq!(answer("example.com", None, &same), Ok(()), "not from a browser");
 
@@ -352,11 +363,14 @@ pub(crate) fn pages_of_other_origins() {
     assert_eq!(answer("example.com", Some("null"), &OriginPolicy::Any), Ok(()), "explicit");
     assert!(OriginPolicy::allow(["*"]).is_err(), "there is no wildcard");
     if let Ok(policy) = OriginPolicy::allow(["https://*.example"]) {
-        assert_eq!(answer("example.com", Some("https://app.example"), &policy), Err(HandshakeError::Origin));
+        assert!(matches!(answer("example.com", Some("https://app.example"), &policy), Err(HandshakeError::Origin(_))));
     }
     // Two of them are refused under each policy.
     let two = "https://example.com\r\nOrigin: https://evil.example";
-    assert_eq!(answer("example.com", Some(two), &OriginPolicy::Any), Err(HandshakeError::RepeatedOrigin));
+    assert_eq!(
+        answer("example.com", Some(two), &OriginPolicy::Any),
+        Err(HandshakeError::Request(RequestError::RepeatedOrigin))
+    );
 }
 
 /// Answers that must not open a connection.
@@ -372,16 +386,24 @@ pub(crate) fn bad_responses() -> Vec<(String, Option<HandshakeError>)> {
         changed(status, "200 Connection established", None), // what a proxy would say
         changed(status, "404 Not Found", None),
         changed(status, "302 Found", None),
-        changed("HTTP/1.1", "HTTP/1.0", Some(HandshakeError::HttpVersion)),
-        changed("Upgrade: websocket", "Upgrade: h2c", Some(HandshakeError::Upgrade)),
-        changed("Upgrade: websocket\r\n", "", Some(HandshakeError::Upgrade)),
-        changed("Upgrade: websocket", "Upgrade: websocket, h2c", Some(HandshakeError::Upgrade)),
-        changed("Connection: Upgrade", "Connection: close", Some(HandshakeError::Connection)),
-        changed("Connection: Upgrade\r\n", "", Some(HandshakeError::Connection)),
-        changed(accept, "", Some(HandshakeError::Accept)),
-        changed("s3pP", "S3pP", Some(HandshakeError::Accept)),
-        changed("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "dGhlIHNhbXBsZSBub25jZQ==", Some(HandshakeError::Accept)), // the key
-        changed(accept, &accept.repeat(2), Some(HandshakeError::Accept)),
+        changed("HTTP/1.1", "HTTP/1.0", Some(HandshakeError::Request(RequestError::Head(HeadError::Version)))),
+        changed("Upgrade: websocket", "Upgrade: h2c", Some(HandshakeError::Response(ResponseError::Upgrade))),
+        changed("Upgrade: websocket\r\n", "", Some(HandshakeError::Response(ResponseError::Upgrade))),
+        changed(
+            "Upgrade: websocket",
+            "Upgrade: websocket, h2c",
+            Some(HandshakeError::Response(ResponseError::Upgrade)),
+        ),
+        changed("Connection: Upgrade", "Connection: close", Some(HandshakeError::Request(RequestError::Connection))),
+        changed("Connection: Upgrade\r\n", "", Some(HandshakeError::Request(RequestError::Connection))),
+        changed(accept, "", Some(HandshakeError::Response(ResponseError::Accept))),
+        changed("s3pP", "S3pP", Some(HandshakeError::Response(ResponseError::Accept))),
+        changed(
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+            "dGhlIHNhbXBsZSBub25jZQ==",
+            Some(HandshakeError::Response(ResponseError::Accept)),
+        ), // the key
+        changed(accept, &accept.repeat(2), Some(HandshakeError::Response(ResponseError::Accept))),
     ]
 }
 
@@ -400,7 +422,7 @@ pub(crate) fn what_a_proxy_might_misread() {
         ("13, 8", 400),
     ] {
         let head = REQUEST.replace("Version: 13", &format!("Version: {version}"));
-        let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(Config::default().into(), Duration::ZERO);
         let error = handshake.receive(&mut format!("{head}\r\n").as_bytes().into()).expect_err(version);
         let mut output = BytesMut::new();
         error.respond(&mut output);
@@ -413,11 +435,14 @@ pub(crate) fn what_a_proxy_might_misread() {
     // Requests of which two readers might see different ends.
     for more in ["Content-Length: 5", "Transfer-Encoding: chunked", "Content-Length: 0\r\nTransfer-Encoding: chunked"] {
         let smuggled = format!("{REQUEST}{more}\r\n\r\nhello");
-        assert_eq!(server(&Config::default())(&mut smuggled.as_bytes().into()), Err(HandshakeError::Body));
+        assert_eq!(
+            server(&Config::default())(&mut smuggled.as_bytes().into()),
+            Err(HandshakeError::Request(RequestError::Body))
+        );
     }
     for folded in [format!("{REQUEST}X: y\r\n z\r\n\r\n"), format!("{}\n\n", REQUEST.trim_end())] {
         let refused = server(&Config::default())(&mut folded.as_bytes().into());
-        assert_eq!(refused, Err(HandshakeError::InvalidHead));
+        assert_eq!(refused, Err(HandshakeError::Request(RequestError::Head(HeadError::Malformed))));
     }
     // A client has no connection before each check has passed, so nothing to send a frame with.
     for (response, expected) in bad_responses() {

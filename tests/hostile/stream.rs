@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bowsprit::Config;
 use bowsprit::blocking::{Interest, Ready, Transport};
-use bowsprit::handshake::server;
+use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bytes::BytesMut;
 
 /// What the stream does, and what was done to it.
@@ -64,10 +64,10 @@ impl Script {
         if self.answers.is_none() || !self.written.ends_with(b"\r\n\r\n") {
             return;
         }
-        let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(Config::default().into(), Duration::ZERO);
         let request = handshake.receive(&mut BytesMut::from(&self.written[..])).expect("it is right");
         let mut answer = BytesMut::new();
-        request.expect("it is whole").accept(&server::Accept::new(), &mut answer).expect("nothing is against it");
+        request.expect("it is whole").accept(&AcceptOptions::new(), &mut answer).expect("nothing is against it");
         answer.extend(self.answers.take().expect("it was there"));
         self.segments.push_front(answer.to_vec());
     }

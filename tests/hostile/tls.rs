@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::thread;
 
 use bowsprit::blocking::{self, TlsStream, accept};
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::tls::rustls::{ClientConfig, Error as TlsError};
 use bowsprit::{Error, HandshakeError};
 
 use crate::authority::Authority;
 use crate::heap;
 
-type Connect = fn(Request, Arc<ClientConfig>) -> Result<(), Error>;
+type Connect = fn(ClientRequest, Arc<ClientConfig>) -> Result<(), Error>;
 
 const ADAPTERS: &[Connect] = &[
     |request, tls| blocking::Connector::new(request).tls(tls).connect().map(drop),
@@ -26,8 +26,8 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn request(uri: &str) -> Request {
-    let request = Request::new(uri.parse().expect("an address"));
+fn request(uri: &str) -> ClientRequest {
+    let request = ClientRequest::new(uri.parse().expect("an address"));
     request.header("Authorization", "Bearer secret").expect("a header field")
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn a_secret_in_plaintext() {
             let mut seen = vec![0; 4096];
             let n = stream.read(&mut seen).expect("a ClientHello");
             seen.truncate(n);
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("it reads");
+            stream.write_all(b"HTTP/1.1 400 Bad ClientRequest\r\n\r\n").expect("it reads");
             stream.shutdown(std::net::Shutdown::Write).expect("it is open");
             let _ = stream.read_to_end(&mut seen);
             seen

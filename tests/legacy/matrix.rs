@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bowsprit::extension::Extension;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::tokio::{Connector, Stream, TlsStream, WebSocket, accept_with};
 use bowsprit::{Config, Deflate, Error, Messages, OwnedMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -84,16 +83,16 @@ async fn every_set_of_extensions_carries_messages_both_ways_over_ws_and_wss() {
                     Some(tls) => Stream::from(TlsStream::server(tcp, tls).unwrap()),
                     None => Stream::from(tcp),
                 };
-                let mut ws = accept_with(stream, &Accept::new(), Messages, known).await?;
+                let mut ws = accept_with(stream, &AcceptOptions::new(), Messages, known).await?;
                 let agreed = talk(&mut ws, "server", "client").await?;
                 assert!(ws.recv().await?.is_none());
                 Ok::<_, Error>((agreed, ws.end().unwrap().clean))
             });
             let uri = format!("{scheme}://localhost:{port}/").parse().unwrap();
-            let connector = Connector::new(Request::new(uri)).config(offering(names)).tls(authority.client());
+            let connector = Connector::new(ClientRequest::new(uri)).config(offering(names)).tls(authority.client());
             let client = async {
                 let (mut ws, response) = connector.connect().await?;
-                let field = response.fields().get("Sec-WebSocket-Extensions").is_some();
+                let field = response.headers().get("Sec-WebSocket-Extensions").is_some();
                 assert_eq!(field, !names.is_empty(), "nothing agreed on is no field");
                 let agreed = talk(&mut ws, "client", "server").await?;
                 Ok::<_, Error>((agreed, ws.close(None).await?.clean))

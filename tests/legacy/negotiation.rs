@@ -6,7 +6,7 @@ use std::time::Duration;
 use bowsprit::extension::Extension;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::extension::permessage_deflate::WindowBits;
-use bowsprit::handshake::server;
+use bowsprit::handshake::{AcceptOptions, ResponseError, ServerHandshake};
 use bowsprit::{Config, HandshakeError};
 use bytes::BytesMut;
 
@@ -57,7 +57,11 @@ fn nothing_is_offered_or_accepted_unless_it_is_named() {
     let (answer, agreement) = answers(&Config::default(), everything);
     assert_eq!((&*answer, agreement.names().count()), ("", 0));
     for name in ["deflate-frame", "x-webkit-deflate-frame", "fragment", "identity"] {
-        assert_eq!(agrees(&Config::default(), &[name]), Err(HandshakeError::Extensions), "{name}");
+        assert_eq!(
+            agrees(&Config::default(), &[name]),
+            Err(HandshakeError::Response(ResponseError::Extensions)),
+            "{name}"
+        );
         // One name says nothing of the others.
         let own = all().extensions.into_iter().find(|one| one.name() == name).unwrap();
         let others = all().extensions.into_iter().filter(|one| one.name() != name).collect();
@@ -122,10 +126,14 @@ fn illegal_parameters_are_declined_by_a_server_and_refused_by_a_client() {
             assert_eq!(answers(&all(), &element).0, "", "{element}");
             assert_eq!(answers(&all(), &format!("{element}, identity")).0, "identity", "{element}");
             assert_eq!(answers(&all(), &format!("{element}, {name}")).0, name, "{element}");
-            assert_eq!(agrees(&all(), &[&element]), Err(HandshakeError::Extensions), "{element}");
+            assert_eq!(
+                agrees(&all(), &[&element]),
+                Err(HandshakeError::Response(ResponseError::Extensions)),
+                "{element}"
+            );
         }
         let twice = format!("{name}, {name}");
-        assert_eq!(agrees(&all(), &[&twice]), Err(HandshakeError::Extensions));
+        assert_eq!(agrees(&all(), &[&twice]), Err(HandshakeError::Response(ResponseError::Extensions)));
         assert_eq!(answers(&all(), &twice).0, name);
     }
     for illegal in NO_LENGTHS {
@@ -136,9 +144,9 @@ fn illegal_parameters_are_declined_by_a_server_and_refused_by_a_client() {
             "fragment; maxLength=3",
             "{element}"
         );
-        assert_eq!(agrees(&all(), &[&element]), Err(HandshakeError::Extensions), "{element}");
+        assert_eq!(agrees(&all(), &[&element]), Err(HandshakeError::Response(ResponseError::Extensions)), "{element}");
     }
-    assert_eq!(agrees(&all(), &["fragment, fragment"]), Err(HandshakeError::Extensions));
+    assert_eq!(agrees(&all(), &["fragment, fragment"]), Err(HandshakeError::Response(ResponseError::Extensions)));
 }
 
 #[test]
@@ -202,7 +210,11 @@ fn of_two_that_claim_rsv1_the_first_is_accepted() {
         "permessage-deflate, deflate-frame",
         "x-webkit-deflate-frame, permessage-deflate",
     ] {
-        assert_eq!(agrees(&config, &[answered]), Err(HandshakeError::Extensions), "{answered}");
+        assert_eq!(
+            agrees(&config, &[answered]),
+            Err(HandshakeError::Response(ResponseError::Extensions)),
+            "{answered}"
+        );
     }
 }
 
@@ -235,10 +247,10 @@ fn where_nothing_is_accepted_there_is_no_field() {
             ]
             .concat(),
         );
-        let mut handshake = server::Handshake::new(Arc::new(all()), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(Arc::new(all()), Duration::ZERO);
         let request = handshake.receive(&mut input).unwrap().expect("it came whole");
         let mut output = BytesMut::new();
-        request.accept(&server::Accept::new(), &mut output).unwrap();
+        request.accept(&AcceptOptions::new(), &mut output).unwrap();
         let head = str::from_utf8(&output).unwrap().to_ascii_lowercase();
         assert!(head.starts_with("http/1.1 101 ") && !head.contains("sec-websocket-extensions"), "{head}");
     }

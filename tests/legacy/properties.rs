@@ -7,7 +7,7 @@ use std::time::Duration;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::extension::permessage_deflate::WindowBits;
 use bowsprit::extension::{Agreement, Extension};
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
 use bowsprit::{Chunk, Chunks, Config, Connection, Deflate, Header, Message, Messages, OpCode, Prepared, Role};
 use bytes::BytesMut;
 use proptest::collection::{btree_set, vec};
@@ -68,12 +68,12 @@ fn config() -> impl Strategy<Value = Config> {
 /// A whole handshake: what the client and the server agree on.
 fn shake_hands(client: &Config, server: &Config) -> [Agreement; 2] {
     let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
-    let request = client::Request::new("ws://example.com/".parse().unwrap());
+    let request = ClientRequest::new("ws://example.com/".parse().unwrap());
     let mut opening =
-        client::Handshake::start(&request, [1; 16], Arc::new(client.clone()), Duration::ZERO, &mut to_server);
-    let mut handshake = server::Handshake::new(Arc::new(server.clone()), Duration::ZERO);
+        ClientHandshake::start(&request, [1; 16], Arc::new(client.clone()), Duration::ZERO, &mut to_server);
+    let mut handshake = ServerHandshake::new(Arc::new(server.clone()), Duration::ZERO);
     let request = handshake.receive(&mut to_server).unwrap().expect("it came whole");
-    let accepted = request.accept(&server::Accept::new(), &mut to_client).unwrap();
+    let accepted = request.accept(&AcceptOptions::new(), &mut to_client).unwrap();
     let response = opening.receive(&mut to_client).unwrap().expect("it came whole");
     [response.extensions().clone(), accepted.extensions().clone()]
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::extension::{Agreement, Extension};
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
 use bowsprit::{Config, HandshakeError, Role, Rsv};
 use bytes::BytesMut;
 use hex_literal::hex;
@@ -35,10 +35,10 @@ fn answered(config: &Config, offers: &str) -> (Option<String>, Agreement) {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Extensions: {offers}\r\n\r\n"
     );
-    let mut handshake = server::Handshake::new(config.clone().into(), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     let request = handshake.receive(&mut BytesMut::from(&*head)).unwrap().expect("it is whole");
     let mut output = BytesMut::new();
-    let accepted = request.accept(&server::Accept::new(), &mut output).unwrap();
+    let accepted = request.accept(&AcceptOptions::new(), &mut output).unwrap();
     let mut lines = str::from_utf8(&output).unwrap().lines();
     let line = lines.find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
     (line.map(str::to_owned), accepted.extensions().clone())
@@ -46,9 +46,9 @@ fn answered(config: &Config, offers: &str) -> (Option<String>, Agreement) {
 
 /// What a client agrees to when a server answers with these lines.
 fn agreed(config: &Config, lines: &[&str]) -> Result<Agreement, HandshakeError> {
-    let request: client::Request = "ws://server.example.com/chat".try_into().unwrap();
+    let request: ClientRequest = "ws://server.example.com/chat".try_into().unwrap();
     let (config, mut output) = (Arc::new(config.clone()), BytesMut::new());
-    let mut handshake = client::Handshake::start(&request, *b"the sample nonce", config, Duration::ZERO, &mut output);
+    let mut handshake = ClientHandshake::start(&request, *b"the sample nonce", config, Duration::ZERO, &mut output);
     let lines: String = lines.iter().map(|line| format!("Sec-WebSocket-Extensions: {line}\r\n")).collect();
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -118,7 +118,11 @@ fn conflicts(log: &mut Log) {
         "x-turn, permessage-deflate",
         "x-unknown, permessage-deflate",
     ] {
-        assert_eq!(agreed(&config, &[answer]).unwrap_err(), HandshakeError::Extensions, "{answer}");
+        assert_eq!(
+            agreed(&config, &[answer]).unwrap_err(),
+            HandshakeError::Response(ResponseError::Extensions),
+            "{answer}"
+        );
     }
     assert!(agreed(&config, &["permessage-deflate, x-turn"]).unwrap().names().eq(["permessage-deflate", "x-turn"]));
     log.proved("PMD-5-07", Role::Client);

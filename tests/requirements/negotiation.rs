@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Parameters, WindowBits};
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
 use bowsprit::{Config, Deflate, HandshakeError, ProtocolError, Role};
 use bytes::BytesMut;
 use hex_literal::hex;
@@ -50,9 +50,8 @@ pub(crate) fn config(parameters: Parameters, fallbacks: &[Parameters]) -> Config
 /// What a client of this configuration offers.
 fn offered(config: &Config) -> Option<String> {
     let mut output = BytesMut::new();
-    let request: client::Request = "ws://server.example.com/chat".try_into().unwrap();
-    let _ =
-        client::Handshake::start(&request, *b"the sample nonce", config.clone().into(), Duration::ZERO, &mut output);
+    let request: ClientRequest = "ws://server.example.com/chat".try_into().unwrap();
+    let _ = ClientHandshake::start(&request, *b"the sample nonce", config.clone().into(), Duration::ZERO, &mut output);
     field(&output)
 }
 
@@ -63,11 +62,11 @@ fn answered(config: &Config, offer: &str) -> Result<(Option<String>, Option<Agre
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Extensions: {offer}\r\n\r\n"
     );
-    let mut handshake = server::Handshake::new(config.clone().into(), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     let mut output = BytesMut::new();
     match handshake.receive(&mut BytesMut::from(&wire[..])) {
         Ok(request) => {
-            let accepted = request.expect("it is whole").accept(&server::Accept::new(), &mut output).unwrap();
+            let accepted = request.expect("it is whole").accept(&AcceptOptions::new(), &mut output).unwrap();
             assert!(output.starts_with(b"HTTP/1.1 101 "));
             Ok((field(&output), accepted.extensions().deflate()))
         }
@@ -86,9 +85,9 @@ fn answer(offer: &str) -> Option<String> {
 /// What a client of this configuration agrees to when a server answers so.
 fn agreed(config: &Config, answer: &str) -> Result<Option<Agreed>, HandshakeError> {
     let mut output = BytesMut::new();
-    let request: client::Request = "ws://server.example.com/chat".try_into().unwrap();
+    let request: ClientRequest = "ws://server.example.com/chat".try_into().unwrap();
     let mut handshake =
-        client::Handshake::start(&request, *b"the sample nonce", config.clone().into(), Duration::ZERO, &mut output);
+        ClientHandshake::start(&request, *b"the sample nonce", config.clone().into(), Duration::ZERO, &mut output);
     let wire = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{answer}\r\n"
@@ -286,13 +285,20 @@ fn responses(log: &mut Log) {
     ];
     // REQ: PMD-5-05, PMD-7-05, PMD-5-06
     for answer in WRONG {
-        assert_eq!(agrees(Parameters::default(), answer), Err(HandshakeError::Extensions), "{answer}");
+        assert_eq!(
+            agrees(Parameters::default(), answer),
+            Err(HandshakeError::Response(ResponseError::Extensions)),
+            "{answer}"
+        );
     }
     let lines = "Sec-WebSocket-Extensions: permessage-deflate\r\n".repeat(2);
-    assert_eq!(agreed(&config(Parameters::default(), &[]), &lines), Err(HandshakeError::Extensions));
+    assert_eq!(
+        agreed(&config(Parameters::default(), &[]), &lines),
+        Err(HandshakeError::Response(ResponseError::Extensions))
+    );
     // Nothing was offered.
     let line = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-    assert_eq!(agreed(&Config::default(), line), Err(HandshakeError::Extensions));
+    assert_eq!(agreed(&Config::default(), line), Err(HandshakeError::Response(ResponseError::Extensions)));
     // No answer is a right one.
     assert_eq!(agreed(&config(Parameters::default(), &[]), ""), Ok(None));
     for id in ["PMD-5-05", "PMD-7-05", "PMD-5-06"] {
@@ -314,8 +320,11 @@ fn context_takeover(log: &mut Log) {
     log.proved("PMD-7.1.1-01", Role::Server);
 
     // REQ: PMD-7.1.1-02
-    assert_eq!(agrees(asks, "permessage-deflate"), Err(HandshakeError::Extensions));
-    assert_eq!(agrees(asks, "permessage-deflate; client_no_context_takeover"), Err(HandshakeError::Extensions));
+    assert_eq!(agrees(asks, "permessage-deflate"), Err(HandshakeError::Response(ResponseError::Extensions)));
+    assert_eq!(
+        agrees(asks, "permessage-deflate; client_no_context_takeover"),
+        Err(HandshakeError::Response(ResponseError::Extensions))
+    );
     let line = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     assert_eq!(agreed(&config(asks, &[Parameters::default()]), line), Ok(Some(AGREED)), "the other offer");
     log.proved("PMD-7.1.1-02", Role::Client);
@@ -369,7 +378,7 @@ fn window_bits(log: &mut Log) {
     // REQ: PMD-7.1.2-03
     let asks = Parameters { server_max_window_bits: bits(10), ..Parameters::default() };
     for answer in ["permessage-deflate; server_max_window_bits=11", "permessage-deflate"] {
-        assert_eq!(agrees(asks, answer), Err(HandshakeError::Extensions), "{answer}");
+        assert_eq!(agrees(asks, answer), Err(HandshakeError::Response(ResponseError::Extensions)), "{answer}");
     }
     for bits in [8, 9, 10] {
         let agreed_on = agrees(asks, &format!("permessage-deflate; server_max_window_bits={bits}"));
@@ -397,7 +406,7 @@ fn window_bits(log: &mut Log) {
     assert_eq!(answered(&limits, "permessage-deflate"), Ok((Some("permessage-deflate".to_owned()), Some(AGREED))));
     log.proved("PMD-7.1.2-05", Role::Server);
     let answer_10 = "permessage-deflate; client_max_window_bits=10";
-    assert_eq!(agrees(BARE, answer_10), Err(HandshakeError::Extensions));
+    assert_eq!(agrees(BARE, answer_10), Err(HandshakeError::Response(ResponseError::Extensions)));
 
     // REQ: PMD-7.1.2-06
     for offer in ["permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits=15"] {

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread;
 
 use bowsprit::blocking::{Connector, TlsStream, accept};
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::tls::rustls::{Connection, Error as TlsError, ServerConnection};
 use bowsprit::{Error, HandshakeError, Message, Role};
 
@@ -16,7 +16,7 @@ pub(crate) fn rows(log: &mut Log) {
     // REQ: WS-4.1-16
     let authority = Authority::new();
     let connect = |port| {
-        let request = Request::new(format!("wss://localhost:{port}/secret").parse().unwrap());
+        let request = ClientRequest::new(format!("wss://localhost:{port}/secret").parse().unwrap());
         Connector::new(request).tls(authority.client()).connect()
     };
 

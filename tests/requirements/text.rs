@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
 use bowsprit::{Chunk, Config, HandshakeError, Header, OpCode, ProtocolError, Role, SendError};
 use bytes::BytesMut;
 use hex_literal::hex;
@@ -91,16 +91,16 @@ fn receiving(log: &mut Log) {
         &b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: \xff\r\n\r\n"[..],
     );
-    let refused = server::Handshake::new(Config::default().into(), Duration::ZERO).receive(&mut request).unwrap_err();
+    let refused = ServerHandshake::new(Config::default().into(), Duration::ZERO).receive(&mut request).unwrap_err();
     assert_eq!(refused.status(), Some(400));
-    let asked = client::Request::new("ws://h/".parse().unwrap()).subprotocol("chat").unwrap();
+    let asked = ClientRequest::new("ws://h/".parse().unwrap()).subprotocol("chat").unwrap();
     let mut response = BytesMut::from(
         &b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: \xff\r\n\r\n"[..],
     );
     let (config, mut output) = (Config::default().into(), BytesMut::new());
-    let mut handshake = client::Handshake::start(&asked, *b"the sample nonce", config, Duration::ZERO, &mut output);
-    assert_eq!(handshake.receive(&mut response), Err(HandshakeError::Subprotocol));
+    let mut handshake = ClientHandshake::start(&asked, *b"the sample nonce", config, Duration::ZERO, &mut output);
+    assert_eq!(handshake.receive(&mut response), Err(HandshakeError::Response(ResponseError::Subprotocol)));
 
     // REQ: WS-8.1-08
     row_both(log, "WS-8.1-08", &hex!("81 01 00"), events([text("\0")]));

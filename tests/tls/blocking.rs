@@ -11,8 +11,7 @@ use bowsprit::blocking::{
     Connector, Duplicate as _, Interest, Plain, Stream, TlsStream, Transport as _, WebSocket, accept, accept_with,
     connect, connect_with, receive_request,
 };
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest, HeadError, RequestError};
 use bowsprit::tls::rustls::pki_types::ServerName;
 use bowsprit::tls::rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, Error as TlsError, ServerConfig,
@@ -39,7 +38,7 @@ fn listen<T: Send + 'static>(
 }
 
 fn connector(host: &str, port: u16, config: Arc<ClientConfig>) -> Connector {
-    Connector::new(Request::new(format!("wss://{host}:{port}/").parse().unwrap())).tls(config)
+    Connector::new(ClientRequest::new(format!("wss://{host}:{port}/").parse().unwrap())).tls(config)
 }
 
 /// Two ends of a connection inside TLS, its handshake done.
@@ -222,7 +221,7 @@ fn trusts_whom_the_system_trusts_unless_told_otherwise() {
 #[test]
 fn a_host_that_no_certificate_can_name_is_an_error_before_any_dial() {
     let uri = "wss://local%68ost:1/".parse().unwrap();
-    let refused = Connector::new(Request::new(uri)).tls(Authority::new().client()).connect();
+    let refused = Connector::new(ClientRequest::new(uri)).tls(Authority::new().client()).connect();
     assert!(matches!(refused, Err(Error::Handshake(HandshakeError::Uri(_)))), "{refused:?}");
 }
 
@@ -391,7 +390,7 @@ fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let silent = connector("localhost", port, authority.client()).config(config.clone()).connect();
-        assert!(matches!(silent, Err(Error::Timeout(bowsprit::Timeout::Handshake))), "{silent:?}");
+        assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{silent:?}");
 
         // A client that says nothing, and one that stops in the middle of its first record.
         for said in [0, 100] {
@@ -404,7 +403,7 @@ fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
             far.write_all(&hello.0[..said]).unwrap();
             let tls = TlsStream::server(near, authority.server(&["localhost"])).unwrap();
             let stalls = receive_request(tls, config.clone()).map(drop);
-            assert!(matches!(stalls, Err(Error::Timeout(bowsprit::Timeout::Handshake))), "{stalls:?}");
+            assert!(matches!(stalls, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{stalls:?}");
             drop(far);
         }
     });
@@ -504,7 +503,7 @@ fn a_record_that_comes_byte_by_byte_and_then_stalls_keeps_no_deadline_off() {
         });
         let tls = TlsStream::client(relay(address, stalls), authority.client(), "localhost").unwrap();
         let config = Config { idle_timeout: millis(300), close_timeout: millis(100), ..Config::default() };
-        let request = Request::new("wss://localhost/".parse().unwrap());
+        let request = ClientRequest::new("wss://localhost/".parse().unwrap());
         let (mut ws, _) = Connector::new(request).config(config).connect_on(tls).unwrap();
         assert_eq!(text(ws.recv().unwrap()), "whole");
         ws.send("go on").unwrap();
@@ -557,7 +556,13 @@ fn plain_http_at_a_port_for_tls_is_an_error_of_tls() {
         let (port, server) = listen(authority.server(&["localhost"]), |tls| accept(tls).map(drop));
         let refused = connect(&format!("ws://127.0.0.1:{port}/"));
         // It is answered with an alert, which is no HTTP.
-        assert!(matches!(refused, Err(Error::Handshake(HandshakeError::InvalidHead) | Error::Io(_))), "{refused:?}");
+        assert!(
+            matches!(
+                refused,
+                Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed))) | Error::Io(_))
+            ),
+            "{refused:?}"
+        );
         let seen = join(server);
         assert!(matches!(seen, Err(Error::Handshake(HandshakeError::Tls(TlsError::InvalidMessage(_))))), "{seen:?}");
 
@@ -569,7 +574,10 @@ fn plain_http_at_a_port_for_tls_is_an_error_of_tls() {
             matches!(refused, Err(Error::Handshake(HandshakeError::Tls(TlsError::InvalidMessage(_))))),
             "{refused:?}"
         );
-        assert!(matches!(join(server), Err(Error::Handshake(HandshakeError::InvalidHead))));
+        assert!(matches!(
+            join(server),
+            Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed))))
+        ));
     });
 }
 
@@ -703,7 +711,7 @@ fn both_versions_of_tls_work() {
                 .with_root_certificates(roots)
                 .with_no_client_auth();
             let (port, server) = listen(authority.server(&["localhost"]), |tls| {
-                let mut ws = accept_with(tls, &Accept::new(), Messages, Arc::default()).unwrap();
+                let mut ws = accept_with(tls, &AcceptOptions::new(), Messages, Arc::default()).unwrap();
                 echo(&mut ws).unwrap();
                 ws.get_ref().inspect(|tls| tls.protocol_version())
             });

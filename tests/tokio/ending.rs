@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use bowsprit::handshake::RequestError;
 use bowsprit::tokio::receive_request;
 use bowsprit::{
     Cause, Close, CloseCode, Config, Error, HandshakeError, Initiator, Message, Messages, ProtocolError, Role,
@@ -297,7 +298,7 @@ async fn a_bad_request_behind_a_flood() {
         REQUEST.replace("n: 13", "n: 8").into(),
         |socket| async move {
             let error = receive_request(socket, std::sync::Arc::default()).await.map(drop).unwrap_err();
-            assert!(matches!(error, Error::Handshake(HandshakeError::UnsupportedVersion)));
+            assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::UnsupportedVersion))));
         },
         |received| assert!(received.starts_with(b"HTTP/1.1 426 ") && received.ends_with(b"\n")),
     )

@@ -3,8 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::tokio::{Connector, accept, accept_with, connect, connect_with, receive_request};
 use bowsprit::{Chunks, Config, Error, HandshakeError, Message, Messages, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -101,13 +100,13 @@ async fn subprotocols_fields_and_deliveries() {
     let server = tokio::spawn(async move {
         let incoming = receive_request(far, Arc::default()).await?;
         assert!(incoming.request().is_upgrade());
-        assert_eq!((incoming.request().target(), incoming.request().fields().get("x-a")), ("/chat?a=b", Some("c")));
-        let mut ws = incoming.accept(&Accept::new().subprotocol("two"), Messages).await?;
+        assert_eq!((incoming.request().target(), incoming.request().headers().get("x-a")), ("/chat?a=b", Some("c")));
+        let mut ws = incoming.accept(&AcceptOptions::new().subprotocol("two"), Messages).await?;
         assert_eq!(ws.subprotocol(), Some("two"));
         ws.send("hello").await?;
         crate::support::echo(&mut ws).await
     });
-    let asked = Request::try_from("ws://example.com/chat?a=b").unwrap();
+    let asked = ClientRequest::try_from("ws://example.com/chat?a=b").unwrap();
     let asked = asked.subprotocol("one").unwrap().subprotocol("two").unwrap().header("X-A", "c").unwrap();
     let chunks = Chunks { max_message: 1 << 40, max_fragments: 100 };
     let (mut ws, response) = Connector::new(asked).delivery(chunks).connect_on(near).await.unwrap();
@@ -134,7 +133,7 @@ async fn a_refusal_has_status_fields_and_a_bounded_body() {
         });
         let error = connect_with(near, "ws://example.com/").await.unwrap_err();
         let Error::Handshake(HandshakeError::Refused(refusal)) = error else { panic!("{error:?}") };
-        assert_eq!((refusal.status(), refusal.fields().get("retry-after")), (503, Some("7")));
+        assert_eq!((refusal.status(), refusal.headers().get("retry-after")), (503, Some("7")));
         assert_eq!(refusal.body().len(), body);
         server.await.unwrap();
     }
@@ -216,7 +215,7 @@ async fn respond_tells_whether_the_answer_was_written() {
 // HOSTILE: 33
 #[tokio::test(start_paused = true)]
 async fn a_handshake_dropped_at_any_await() {
-    let choices = Accept::new();
+    let choices = AcceptOptions::new();
     for times in 0.. {
         let reads = REQUEST.as_bytes().chunks(20).map(<[u8]>::to_vec).collect();
         let stream = Stream::new(Script { reads, stutters: true, silent: true, ..Script::default() });

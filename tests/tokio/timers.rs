@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::tokio::{Connector, WebSocket};
-use bowsprit::{Cause, CloseCode, Config, End, Error, Initiator, Message, Messages, Role, Timeout};
+use bowsprit::{Cause, CloseCode, Config, End, Error, HandshakeError, Initiator, Message, Messages, Role, Timeout};
 use hex_literal::hex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
@@ -351,14 +350,19 @@ async fn a_flooding_peer_escapes_no_deadline() {
         drop(ws);
         assert_eq!(floods.await.unwrap(), hex!("8802 03ea"));
     }
-    // A message that it has begun. (Whatever it sends is a sign of life, as far as our Pings are concerned.)
-    let (mut peer, near) = tokio::io::duplex(10_000);
-    peer.write_all(&begun).await.unwrap();
-    let floods = floods(peer, ping.clone());
-    let mut ws = open(Role::Server, near, Messages, Config { message_timeout: seconds(20), ..config() });
-    assert_eq!(expires(&mut ws).await, (Timeout::Message, 20 + 10));
-    drop(ws);
-    floods.await.unwrap();
+    // A message that it has begun, and a Ping of ours that it never answers.
+    for (config, first, expected) in [
+        (Config { message_timeout: seconds(20), ..config() }, &begun[..], Timeout::Message),
+        (Config { ping_interval: seconds(5), pong_timeout: seconds(15), ..config() }, b"", Timeout::Pong),
+    ] {
+        let (mut peer, near) = tokio::io::duplex(10_000);
+        peer.write_all(first).await.unwrap();
+        let floods = floods(peer, ping.clone());
+        let mut ws = open(Role::Server, near, Messages, config);
+        assert_eq!(expires(&mut ws).await, (expected, 20 + 10));
+        drop(ws);
+        floods.await.unwrap();
+    }
 }
 
 /// Reads give this without an end, and never ask to wait.
@@ -417,7 +421,7 @@ fn without_a_deadline_there_is_no_timer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_the_opening_handshake() {
-    let timed_out = |error: &Error| matches!(error, Error::Timeout(Timeout::Handshake));
+    let timed_out = |error: &Error| matches!(error, Error::Handshake(HandshakeError::TimedOut(_)));
     let config = Config { handshake_timeout: seconds(10), ..config() };
     // A server: a silent client, one that sends byte after byte, one that does not take the answer.
     for (slow, room) in [(false, 1_000), (true, 1_000)] {
@@ -435,11 +439,11 @@ async fn the_deadline_of_the_opening_handshake() {
     let stream = Stream::new(Script { room: 20, silent: true, ..Script::sends([request.as_bytes()]) });
     let start = Instant::now();
     let error =
-        bowsprit::tokio::accept_with(stream, &Accept::new(), Messages, config.clone().into()).await.unwrap_err();
+        bowsprit::tokio::accept_with(stream, &AcceptOptions::new(), Messages, config.clone().into()).await.unwrap_err();
     assert!(timed_out(&error), "{error:?}");
     assert_eq!(start.elapsed().as_secs(), 10);
     // A client: a server that takes nothing, one that says nothing, one that says little.
-    let connector = Connector::new(Request::try_from("ws://example.com/").unwrap()).config(config);
+    let connector = Connector::new(ClientRequest::try_from("ws://example.com/").unwrap()).config(config);
     for (room, pause) in [(10, NEVER.as_secs()), (usize::MAX, NEVER.as_secs()), (usize::MAX, 1)] {
         let stream = Stream::new(Script { room, silent: true, ..Script::default() });
         let talks = talks(&stream, b"HTTP/1.1 101 Switching Protocols", pause);

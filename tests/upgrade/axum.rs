@@ -8,7 +8,7 @@ use ::axum::extract::FromRequestParts;
 use ::axum::response::{IntoResponse as _, Response};
 use ::axum::routing::any;
 use ::http::{Request, Version, request};
-use bowsprit::handshake::{OriginPolicy, client};
+use bowsprit::handshake::{BuildError, ClientRequest, HeadError, OriginPolicy, RequestError};
 use bowsprit::upgrade::axum::WebSocketUpgrade;
 use bowsprit::{Chunks, Config, Error, HandshakeError, Message, upgrade};
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use crate::support::{Raw, within};
 
 /// What the extractor makes of this request, which no hyper has received.
 async fn extract(change: impl FnOnce(&mut Request<()>)) -> Result<WebSocketUpgrade, HandshakeError> {
-    let asked = client::Request::try_from("ws://server.example.com/").expect("a URI");
+    let asked = ClientRequest::try_from("ws://server.example.com/").expect("a URI");
     let asked = asked.subprotocol("chat").expect("a token");
     let (_, mut request) = upgrade::http::Handshake::start(&asked, [0; 16], Arc::default()).expect("it is short");
     change(&mut request);
@@ -30,7 +30,7 @@ async fn extract(change: impl FnOnce(&mut Request<()>)) -> Result<WebSocketUpgra
 async fn a_rejection_is_a_response() {
     // RFC 8441: HTTP/2 would open a WebSocket in another way.
     let rejection = extract(|request| *request.version_mut() = Version::HTTP_2).await.expect_err("not yet");
-    assert_eq!(rejection, HandshakeError::HttpVersion);
+    assert_eq!(rejection, HandshakeError::Request(RequestError::Head(HeadError::Version)));
     assert_eq!(rejection.into_response().status(), 400);
 
     let rejection = extract(|request| drop(request.headers_mut().remove("upgrade"))).await.expect_err("plain HTTP");
@@ -60,7 +60,7 @@ async fn a_handler_chooses() {
         assert_eq!(policy(upgrade, choice).status(), status);
     }
     let header = extract(|_| ()).await.expect("it keeps the rules").header("Sec-WebSocket-Accept", "x");
-    assert!(matches!(header, Err(HandshakeError::ReservedField(_))));
+    assert!(matches!(header, Err(BuildError::ReservedHeader(_))));
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn what_was_chosen_reaches_the_connection() {
         }))
     }
     let address = serve(Router::new().route("/", any(echo))).await;
-    let request = client::Request::try_from(&*address).expect("a URI");
+    let request = ClientRequest::try_from(&*address).expect("a URI");
     let config = Config {
         #[cfg(feature = "deflate")]
         compression: Some(bowsprit::Deflate::default()),
@@ -85,7 +85,7 @@ async fn what_was_chosen_reaches_the_connection() {
     };
     let (mut ws, response) =
         within(bowsprit::tokio::Connector::new(request).config(config).connect()).await.expect("it opens");
-    assert_eq!(response.fields().get("x-room"), Some("1"));
+    assert_eq!(response.headers().get("x-room"), Some("1"));
     #[cfg(feature = "deflate")]
     assert!(response.extensions().deflate().is_some());
     within(ws.send("four")).await.expect("it is open");
@@ -129,7 +129,7 @@ async fn a_handler_chooses_among_extensions() {
     }
     let address = serve(Router::new().route("/", any(plain))).await;
     for (query, compressed) in [("?deflate", true), ("?plain", false)] {
-        let request = client::Request::try_from(&*format!("{address}{query}")).expect("a URI");
+        let request = ClientRequest::try_from(&*format!("{address}{query}")).expect("a URI");
         let config = Config { compression: Some(bowsprit::Deflate::default()), ..Config::default() };
         let (_, response) =
             within(bowsprit::tokio::Connector::new(request).config(config).connect()).await.expect("it opens");
@@ -148,7 +148,7 @@ async fn a_failed_upgrade_is_told() {
             .on_failed_upgrade(move |error| sender.send(error).expect("it is waited for"))
             .on_upgrade(|_| async { panic!("there is no connection") });
         let error = within(failed).await.expect("it is told");
-        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut)), "{error:?}");
+        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut(_))), "{error:?}");
         response
     }
     let address = serve(Router::new().route("/", any(slow))).await;

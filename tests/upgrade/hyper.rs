@@ -8,9 +8,7 @@ use std::time::Duration;
 use ::hyper::client::conn::http1::{SendRequest, handshake};
 use ::hyper::server::conn::http1;
 use ::hyper::service::service_fn;
-use bowsprit::handshake::client::{Request, Response};
-use bowsprit::handshake::key;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, BuildError, ClientRequest, ClientResponse, RequestError, ResponseError, key};
 use bowsprit::upgrade::hyper::{Socket, connect, receive};
 use bowsprit::{CloseCode, Config, Error, HandshakeError, Message, Messages, upgrade};
 use hyper_util::rt::TokioIo;
@@ -27,7 +25,7 @@ async fn messages_of_all_sizes_go_through_a_client() {
             let server = tokio::spawn(async move {
                 let (stream, _) = listener.accept().await.expect("a connection");
                 let config = Arc::new(compressing());
-                let mut ws = bowsprit::tokio::accept_with(stream, &Accept::new(), Messages, config).await?;
+                let mut ws = bowsprit::tokio::accept_with(stream, &AcceptOptions::new(), Messages, config).await?;
                 while let Some((message, out)) = ws.next().await? {
                     out.feed(message).await?;
                 }
@@ -90,7 +88,7 @@ async fn a_refusal_is_handed_out_with_its_body() {
             peer.sends(body).await;
         });
         let Err(Error::Handshake(HandshakeError::Refused(refusal))) = opened else { panic!("{opened:?}") };
-        assert_eq!((refusal.status(), refusal.fields().get("x-reason")), (403, Some("age")));
+        assert_eq!((refusal.status(), refusal.headers().get("x-reason")), (403, Some("age")));
         assert_eq!(refusal.body(), b"no\n");
     }
 }
@@ -127,10 +125,10 @@ async fn the_body_of_a_refusal_is_bounded() {
 #[tokio::test]
 async fn a_response_that_breaks_a_rule_ends_the_connection() {
     for (line, instead, error) in [
-        ("upgrade: websocket", "upgrade: h2c", HandshakeError::Upgrade),
-        ("sec-websocket-accept: ", "sec-websocket-accept: A", HandshakeError::Accept),
-        ("upgrade:", "sec-websocket-protocol: chat\r\nupgrade:", HandshakeError::Subprotocol),
-        ("upgrade:", "sec-websocket-extensions: x-a\r\nupgrade:", HandshakeError::Extensions),
+        ("upgrade: websocket", "upgrade: h2c", HandshakeError::Response(ResponseError::Upgrade)),
+        ("sec-websocket-accept: ", "sec-websocket-accept: A", HandshakeError::Response(ResponseError::Accept)),
+        ("upgrade:", "sec-websocket-protocol: chat\r\nupgrade:", HandshakeError::Request(RequestError::Subprotocol)),
+        ("upgrade:", "sec-websocket-extensions: x-a\r\nupgrade:", HandshakeError::Request(RequestError::Extensions)),
     ] {
         let (mut sender, mut peer) = to_a_script(true).await;
         let (opened, ()) = tokio::join!(open(&mut sender, Config::default()), async {
@@ -148,7 +146,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
     let (mut sender, _peer) = to_a_script(true).await;
     let config = Config { handshake_timeout: Some(Duration::from_millis(50)), ..Config::default() };
     let opened = open(&mut sender, config).await;
-    assert!(matches!(opened, Err(Error::Handshake(HandshakeError::TimedOut))), "{opened:?}");
+    assert!(matches!(opened, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{opened:?}");
 }
 
 /// A connection of hyper that is not served `with_upgrades()`.
@@ -161,7 +159,7 @@ async fn a_connection_that_hyper_keeps_is_an_error() {
         let (stream, _) = listener.accept().await.expect("a connection");
         let service = service_fn(move |mut request| {
             let incoming = receive(&mut request, Arc::default()).expect("it keeps the rules");
-            let (response, opening) = incoming.accept(&Accept::new(), Messages).expect("nothing is in its way");
+            let (response, opening) = incoming.accept(&AcceptOptions::new(), Messages).expect("nothing is in its way");
             let sender = sender.clone();
             tokio::spawn(async move { sender.send(opening.open().await) });
             async { Ok::<_, Infallible>(response) }
@@ -179,11 +177,11 @@ async fn a_connection_that_hyper_keeps_is_an_error() {
 /// A request that hyper has not received.
 #[test]
 fn a_request_without_a_connection_is_not_accepted() {
-    let asked = Request::try_from("ws://server.example.com/").expect("a URI");
+    let asked = ClientRequest::try_from("ws://server.example.com/").expect("a URI");
     let (_, mut request) = upgrade::http::Handshake::start(&asked, [0; 16], Arc::default()).expect("it is short");
     let incoming = receive(&mut request, Arc::default()).expect("it keeps the rules");
-    let error = incoming.accept(&Accept::new(), Messages).map(drop).expect_err("there is nothing to take over");
-    assert_eq!((&error, upgrade::http::refuse(&error).status().as_u16()), (&HandshakeError::NotUpgradable, 500));
+    let error = incoming.accept(&AcceptOptions::new(), Messages).map(drop).expect_err("there is nothing to take over");
+    assert_eq!((&error, upgrade::http::refuse(&error).status().as_u16()), (&BuildError::NotUpgradable.into(), 500));
 }
 
 // HOSTILE: 31
@@ -210,8 +208,8 @@ async fn dial(address: SocketAddr, raw: bool) -> SendRequest<String> {
 async fn open(
     sender: &mut SendRequest<String>,
     config: Config,
-) -> Result<(bowsprit::tokio::WebSocket<Socket>, Response), Error> {
-    let request = Request::try_from("ws://server.example.com/chat?room=1").expect("a URI");
+) -> Result<(bowsprit::tokio::WebSocket<Socket>, ClientResponse), Error> {
+    let request = ClientRequest::try_from("ws://server.example.com/chat?room=1").expect("a URI");
     within(connect(sender, &request, Messages, Arc::new(config))).await
 }
 

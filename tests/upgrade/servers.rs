@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::{CloseCode, Error, HandshakeError, Initiator, Message, OwnedMessage};
 
 use crate::support::{DOORS, Raw, Server, compressing, within};
@@ -25,7 +25,7 @@ async fn messages_of_all_sizes_come_back() {
     for &door in DOORS {
         let mut server = Server::start(door).await;
         for config in [Arc::default(), Arc::new(compressing())] {
-            let request = Request::try_from(&*server.uri("/echo")).expect("a URI");
+            let request = ClientRequest::try_from(&*server.uri("/echo")).expect("a URI");
             let (mut ws, response) =
                 within(bowsprit::tokio::Connector::new(request).config(Arc::clone(&config)).connect())
                     .await
@@ -156,7 +156,7 @@ async fn a_subprotocol_is_agreed_on() {
         for (offered, agreed) in
             [(["chat", "soap"], Some("chat")), (["chat", "superchat"], Some("superchat")), (["soap", "wamp"], None)]
         {
-            let request = Request::try_from(&*server.uri("/echo")).expect("a URI");
+            let request = ClientRequest::try_from(&*server.uri("/echo")).expect("a URI");
             let request = request.subprotocol(offered[0]).and_then(|request| request.subprotocol(offered[1]));
             let connector = bowsprit::tokio::Connector::new(request.expect("tokens"));
             let (ws, response) = within(connector.connect()).await.expect("it opens");

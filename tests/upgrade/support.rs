@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::AcceptOptions;
 use bowsprit::upgrade::hyper::{Opening, Socket};
 use bowsprit::{Close, CloseCode, Config, End, HandshakeError, Messages, upgrade};
 use hyper::body::Incoming;
@@ -141,7 +141,7 @@ fn answer(
         *response.status_mut() = hyper::StatusCode::NOT_FOUND;
         return Ok(response);
     }
-    let mut choices = Accept::new();
+    let mut choices = AcceptOptions::new();
     if let Some(name) = incoming.request().select_subprotocol(SUBPROTOCOLS) {
         choices = choices.subprotocol(name);
     }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bowsprit::tokio::accept;
-use bowsprit::handshake::server::{Accept, Handshake};
+use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bowsprit::server::{self, Router, Topics, WebSocket, websocket};
 use bowsprit::session::BoxError;
 use bowsprit::{Config, Connection, Deflate, Error, Messages, Prepared};
@@ -126,10 +126,10 @@ fn frame(offer: Option<&str>) -> io::Result<Vec<u8>> {
         offer.unwrap_or_default()
     );
     let config = Arc::new(compressing());
-    let mut handshake = Handshake::new(config.clone(), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(config.clone(), Duration::ZERO);
     let request = handshake.receive(&mut BytesMut::from(&*head)).map_err(io::Error::other)?;
     let request = request.ok_or_else(|| io::Error::other("the head is whole"))?;
-    let accepted = request.accept(&Accept::new(), &mut BytesMut::new()).map_err(io::Error::other)?;
+    let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).map_err(io::Error::other)?;
     let mut connection = Connection::server(Messages, config).with_extensions(accepted.extensions());
     let (news, mut output) = (Prepared::binary(&NEWS).deflated(Deflate::default().level), BytesMut::new());
     connection.prepared(&news, &mut output).map_err(io::Error::other)?;

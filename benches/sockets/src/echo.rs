@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::server::{Accept, Handshake};
+use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bowsprit::server::{self, Router, Session, handler};
 use bowsprit::session::{BoxError, Handler};
 use bowsprit::{Config, Message, OwnedMessage};
@@ -143,7 +143,7 @@ fn answered(stream: TcpStream) -> Pin<Box<dyn Future<Output = io::Result<TcpStre
 }
 
 async fn answer(mut stream: TcpStream) -> io::Result<TcpStream> {
-    let mut handshake = Handshake::new(Arc::new(Config::default()), Duration::ZERO);
+    let mut handshake = ServerHandshake::new(Arc::new(Config::default()), Duration::ZERO);
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
     let request = loop {
         if let Some(request) = handshake.receive(&mut input).map_err(io::Error::other)? {
@@ -153,7 +153,7 @@ async fn answer(mut stream: TcpStream) -> io::Result<TcpStream> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     };
-    request.accept(&Accept::new(), &mut output).map_err(io::Error::other)?;
+    request.accept(&AcceptOptions::new(), &mut output).map_err(io::Error::other)?;
     stream.write_all(&output).await?;
     Ok(stream)
 }

@@ -5,41 +5,44 @@ use alloc::vec::Vec;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use httparse::Status;
 
-use super::fields::Fields;
+use super::headers::Headers;
 use super::reply::has_body;
 
-/// What is left of a body that arrives in any cut.
+/// Reads a body that arrives in pieces of any size: what comes next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Rest {
-    /// So many bytes.
+pub(super) enum BodyDecoder {
+    /// This many bytes.
     Length(u64),
-    /// All that comes.
+    /// Everything until the transport ends.
     UntilEof,
-    /// Chunks; next is the line with a chunk's size.
+    /// The line with the size of a chunk.
     ChunkSize,
-    /// So many bytes of a chunk, and the CRLF behind them.
+    /// This many bytes of a chunk, and the CRLF after them.
     Chunk(u64),
 }
 
-impl Rest {
-    /// What the head says of the length (RFC 9112 section 6.3).
-    pub(super) fn new(status: u16, fields: &Fields) -> Self {
+impl BodyDecoder {
+    /// The length by the rules of RFC 9112 section 6.3.
+    pub(super) fn new(status: u16, headers: &Headers) -> Self {
         if !has_body(status) {
             Self::Length(0)
-        } else if fields.has_token("Transfer-Encoding", "chunked") {
+        } else if headers.has_token("Transfer-Encoding", "chunked") {
             Self::ChunkSize
-        } else if fields.contains("Transfer-Encoding") {
+        } else if headers.contains("Transfer-Encoding") {
             Self::UntilEof
         } else {
-            fields.get("Content-Length").and_then(|length| length.parse().ok()).map_or(Self::UntilEof, Self::Length)
+            let length =
+                headers.get("Content-Length").filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));
+            length.and_then(|length| length.parse().ok()).map_or(Self::UntilEof, Self::Length)
         }
     }
 
-    /// Moves to `body` what has arrived of it, but no more than `max` bytes in all. Whether that was everything.
+    /// Moves what has arrived of the body from `input` to `body`, at most `max` bytes in total. Returns whether the body is
+    /// complete.
     pub(super) fn receive(&mut self, input: &mut BytesMut, body: &mut Vec<u8>, max: usize) -> bool {
         loop {
-            let room = max.saturating_sub(body.len());
-            let arrived = input.len().min(room);
+            let capacity = max.saturating_sub(body.len());
+            let arrived = input.len().min(capacity);
             match self {
                 Self::Length(0) => return true,
                 Self::ChunkSize => match httparse::parse_chunk_size(input) {
@@ -57,7 +60,7 @@ impl Rest {
                     input.advance(CRLF);
                     *self = Self::ChunkSize;
                 }
-                _ if arrived == 0 => return room == 0,
+                _ if arrived == 0 => return capacity == 0,
                 Self::UntilEof => body.put(input.split_to(arrived)),
                 Self::Length(left) | Self::Chunk(left) => {
                     let len = usize::try_from(*left).map_or(arrived, |left| left.min(arrived));
@@ -69,7 +72,8 @@ impl Rest {
     }
 }
 
-/// A longer line is not waited for, so that none is parsed again and again. Without extensions it takes 18 bytes.
+/// The longest line with a chunk's size, so that the work to parse an incomplete one is bounded. Without extensions it
+/// takes 18 bytes.
 const MAX_CHUNK_SIZE_LINE: usize = 256;
 
 const CRLF: usize = 2;

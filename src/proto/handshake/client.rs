@@ -9,44 +9,44 @@ use core::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::body::Rest;
-use super::error::HandshakeError;
-use super::fields::Fields;
-use super::head::{HeadReader, ResponseHead};
+use super::body::BodyDecoder;
+use super::error::{BuildError, HandshakeError, HeadError, ResponseError};
+use super::head::{HeadReader, HttpVersion, ResponseHead};
+use super::headers::Headers;
 use super::uri::{Uri, UriError};
 use super::{key, reply};
 use crate::proto::config::Config;
 use crate::proto::extension::grammar::{self, is_token};
 use crate::proto::extension::{self, Agreement};
 
-/// What a client asks for. Checked as it is built: whatever it holds, it makes one head and nothing more.
+/// The request that a client sends. It is checked as it is built: it always makes exactly one head.
 ///
 /// ```
-/// use bowsprit::handshake::client::Request;
+/// use bowsprit::handshake::ClientRequest;
 ///
-/// let request = Request::new("wss://example.com/chat".parse()?)
+/// let request = ClientRequest::new("wss://example.com/chat".parse()?)
 ///     .subprotocol("chat")?
 ///     .header("Authorization", "Bearer 0123")?;
 /// assert!(request.header("Host", "other.example").is_err());
 /// # Ok::<(), bowsprit::HandshakeError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Request {
+pub struct ClientRequest {
     uri: Uri,
     origin: Option<String>,
     subprotocols: Vec<String>,
     requires_subprotocol: bool,
-    fields: Fields,
+    headers: Headers,
 }
 
-impl Request {
-    /// A request for this resource, with nothing else in it.
+impl ClientRequest {
+    /// A request for this resource, without optional headers.
     #[must_use]
     pub const fn new(uri: Uri) -> Self {
-        Self { uri, origin: None, subprotocols: Vec::new(), requires_subprotocol: false, fields: Fields::new() }
+        Self { uri, origin: None, subprotocols: Vec::new(), requires_subprotocol: false, headers: Headers::new() }
     }
 
-    /// What is asked for.
+    /// The address of the resource.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
         &self.uri
@@ -56,82 +56,82 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::InvalidSubprotocol`] when the name is no token, or is offered already. Upper and lower case
-    /// are different names.
-    pub fn subprotocol(mut self, name: &str) -> Result<Self, HandshakeError> {
+    /// [`BuildError::InvalidSubprotocol`] when the name is not a token, or is offered already. Upper and lower case are
+    /// different names.
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, BuildError> {
         // RFC 6455 section 4.1, item 10: tokens, and all unique.
         if !is_token(name.as_bytes()) || self.subprotocols.iter().any(|offered| offered == name) {
-            return Err(HandshakeError::InvalidSubprotocol(name.to_owned()));
+            return Err(BuildError::InvalidSubprotocol(name.to_owned()));
         }
         self.subprotocols.push(name.to_owned());
         Ok(self)
     }
 
     /// Whether to fail when subprotocols are offered and the server agrees to none, as browsers do. RFC 6455 lets the
-    /// connection open without one, and so does this by default.
+    /// connection open without one, which is the default here.
     #[must_use]
     pub const fn require_subprotocol(mut self, required: bool) -> Self {
         self.requires_subprotocol = required;
         self
     }
 
-    /// Sends this `Origin`, as it stands. Only browsers have to (section 4.1, item 8).
+    /// Sends this `Origin`, unchanged. Only browsers have to send one (section 4.1, item 8).
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::InvalidField`] when it is empty or holds anything but visible ASCII.
-    pub fn origin(mut self, origin: &str) -> Result<Self, HandshakeError> {
+    /// [`BuildError::InvalidHeader`] when it is empty or holds anything but visible ASCII.
+    pub fn origin(mut self, origin: &str) -> Result<Self, BuildError> {
         if origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(HandshakeError::InvalidField("Origin".to_owned()));
+            return Err(BuildError::InvalidHeader("Origin".to_owned()));
         }
         self.origin = Some(origin.to_owned());
         Ok(self)
     }
 
-    /// Sends another header field: `Authorization`, `Cookie`, a name of your own.
+    /// Sends another header: `Authorization`, `Cookie`, a name of your own.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::ReservedField`] for what the handshake or HTTP itself sets, [`HandshakeError::RepeatedField`]
-    /// for a name that is there already, [`HandshakeError::InvalidField`] when the name is no token or the value holds
-    /// control characters.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, HandshakeError> {
-        if self.fields.contains(name) {
-            return Err(HandshakeError::RepeatedField(name.to_owned()));
+    /// [`BuildError::ReservedHeader`] for a header that the handshake or HTTP sets itself;
+    /// [`BuildError::RepeatedHeader`] for a name that was given already; [`BuildError::InvalidHeader`] when the name is
+    /// not a token or the value holds control characters.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        if self.headers.contains(name) {
+            return Err(BuildError::RepeatedHeader(name.to_owned()));
         }
-        reply::push(&mut self.fields, name, value)?;
+        reply::push(&mut self.headers, name, value)?;
         Ok(self)
     }
 
-    /// The whole list of header fields of this attempt.
-    fn head(&self, key: &[u8], extensions: Option<&str>) -> Fields {
-        let mut fields = Fields::new();
-        fields.append("Host", self.uri.host_field().as_bytes());
-        fields.append("Upgrade", b"websocket");
-        fields.append("Connection", b"Upgrade");
-        fields.append("Sec-WebSocket-Key", key);
-        fields.append("Sec-WebSocket-Version", b"13");
+    /// All headers of one attempt.
+    fn head(&self, key: &[u8], extensions: Option<&str>) -> Headers {
+        let mut headers = Headers::new();
+        headers.append("Host", self.uri.host_field().as_bytes());
+        headers.append("Upgrade", b"websocket");
+        headers.append("Connection", b"Upgrade");
+        headers.append("Sec-WebSocket-Key", key);
+        headers.append("Sec-WebSocket-Version", b"13");
         if let Some(origin) = &self.origin {
-            fields.append("Origin", origin.as_bytes());
+            headers.append("Origin", origin.as_bytes());
         }
         if !self.subprotocols.is_empty() {
-            fields.append("Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
+            headers.append("Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
         }
         if let Some(extensions) = extensions {
-            fields.append("Sec-WebSocket-Extensions", extensions.as_bytes());
+            headers.append("Sec-WebSocket-Extensions", extensions.as_bytes());
         }
-        fields.extend(&self.fields);
-        fields
+        headers.extend(&self.headers);
+        headers
     }
 }
 
-impl From<Uri> for Request {
+impl From<Uri> for ClientRequest {
     fn from(uri: Uri) -> Self {
         Self::new(uri)
     }
 }
 
-impl TryFrom<&str> for Request {
+impl TryFrom<&str> for ClientRequest {
     type Error = UriError;
 
     /// A request for this URI.
@@ -144,17 +144,17 @@ impl TryFrom<&str> for Request {
     }
 }
 
-/// A handshake whose request is on its way.
+/// A client's handshake: writes the request, and checks the response.
 ///
 /// ```
-/// use bowsprit::{Config, handshake::client::{Handshake, Request}};
+/// use bowsprit::{Config, handshake::{ClientHandshake, ClientRequest}};
 /// use bytes::BytesMut;
 /// use core::time::Duration;
 ///
-/// let request = Request::new("ws://server.example.com/chat".parse()?);
+/// let request = ClientRequest::new("ws://server.example.com/chat".parse()?);
 /// let nonce = *b"the sample nonce"; // 16 random bytes, fresh for every attempt
 /// let mut output = BytesMut::new();
-/// let mut handshake = Handshake::start(&request, nonce, Config::default().into(), Duration::ZERO, &mut output);
+/// let mut handshake = ClientHandshake::start(&request, nonce, Config::default().into(), Duration::ZERO, &mut output);
 /// assert!(output.starts_with(b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n"));
 ///
 /// let mut input = BytesMut::from(&b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
@@ -165,48 +165,48 @@ impl TryFrom<&str> for Request {
 /// # Ok::<(), bowsprit::HandshakeError>(())
 /// ```
 #[derive(Debug)]
-pub struct Handshake {
+pub struct ClientHandshake {
     reader: HeadReader,
-    expected: Expected,
+    validator: ResponseValidator,
 }
 
-impl Handshake {
-    /// Appends the request to `output`. Send nothing else until the response is there (section 4.1).
+impl ClientHandshake {
+    /// Appends the request to `output`. Send nothing else before the response has arrived (section 4.1).
     ///
-    /// `nonce` is 16 bytes from a random source, fresh for every attempt. `now` is where
-    /// [`Config::handshake_timeout`] starts.
+    /// `nonce` is 16 bytes from a random source, fresh for every attempt. [`Config::handshake_timeout`] counts from `now`.
     #[must_use]
     pub fn start(
-        request: &Request,
+        request: &ClientRequest,
         nonce: [u8; 16],
         config: Arc<Config>,
         now: Duration,
         output: &mut BytesMut,
     ) -> Self {
-        let (fields, expected) = Expected::of(request, nonce, Arc::clone(&config));
+        let (headers, validator) = ResponseValidator::new(request, nonce, Arc::clone(&config));
         output.put_slice(b"GET ");
         output.put_slice(request.uri.resource_name().as_bytes());
         output.put_slice(b" HTTP/1.1\r\n");
-        fields.encode(output);
+        headers.encode(output);
         output.put_slice(b"\r\n");
-        Self { reader: HeadReader::new(config, now), expected }
+        Self { reader: HeadReader::new(config, now), validator }
     }
 
-    /// Takes the response out of `input` and checks it; what stands behind it stays there: frames, or the body of a
-    /// refusal. `None`: more has to arrive; leave in `input` what is there. Call it no more once it has given a response or an
-    /// error.
+    /// Takes the response out of `input` and checks it. The bytes after it stay in `input`: frames, or the body of a
+    /// refusal. Returns `None` while the response is not complete; leave in `input` what is there. Do not call it again
+    /// once it has returned a response or an error.
     ///
-    /// Interim responses (100, 102, 103) are skipped. The bounds hold for all heads together.
+    /// Interim responses (100, 102, 103) are skipped. [`Config::max_head`] bounds all heads together.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Refused`] with what the server answered when that is not 101; else the kind that names the
-    /// rule that the response breaks. Close the transport; nothing is sent (section 7.1.7).
-    pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Response>, HandshakeError> {
-        while let Some(head) = self.reader.response(input)? {
+    /// [`HandshakeError::Refused`] with the response when its status is not 101;
+    /// [`ClientResponse::receive_body`] reads its body. [`HandshakeError::Response`] with the broken rule: close the
+    /// transport and send nothing (section 7.1.7).
+    pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<ClientResponse>, HandshakeError> {
+        while let Some(head) = self.reader.response(input).map_err(ResponseError::Head)? {
             // RFC 9110 section 15.2: a client parses interim responses, and may ignore them.
             if !matches!(head.status, 100 | 102..=199) {
-                return self.expected.check(head).map(Some);
+                return self.validator.check(head).map(Some);
             }
         }
         Ok(None)
@@ -218,93 +218,140 @@ impl Handshake {
         self.reader.poll_timeout()
     }
 
-    /// Time has passed.
+    /// Checks the deadline.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::TimedOut`] when it is too late.
+    /// [`HandshakeError::TimedOut`] when the deadline has passed.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), HandshakeError> {
         self.reader.handle_timeout(now)
     }
 }
 
-/// What a request makes of its response: the checks, whatever carries the two.
+/// The checks of the response to one request, for a client whose HTTP library writes and reads the heads.
+///
+/// ```
+/// use bowsprit::Config;
+/// use bowsprit::handshake::{ClientRequest, Headers, HttpVersion, ResponseValidator};
+///
+/// let request = ClientRequest::try_from("ws://server.example.com/chat")?;
+/// let (headers, validator) = ResponseValidator::new(&request, *b"the sample nonce", Config::default().into());
+/// assert_eq!(headers.get("Host"), Some("server.example.com"));
+///
+/// let mut answer = Headers::new();
+/// answer.push("Upgrade", "websocket")?;
+/// answer.push("Connection", "Upgrade")?;
+/// answer.push("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")?;
+/// let response = validator.validate(101, HttpVersion::Http11, answer)?;
+/// assert_eq!(response.subprotocol(), None);
+/// # Ok::<(), bowsprit::HandshakeError>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Expected {
+pub struct ResponseValidator {
     accept: [u8; 28],
     subprotocols: Vec<String>,
     requires_subprotocol: bool,
     config: Arc<Config>,
 }
 
-impl Expected {
-    /// The header fields of the request, and what has to answer them.
-    pub(crate) fn of(request: &Request, nonce: [u8; 16], config: Arc<Config>) -> (Fields, Self) {
+impl ResponseValidator {
+    /// The headers of the request to send (`GET`, with [`Uri::resource_name`] as the target, HTTP/1.1), and the checks of
+    /// its response.
+    ///
+    /// `nonce` is 16 bytes from a random source, fresh for every attempt.
+    #[must_use]
+    pub fn new(request: &ClientRequest, nonce: [u8; 16], config: Arc<Config>) -> (Headers, Self) {
         let key = key::encode(nonce);
-        let fields = request.head(&key, extension::offer(&config).as_deref());
+        let headers = request.head(&key, extension::offer(&config).as_deref());
         let accept = key::accept(&key);
         let subprotocols = request.subprotocols.clone();
-        (fields, Self { accept, subprotocols, requires_subprotocol: request.requires_subprotocol, config })
+        (headers, Self { accept, subprotocols, requires_subprotocol: request.requires_subprotocol, config })
     }
 
-    /// RFC 6455 section 4.1, the last list, for a response that is not an interim one.
-    pub(crate) fn check(&self, head: ResponseHead) -> Result<Response, HandshakeError> {
+    /// Checks a response, which must not be an interim one.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Refused`] with the response when its status is not 101: [`ClientResponse::set_body`] adds its
+    /// body. [`HandshakeError::Response`] with the broken rule: close the transport and send nothing.
+    pub fn validate(
+        &self,
+        status: u16,
+        version: HttpVersion,
+        headers: Headers,
+    ) -> Result<ClientResponse, HandshakeError> {
+        if status < 100 {
+            return Err(ResponseError::Head(HeadError::Malformed).into());
+        }
+        self.check(ResponseHead { status, version, headers })
+    }
+
+    /// RFC 6455 section 4.1, the last list.
+    fn check(&self, head: ResponseHead) -> Result<ClientResponse, HandshakeError> {
         // Item 1
         if head.status != 101 {
-            return Err(HandshakeError::Refused(Box::new(Response::new(head, None, Agreement::default()))));
+            let response = ClientResponse::new(head, None, Agreement::default());
+            return Err(HandshakeError::Refused(Box::new(response)));
         }
-        let fields = &head.fields;
-        if head.is_old {
-            return Err(HandshakeError::HttpVersion);
+        let (subprotocol, extensions) = self.check_upgrade(&head)?;
+        Ok(ClientResponse::new(head, subprotocol, extensions))
+    }
+
+    fn check_upgrade(&self, head: &ResponseHead) -> Result<(Option<String>, Agreement), ResponseError> {
+        let headers = &head.headers;
+        if head.version == HttpVersion::Http10 {
+            return Err(ResponseError::Http10);
         }
-        // Item 2: the whole value, in any case.
-        if !fields.single("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
-            return Err(HandshakeError::Upgrade);
+        // Item 2: the complete value, in any case.
+        if !headers.single("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket")) {
+            return Err(ResponseError::Upgrade);
         }
         // Item 3
-        if !fields.has_token("Connection", "Upgrade") {
-            return Err(HandshakeError::Connection);
+        if !headers.has_upgrade_option() {
+            return Err(ResponseError::Connection);
         }
         // Item 4, and section 11.3.3: not more than once.
-        if fields.single("Sec-WebSocket-Accept") != Some(&self.accept) {
-            return Err(HandshakeError::Accept);
+        if headers.single("Sec-WebSocket-Accept") != Some(&self.accept) {
+            return Err(ResponseError::Accept);
         }
         // Item 5: only what was offered, and as it was offered.
-        let answered = grammar::parse(fields.lines("Sec-WebSocket-Extensions"));
-        let answered = answered.map_err(|_| HandshakeError::Extensions)?;
-        let extensions = extension::agree(&self.config, &answered).ok_or(HandshakeError::Extensions)?;
-        let subprotocol = self.subprotocol(fields)?;
-        Ok(Response::new(head, subprotocol, extensions))
+        let answered = grammar::parse(headers.get_all("Sec-WebSocket-Extensions"));
+        let answered = answered.map_err(|_| ResponseError::Extensions)?;
+        let extensions = extension::agree(&self.config, &answered).ok_or(ResponseError::Extensions)?;
+        Ok((self.subprotocol(headers)?, extensions))
     }
 
     /// Item 6: one that was offered, compared exactly; section 11.3.4: not more than once.
-    fn subprotocol(&self, fields: &Fields) -> Result<Option<String>, HandshakeError> {
+    fn subprotocol(&self, headers: &Headers) -> Result<Option<String>, ResponseError> {
         const NAME: &str = "Sec-WebSocket-Protocol";
-        if !fields.contains(NAME) {
+        if !headers.contains(NAME) {
             let missing = self.requires_subprotocol && !self.subprotocols.is_empty();
-            return if missing { Err(HandshakeError::NoSubprotocol) } else { Ok(None) };
+            return if missing { Err(ResponseError::NoSubprotocol) } else { Ok(None) };
         }
-        let named = fields.single(NAME).ok_or(HandshakeError::Subprotocol)?;
+        let named = headers.single(NAME).ok_or(ResponseError::Subprotocol)?;
         let offered = self.subprotocols.iter().find(|offered| offered.as_bytes() == named);
-        offered.cloned().map(Some).ok_or(HandshakeError::Subprotocol)
+        offered.cloned().map(Some).ok_or(ResponseError::Subprotocol)
     }
 }
 
-/// What the server answered: 101, and the connection is open; or, in [`HandshakeError::Refused`], anything else.
+/// The server's response: 101, and the connection is open; or any other status, in [`HandshakeError::Refused`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Response {
+pub struct ClientResponse {
     status: u16,
-    fields: Fields,
+    headers: Headers,
     subprotocol: Option<String>,
     extensions: Agreement,
-    rest: Rest,
+    decoder: BodyDecoder,
     body: Vec<u8>,
 }
 
-impl Response {
+impl ClientResponse {
+    /// The most bytes that are kept of a refusal's body: 64 KiB.
+    pub const MAX_BODY: usize = 64 << 10;
+
     fn new(head: ResponseHead, subprotocol: Option<String>, extensions: Agreement) -> Self {
-        let rest = Rest::new(head.status, &head.fields);
-        Self { status: head.status, fields: head.fields, subprotocol, extensions, rest, body: Vec::new() }
+        let decoder = BodyDecoder::new(head.status, &head.headers);
+        Self { status: head.status, headers: head.headers, subprotocol, extensions, decoder, body: Vec::new() }
     }
 
     /// The HTTP status.
@@ -313,10 +360,10 @@ impl Response {
         self.status
     }
 
-    /// All header fields: `Set-Cookie` whatever the status, `Location` of a redirect, `WWW-Authenticate` of a 401.
+    /// All headers: `Set-Cookie` with any status, `Location` of a redirect, `WWW-Authenticate` of a 401.
     #[must_use]
-    pub const fn fields(&self) -> &Fields {
-        &self.fields
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
     }
 
     /// The subprotocol that the server chose.
@@ -331,26 +378,45 @@ impl Response {
         &self.extensions
     }
 
-    /// The versions of WebSocket that a refusing server says it supports (section 4.4), in its order.
+    /// The versions of WebSocket that a refusing server supports (section 4.4), in the order in which it lists them.
     pub fn versions(&self) -> impl Iterator<Item = u8> {
-        self.fields.elements("Sec-WebSocket-Version").filter_map(|version| str::from_utf8(version).ok()?.parse().ok())
+        self.headers.elements("Sec-WebSocket-Version").filter_map(|version| str::from_utf8(version).ok()?.parse().ok())
     }
 
-    /// Takes what has arrived of a refusal's body out of `input`, until it holds `max` bytes. Whether that was all:
-    /// else there may come more until the transport ends.
+    /// Takes what has arrived of a refusal's body out of `input`, until the body holds `max` bytes, or
+    /// [`MAX_BODY`](Self::MAX_BODY) if `max` is larger. Returns whether the body is complete or has reached that size; if
+    /// not, call it again when more has arrived, until the transport ends. A server can keep a body open for ever: bound
+    /// the time to wait.
     pub fn receive_body(&mut self, input: &mut BytesMut, max: usize) -> bool {
-        self.rest.receive(input, &mut self.body, max)
+        self.decoder.receive(input, &mut self.body, max.min(Self::MAX_BODY))
     }
 
-    /// The body of a refusal that somebody else has read.
-    #[cfg(feature = "hyper")]
-    pub(crate) fn set_body(&mut self, body: Vec<u8>) {
+    /// Sets the body of a refusal that an HTTP library has read, cut to [`MAX_BODY`](Self::MAX_BODY).
+    pub fn set_body(&mut self, mut body: Vec<u8>) {
+        body.truncate(Self::MAX_BODY);
         self.body = body;
     }
 
-    /// The body of a refusal, as far as an adapter has taken it in.
+    /// The body of a refusal, as far as it was received: at most [`MAX_BODY`](Self::MAX_BODY) bytes.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The beginning of [`body`](Self::body) as text: up to the first byte that is not UTF-8 or is a control character
+    /// other than tab, CR and LF. Empty when `Content-Type` names something else than text, JSON or XML, or when
+    /// `Content-Encoding` says that the body is compressed.
+    #[must_use]
+    pub fn body_text(&self) -> &str {
+        let media = self.headers.get("Content-Type").unwrap_or("text/plain").split(';').next().unwrap_or_default();
+        let (media, prefix) = (media.trim(), "text/");
+        let starts = media.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let ends = |end: &str| media.to_ascii_lowercase().ends_with(end);
+        if !(starts || ends("json") || ends("xml")) || self.headers.contains("Content-Encoding") {
+            return "";
+        }
+        let text = self.body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let end = text.find(|char: char| char.is_control() && !matches!(char, '\t' | '\r' | '\n'));
+        &text[..end.unwrap_or(text.len())]
     }
 }

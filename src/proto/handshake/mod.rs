@@ -1,37 +1,50 @@
 //! The opening handshake (RFC 6455 section 4), without a socket: bytes in, bytes out.
 //!
 //! ```text
-//!  client::Request ──> client::Handshake ── GET ... ──────────> server::Handshake ──> server::Request
-//!                             │                                                         │ accept
-//!  client::Response <── receive <─────────── 101 ... ──────────────────────────────── Accepted
-//!  HandshakeError::Refused  <─────────────── 403 ... ───────────────────────────────── respond
+//!  ClientRequest ──> ClientHandshake ── GET ... ──────────> ServerHandshake ──> ServerRequest
+//!                           │                                                       │
+//!  ClientResponse <── receive <──────── 101 ... ───────────────────────────────── accept
+//!  HandshakeError::Refused  <────────── 403 ... ───────────────────────────────── respond
 //! ```
 //!
-//! | Module | |
+//! | Type | |
 //! |---|---|
-//! | [`client`] | the request, and the checks of the response |
-//! | [`server`] | the checks of the request, and the answer |
+//! | [`ClientRequest`] | the request that a client sends |
+//! | [`ClientHandshake`] | a client's handshake: writes the request, checks the response |
+//! | [`ClientResponse`] | the server's response, also of a refusal |
+//! | [`ServerHandshake`] | a server's handshake: reads the request and checks it |
+//! | [`ServerRequest`] | the request, to be accepted with [`AcceptOptions`] or answered with another status |
+//! | [`OriginPolicy`] | the web pages that may connect |
 //! | [`key`] | `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` |
 //!
-//! The checks run over a list of header [`Fields`]. Heads arrive in any cut, are bounded by
-//! [`Config::max_head`](crate::Config::max_head) and [`Config::max_head_fields`](crate::Config::max_head_fields), and
-//! the bytes behind a head stay where they are.
+//! Heads arrive in pieces of any size and are bounded by [`Config::max_head`](crate::Config::max_head) and
+//! [`Config::max_head_fields`](crate::Config::max_head_fields). The bytes after a head stay in the input.
+//!
+//! # Over another HTTP library
+//!
+//! Where an HTTP library reads and writes the heads, the same checks run over what it has parsed, and give the same
+//! verdicts: [`ServerRequest::from_parts`], [`ServerRequest::accept_headers`] and [`HandshakeError::response`] on a
+//! server; [`ResponseValidator`] on a client.
 
 mod body;
-mod choice;
-pub mod client;
+pub(in crate::proto) mod client;
 mod error;
-mod fields;
+mod extension_filter;
 mod head;
+mod headers;
 pub mod key;
 mod origin;
 mod reply;
-pub mod server;
+pub(in crate::proto) mod server;
+mod text;
 mod uri;
 
-pub use error::HandshakeError;
-pub use fields::Fields;
-#[cfg(feature = "http")]
-pub(crate) use head::{RequestHead, ResponseHead};
-pub use origin::{Origin, OriginPolicy};
+pub use client::{ClientHandshake, ClientRequest, ClientResponse, ResponseValidator};
+#[cfg(feature = "std")]
+pub use error::DialError;
+pub use error::{BuildError, ErrorResponse, HandshakeError, HeadError, OriginError, RequestError, ResponseError};
+pub use head::HttpVersion;
+pub use headers::Headers;
+pub use origin::{Origin, OriginFn, OriginPattern, OriginPolicy};
+pub use server::{AcceptOptions, Accepted, ServerHandshake, ServerRequest};
 pub use uri::{Uri, UriError};

@@ -1,24 +1,24 @@
-//! Responses other than 101 (RFC 9110 section 15): how a server refuses, or answers plain HTTP.
+//! Responses other than 101 (RFC 9110 section 15): a server's refusals, and its answers to plain HTTP.
 
 use alloc::format;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::error::HandshakeError;
-use super::fields::{Fields, is_reserved};
+use super::error::BuildError;
+use super::headers::{Headers, is_reserved};
 
-/// Whether the body follows its head; to HEAD it does not (RFC 9110 section 9.3.2).
+/// Whether the body follows its head. The answer to HEAD has none (RFC 9110 section 9.3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Body {
     Sent,
     LeftOut,
 }
 
-/// The fields of a response with this status: the caller's, checked, and those that go with it.
-pub(super) fn check_fields(status: u16, headers: &[(&str, &str)]) -> Result<Fields, HandshakeError> {
-    let mut fields = Fields::new();
+/// The headers of a response with this status: the caller's, checked, and those that belong to the status.
+pub(super) fn check_headers(status: u16, headers: &[(&str, &str)]) -> Result<Headers, BuildError> {
+    let mut checked = Headers::new();
     for &(name, value) in headers {
-        push(&mut fields, name, value)?;
+        push(&mut checked, name, value)?;
     }
     let needed = match status {
         // RFC 9110 sections 15.5.2 and 15.5.6: the server MUST send them.
@@ -27,20 +27,20 @@ pub(super) fn check_fields(status: u16, headers: &[(&str, &str)]) -> Result<Fiel
         _ => None,
     };
     match needed {
-        Some(name) if !fields.contains(name) => Err(HandshakeError::MissingField(name)),
-        _ => Ok(complete(status, &fields)),
+        Some(name) if !checked.contains(name) => Err(BuildError::MissingHeader(name)),
+        _ => Ok(complete(status, &checked)),
     }
 }
 
-/// Appends a field of the caller, which is none of the handshake's own.
-pub(super) fn push(fields: &mut Fields, name: &str, value: &str) -> Result<(), HandshakeError> {
-    if is_reserved(name) { Err(HandshakeError::ReservedField(name.into())) } else { fields.push(name, value) }
+/// Appends a header of the caller's, unless it is one that the handshake sets itself.
+pub(super) fn push(headers: &mut Headers, name: &str, value: &str) -> Result<(), BuildError> {
+    if is_reserved(name) { Err(BuildError::ReservedHeader(name.into())) } else { headers.push(name, value) }
 }
 
-/// Appends a response with these fields, which say that it ends the connection.
-pub(super) fn encode(status: u16, fields: &Fields, body: &[u8], send: Body, output: &mut BytesMut) {
+/// Appends a response with these headers.
+pub(super) fn encode(status: u16, headers: &Headers, body: &[u8], send: Body, output: &mut BytesMut) {
     output.put_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
-    fields.encode(output);
+    headers.encode(output);
     if has_body(status) {
         output.put_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
     }
@@ -50,9 +50,11 @@ pub(super) fn encode(status: u16, fields: &Fields, body: &[u8], send: Body, outp
     }
 }
 
-/// These fields with those that such a response has, but for the length of its body.
-pub(super) fn complete(status: u16, fields: &Fields) -> Fields {
-    let mut all = Fields::new();
+/// These headers with those that a response with this status has; without `Content-Length`.
+///
+/// The connection closes: the bytes after a refused handshake must not be read as another request.
+pub(super) fn complete(status: u16, headers: &Headers) -> Headers {
+    let mut all = Headers::new();
     if status == 426 {
         // RFC 9110 section 15.5.22: 426 MUST come with Upgrade, and that with its connection option (section 7.8).
         all.append("Connection", b"Upgrade, close");
@@ -62,7 +64,7 @@ pub(super) fn complete(status: u16, fields: &Fields) -> Fields {
     } else {
         all.append("Connection", b"close");
     }
-    all.extend(fields);
+    all.extend(headers);
     all
 }
 
@@ -71,7 +73,7 @@ pub(super) const fn has_body(status: u16) -> bool {
     !matches!(status, 100..=199 | 204 | 304)
 }
 
-/// The reason phrase of a status; empty where none is registered or it is not likely here.
+/// The reason phrase of a status; empty for a status that is not registered or unlikely here.
 pub(super) const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -91,6 +93,8 @@ pub(super) const fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
         417 => "Expectation Failed",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
@@ -100,6 +104,7 @@ pub(super) const fn reason(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
         _ => "",
     }
 }

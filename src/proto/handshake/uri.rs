@@ -211,9 +211,24 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// The port that stands for none.
-const fn default_port(secure: bool) -> u16 {
+/// The default port of plain text (`http`, `ws`) or TLS (`https`, `wss`).
+pub(super) const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
+}
+
+/// Whether this is the path of a request-target, and perhaps a query, that no other HTTP software reads differently.
+///
+/// RFC 3986 sections 3.3 and 3.4, and the characters that browsers send without percent-encoding although it requires
+/// that (WHATWG URL): `[`, `]`, `|` and `^` anywhere, `{`, `}` and a backtick in the query.
+pub(super) fn is_target(target: &str) -> bool {
+    let mut in_query = false;
+    let legal = target.bytes().all(|byte| {
+        in_query |= byte == b'?';
+        is_pchar(byte)
+            || matches!(byte, b'/' | b'?' | b'%' | b'[' | b']' | b'|' | b'^')
+            || in_query && matches!(byte, b'{' | b'}' | b'`')
+    });
+    legal && percent_signs_are_valid(target)
 }
 
 /// RFC 3986 section 3.2.2: an IPv6 address in brackets, or a reg-name (which an IPv4 address is too), not empty

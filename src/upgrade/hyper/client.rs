@@ -12,16 +12,17 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 
 use super::{Socket, take_over};
-use crate::Config;
-use crate::Connection;
-use crate::Delivery;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Parts, random};
-use crate::handshake::client::{Request, Response};
+use crate::adapter::{Deadline, Parts, random};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::{ClientRequest, ClientResponse};
+use crate::proto::message::Delivery;
 use crate::tokio::WebSocket;
-use crate::tokio::clock::{self, before, deadline};
+use crate::tokio::clock;
+use crate::tokio::exchange::before;
 use crate::upgrade::http;
-use crate::{Error, HandshakeError};
 
 /// Opens a connection over one of hyper's client, which leads to the server already and is driven `with_upgrades()` by a
 /// task.
@@ -29,7 +30,7 @@ use crate::{Error, HandshakeError};
 /// ```no_run
 /// use std::sync::Arc;
 ///
-/// use bowsprit::handshake::client::Request;
+/// use bowsprit::handshake::ClientRequest;
 /// use bowsprit::{Config, Messages, upgrade};
 /// use hyper_util::rt::TokioIo;
 ///
@@ -38,7 +39,7 @@ use crate::{Error, HandshakeError};
 /// let (mut sender, connection) = hyper::client::conn::http1::handshake::<_, String>(TokioIo::new(stream)).await?;
 /// tokio::spawn(connection.with_upgrades());
 ///
-/// let request = Request::try_from("ws://127.0.0.1:9001/chat")?;
+/// let request = ClientRequest::try_from("ws://127.0.0.1:9001/chat")?;
 /// let (mut ws, _) = upgrade::hyper::connect(&mut sender, &request, Messages, Arc::new(Config::default())).await?;
 /// ws.send("hello").await?;
 /// # Ok(())
@@ -54,10 +55,10 @@ use crate::{Error, HandshakeError};
 /// [`Error::Io`] when hyper fails.
 pub async fn connect<B: Body + Default + 'static, D: Delivery>(
     sender: &mut SendRequest<B>,
-    request: &Request,
+    request: &ClientRequest,
     delivery: D,
     config: Arc<Config>,
-) -> Result<(WebSocket<Socket, D>, Response), Error> {
+) -> Result<(WebSocket<Socket, D>, ClientResponse), Error> {
     let (nonce, seed) = (random()?, random()?);
     let trace = Trace::client(request);
     // The future of the handshake is large, and not kept in the task that goes on.
@@ -71,11 +72,11 @@ pub async fn connect<B: Body + Default + 'static, D: Delivery>(
 
 async fn open<B: Body + Default + 'static>(
     sender: &mut SendRequest<B>,
-    request: &Request,
+    request: &ClientRequest,
     nonce: [u8; 16],
     config: Arc<Config>,
-) -> Result<((Socket, BytesMut), Response), Error> {
-    let deadline = deadline(&config, clock::now());
+) -> Result<((Socket, BytesMut), ClientResponse), Error> {
+    let deadline = Deadline::of_handshake(&config, clock::now());
     let (handshake, head) = http::Handshake::start(request, nonce, config)?;
     let answer = async {
         sender.ready().await?;
@@ -97,14 +98,11 @@ async fn open<B: Body + Default + 'static>(
 
 /// Reads a refusal's body.
 async fn read(mut body: Incoming, read: &mut Vec<u8>) {
-    while read.len() < MAX_BODY
+    while read.len() < ClientResponse::MAX_BODY
         && let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
     {
         let Ok(data) = frame.into_data() else { continue };
-        let len = data.len().min(MAX_BODY - read.len());
+        let len = data.len().min(ClientResponse::MAX_BODY - read.len());
         read.extend_from_slice(&data[..len]);
     }
 }
-
-/// The most of a refusal's body that is read, in bytes.
-const MAX_BODY: usize = 64 << 10;

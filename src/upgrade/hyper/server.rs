@@ -12,26 +12,29 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 
 use super::{Socket, take_over};
-use crate::Config;
-use crate::Connection;
-use crate::adapter::Parts;
 use crate::adapter::trace::Trace;
-use crate::handshake::server::{self, Accept, Accepted};
+use crate::adapter::{Deadline, Parts};
+use crate::proto::config::Config;
+use crate::proto::connection::Connection;
+use crate::proto::error::{Error, HandshakeError};
+use crate::proto::handshake::{AcceptOptions, Accepted, BuildError, ServerRequest};
+use crate::proto::message::{Delivery, Messages};
 use crate::tokio::WebSocket;
-use crate::tokio::clock::{self, before, deadline};
+use crate::tokio::clock;
+use crate::tokio::exchange::before;
 use crate::upgrade::http;
-use crate::{Delivery, Messages};
-use crate::{Error, HandshakeError};
 
-/// The first of two steps to accept: checks the request. The second is [`Incoming::accept`], or any other response.
+/// Checks a request: the first of two steps. The second is [`UpgradeRequest::accept`] or [`UpgradeRequest::respond`].
+///
+/// A plain HTTP request is not an error: see [`is_upgrade`](ServerRequest::is_upgrade).
 ///
 /// # Errors
 ///
-/// As [`upgrade::http::receive`](http::receive), and [`upgrade::http::refuse`](http::refuse) makes the answer. A request of
-/// plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
-pub fn receive<B>(request: &mut Request<B>, config: Arc<Config>) -> Result<Incoming, HandshakeError> {
+/// [`HandshakeError::Request`] with the broken rule, [`HandshakeError::Origin`] for an `Origin` that is not ASCII.
+/// [`upgrade::http::refuse`](http::refuse) makes the answer.
+pub fn receive<B>(request: &mut Request<B>, config: Arc<Config>) -> Result<UpgradeRequest, HandshakeError> {
     let received = http::receive(request, config);
-    Incoming::new(received, request.extensions_mut())
+    UpgradeRequest::new(received, request.extensions_mut())
 }
 
 /// [`receive`] of a request that has been taken apart.
@@ -39,23 +42,23 @@ pub fn receive<B>(request: &mut Request<B>, config: Arc<Config>) -> Result<Incom
 pub(in crate::upgrade) fn receive_parts(
     parts: &mut request::Parts,
     config: Arc<Config>,
-) -> Result<Incoming, HandshakeError> {
+) -> Result<UpgradeRequest, HandshakeError> {
     let received = http::receive_parts(parts, config);
-    Incoming::new(received, &mut parts.extensions)
+    UpgradeRequest::new(received, &mut parts.extensions)
 }
 
-/// A request that waits for its answer. To drop it leaves the connection to HTTP.
+/// A request that has not been answered yet. When it is dropped, the connection stays with HTTP.
 #[derive(Debug)]
-pub struct Incoming {
-    request: server::Request,
+pub struct UpgradeRequest {
+    request: ServerRequest,
     /// Where hyper will hand the connection over.
     upgrade: Option<OnUpgrade>,
     trace: Trace,
 }
 
-impl Incoming {
+impl UpgradeRequest {
     fn new(
-        received: Result<server::Request, HandshakeError>,
+        received: Result<ServerRequest, HandshakeError>,
         extensions: &mut Extensions,
     ) -> Result<Self, HandshakeError> {
         let trace = Trace::server();
@@ -65,38 +68,50 @@ impl Incoming {
         Ok(Self { request, upgrade, trace })
     }
 
-    /// What the client asks for.
+    /// The request.
     #[must_use]
-    pub const fn request(&self) -> &server::Request {
+    pub const fn request(&self) -> &ServerRequest {
         &self.request
     }
 
-    /// With other bounds, deadlines and compression.
-    #[cfg(feature = "axum")]
-    pub(in crate::upgrade) fn config_mut(&mut self) -> &mut Arc<Config> {
-        self.request.config_mut()
+    /// Replaces the bounds, deadlines and compression.
+    #[must_use]
+    pub fn with_config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.request = self.request.with_config(config.into());
+        self
     }
 
-    /// Agrees: the response that the service returns, and what [opens](Opening::open) once hyper has written it.
+    /// Prepares a response of your own, which must not be the 101: see [`upgrade::http::respond`](http::respond). A request
+    /// for a WebSocket gets `Connection: close`.
+    #[must_use]
+    pub fn respond<B>(self, response: Response<B>) -> Response<B> {
+        self.trace.answered(response.status().as_u16());
+        http::respond(&self.request, response)
+    }
+
+    /// Accepts the handshake: the 101, which the service has to return, and a value that [opens](Opening::open) the connection
+    /// once hyper has written it.
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; [`HandshakeError::NotUpgradable`] when no hyper stands behind the request.
+    /// [`RequestError::NoUpgrade`](crate::handshake::RequestError::NoUpgrade) for plain HTTP; [`HandshakeError::Origin`] when
+    /// the policy refuses the origin; [`BuildError::InvalidSubprotocol`] for a subprotocol that the client has not offered;
+    /// [`BuildError::NotUpgradable`] when the request does not come from hyper.
     pub fn accept<D: Delivery>(
         self,
-        choices: &Accept,
+        options: &AcceptOptions,
         delivery: D,
     ) -> Result<(Response<String>, Opening<D>), HandshakeError> {
         let Self { request, upgrade, trace } = self;
-        let accepted = http::accept(&request, choices)
-            .and_then(|accepted| Ok((accepted, upgrade.ok_or(HandshakeError::NotUpgradable)?)));
+        let accepted = http::accept(&request, options)
+            .and_then(|accepted| Ok((accepted, upgrade.ok_or(BuildError::NotUpgradable)?)));
         let ((response, accepted), upgrade) = accepted.inspect_err(|error| trace.failed(error))?;
         let config = Arc::clone(request.config());
         Ok((response.map(|()| String::new()), Opening { upgrade, accepted, delivery, config, trace }))
     }
 }
 
-/// A connection that opens once its 101 is written. To drop it ends the connection then.
+/// A connection that opens once its 101 is written. When it is dropped, the connection ends then.
 #[derive(Debug)]
 pub struct Opening<D = Messages> {
     upgrade: OnUpgrade,
@@ -107,8 +122,8 @@ pub struct Opening<D = Messages> {
 }
 
 impl<D: Delivery> Opening<D> {
-    /// Takes the connection over. Await it in another task than the service's, which has to return the response first.
-    /// Dropped before it is done, the connection is dropped with it.
+    /// Takes the connection over. Await it in another task than the service's, which has to return the response first. Resolves
+    /// to `Result<WebSocket<Socket, D>, Error>`. When the future is dropped before that, the connection is dropped with it.
     ///
     /// # Errors
     ///
@@ -116,7 +131,7 @@ impl<D: Delivery> Opening<D> {
     /// [`HandshakeError::TimedOut`] when that takes longer than [`Config::handshake_timeout`].
     pub async fn open(self) -> Result<WebSocket<Socket, D>, Error> {
         let Self { upgrade, accepted, delivery, config, trace } = self;
-        let taken = before(deadline(&config, clock::now()), take_over(upgrade)).await;
+        let taken = before(Deadline::of_handshake(&config, clock::now()), take_over(upgrade)).await;
         let (socket, input) = trace.step(taken.map_err(Error::from).flatten())?;
         let connection = Connection::server(delivery, config).with_extensions(accepted.extensions());
         let subprotocol = accepted.subprotocol().map(Box::from);

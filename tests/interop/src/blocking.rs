@@ -4,8 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use bowsprit::blocking::{Connector, Stream, TlsStream, accept_with};
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::{Message, Messages};
 
 use crate::{
@@ -21,7 +20,7 @@ pub(crate) fn serve(session: &Session) -> Result<Ended> {
         Some(tls) => TlsStream::server(tcp, tls)?.into(),
         None => Stream::from(tcp),
     };
-    let mut ws = accept_with(stream, &Accept::new(), Messages, session.config.clone())?;
+    let mut ws = accept_with(stream, &AcceptOptions::new(), Messages, session.config.clone())?;
     ws.ping(b"from the server")?;
     let mut fragment = false;
     while let Some((message, out)) = ws.next()? {
@@ -42,7 +41,7 @@ pub(crate) fn serve(session: &Session) -> Result<Ended> {
 
 /// Sends the files one by one and wants each back.
 pub(crate) fn connect(session: &Session, folder: &Path, url: &str) -> Result<Ended> {
-    let mut connector = Connector::new(Request::new(url.parse()?)).config(session.config.clone());
+    let mut connector = Connector::new(ClientRequest::new(url.parse()?)).config(session.config.clone());
     if let Some(tls) = session.client_tls()? {
         connector = connector.tls(tls);
     }

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use bowsprit::tokio::{Connector, Stream, TlsStream, accept_with};
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::{Message, Messages};
 use tokio::net::TcpListener;
 
@@ -21,7 +20,7 @@ pub(crate) async fn serve(session: &Session) -> Result<Ended> {
         Some(tls) => TlsStream::server(tcp, tls)?.into(),
         None => Stream::from(tcp),
     };
-    let mut ws = accept_with(stream, &Accept::new(), Messages, session.config.clone()).await?;
+    let mut ws = accept_with(stream, &AcceptOptions::new(), Messages, session.config.clone()).await?;
     ws.ping(b"from the server").await?;
     let mut fragment = false;
     while let Some((message, out)) = ws.next().await? {
@@ -42,7 +41,7 @@ pub(crate) async fn serve(session: &Session) -> Result<Ended> {
 
 /// Sends the files one by one and wants each back.
 pub(crate) async fn connect(session: &Session, folder: &Path, url: &str) -> Result<Ended> {
-    let mut connector = Connector::new(Request::new(url.parse()?)).config(session.config.clone());
+    let mut connector = Connector::new(ClientRequest::new(url.parse()?)).config(session.config.clone());
     if let Some(tls) = session.client_tls()? {
         connector = connector.tls(tls);
     }

@@ -16,7 +16,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
 use bowsprit::{Close, CloseCode, Config, Connection, Event, Header, Initiator, Mask, Messages, OpCode};
 use bytes::BytesMut;
 
@@ -41,13 +41,13 @@ fn frames() {
 /// The nonce and the response of RFC 6455 section 1.3.
 fn handshake() {
     let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
-    let request = client::Request::try_from("ws://server.example.com/chat").expect("a URI");
+    let request = ClientRequest::try_from("ws://server.example.com/chat").expect("a URI");
     let nonce = *b"the sample nonce";
-    let mut client = client::Handshake::start(&request, nonce, config(), Duration::ZERO, &mut to_server);
-    let mut server = server::Handshake::new(config(), Duration::ZERO);
+    let mut client = ClientHandshake::start(&request, nonce, config(), Duration::ZERO, &mut to_server);
+    let mut server = ServerHandshake::new(config(), Duration::ZERO);
     let request = server.receive(&mut to_server).expect("a legal request").expect("a whole request");
     assert_eq!((request.path(), request.host()), ("/chat", "server.example.com"));
-    request.accept(&server::Accept::new(), &mut to_client).expect("an upgrade");
+    request.accept(&AcceptOptions::new(), &mut to_client).expect("an upgrade");
     assert!(to_client.ends_with(b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"));
     client.receive(&mut to_client).expect("the right response").expect("a whole response");
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bowsprit::handshake::client::{Handshake, Request};
+use bowsprit::handshake::{BuildError, ClientHandshake, ClientRequest};
 use bowsprit::{Config, HandshakeError, Role};
 use bytes::BytesMut;
 
@@ -46,7 +46,7 @@ pub(crate) fn rows(log: &mut Log) {
 
     // REQ: WS-4.1-06
     for name in ["sec-websocket-key", "SEC-WEBSOCKET-VERSION"] {
-        assert_eq!(plain_request().header(name, "x"), Err(HandshakeError::ReservedField(name.to_owned())));
+        assert_eq!(plain_request().header(name, "x"), Err(BuildError::ReservedHeader(name.to_owned())));
     }
     assert_eq!(REQUEST.matches("Sec-WebSocket-Key").count(), 1);
     assert_eq!(REQUEST.matches("Sec-WebSocket-Version").count(), 1);
@@ -57,14 +57,14 @@ pub(crate) fn rows(log: &mut Log) {
     let request = plain_request().origin("http://www.example.com").unwrap();
     assert_eq!(head(&request), with(REQUEST, "Origin: http://www.example.com"));
     for bad in ["", "http://a\r\nX: y", "http://a b", "http://bücher.example", "null\0"] {
-        assert_eq!(plain_request().origin(bad), Err(HandshakeError::InvalidField("Origin".to_owned())), "{bad:?}");
+        assert_eq!(plain_request().origin(bad), Err(BuildError::InvalidHeader("Origin".to_owned())), "{bad:?}");
     }
     log.proved("WS-4.1-08", Role::Client);
 
     // REQ: WS-4.1-09
     for bad in ["", "a b", "a,b", "a/b", "ü", "a\r\nX: y", "\"a\"", "a;b", "a\t", "\x7f", "chat"] {
         let request = plain_request().subprotocol("chat").unwrap();
-        assert_eq!(request.subprotocol(bad), Err(HandshakeError::InvalidSubprotocol(bad.to_owned())), "{bad:?}");
+        assert_eq!(request.subprotocol(bad), Err(BuildError::InvalidSubprotocol(bad.to_owned())), "{bad:?}");
     }
     let request = plain_request().subprotocol("Chat").unwrap().subprotocol("chat").unwrap();
     assert_eq!(head(&request), with(REQUEST, "Sec-WebSocket-Protocol: Chat, chat"));
@@ -95,7 +95,7 @@ pub(crate) fn rows(log: &mut Log) {
         ("X:", "b"),
         ("X\r\nA", "b"),
     ] {
-        let error = HandshakeError::InvalidField(name.to_owned());
+        let error = BuildError::InvalidHeader(name.to_owned());
         assert_eq!(plain_request().header(name, value), Err(error), "{name:?}: {value:?}");
     }
     for name in [
@@ -109,9 +109,9 @@ pub(crate) fn rows(log: &mut Log) {
         "Sec-WebSocket-Protocol",
         "Sec-WebSocket-Whatever",
     ] {
-        assert_eq!(plain_request().header(name, "5"), Err(HandshakeError::ReservedField(name.to_owned())));
+        assert_eq!(plain_request().header(name, "5"), Err(BuildError::ReservedHeader(name.to_owned())));
     }
-    assert_eq!(request.header("cookie", "c=d"), Err(HandshakeError::RepeatedField("cookie".to_owned())));
+    assert_eq!(request.header("cookie", "c=d"), Err(BuildError::RepeatedHeader("cookie".to_owned())));
     for id in ["WS-4.1-12", "WS-10-07"] {
         log.proved(id, Role::Client);
     }
@@ -120,26 +120,26 @@ pub(crate) fn rows(log: &mut Log) {
     // The head is all there is, and more cannot be asked for: a handshake has no way to send.
     let mut output = BytesMut::new();
     let config = Config::default();
-    let mut handshake = Handshake::start(&plain_request(), NONCE, config.into(), Duration::ZERO, &mut output);
+    let mut handshake = ClientHandshake::start(&plain_request(), NONCE, config.into(), Duration::ZERO, &mut output);
     assert_eq!(handshake.receive(&mut BytesMut::from("HTTP/1.1 10")), Ok(None));
     assert_eq!(output, REQUEST);
     log.proved("WS-4.1-13", Role::Client);
 }
 
-fn to(uri: &str) -> Request {
+fn to(uri: &str) -> ClientRequest {
     uri.try_into().expect("a URI")
 }
 
-fn head(request: &Request) -> String {
+fn head(request: &ClientRequest) -> String {
     let mut output = BytesMut::new();
-    let _ = Handshake::start(request, NONCE, Config::default().into(), Duration::ZERO, &mut output);
+    let _ = ClientHandshake::start(request, NONCE, Config::default().into(), Duration::ZERO, &mut output);
     String::from_utf8(output.into()).expect("heads are ASCII")
 }
 
 /// The key in the request that this nonce makes.
 fn key(nonce: [u8; 16]) -> String {
     let mut output = BytesMut::new();
-    let _ = Handshake::start(&plain_request(), nonce, Config::default().into(), Duration::ZERO, &mut output);
+    let _ = ClientHandshake::start(&plain_request(), nonce, Config::default().into(), Duration::ZERO, &mut output);
     let head = String::from_utf8(output.into()).expect("heads are ASCII");
     let (_, rest) = head.split_once("Sec-WebSocket-Key: ").expect("the field");
     rest.split_once("\r\n").expect("its end").0.to_owned()

@@ -1,6 +1,7 @@
 //! Group F: the grammar of subprotocols, extensions and versions (RFC 6455 sections 4.3 and 9.1).
 
 use bowsprit::extension::grammar::{Element, MalformedExtensions, Param, parse};
+use bowsprit::handshake::RequestError;
 use bowsprit::{Config, Connection, HandshakeError, Message, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 
@@ -104,10 +105,10 @@ pub(crate) fn rows(log: &mut Log) {
     assert_eq!(refused("13, x, 256, 8"), [13, 8]);
     log.proved("WS-9.1-12", Role::Client);
     for (version, error) in [
-        ("13, 8", HandshakeError::Version),
-        ("013", HandshakeError::Version),
-        ("255", HandshakeError::UnsupportedVersion),
-        ("256", HandshakeError::Version),
+        ("13, 8", HandshakeError::Request(RequestError::Version)),
+        ("013", HandshakeError::Request(RequestError::Version)),
+        ("255", HandshakeError::Request(RequestError::UnsupportedVersion)),
+        ("256", HandshakeError::Request(RequestError::Version)),
     ] {
         assert_eq!(receive(with(REQUEST, &format!("Sec-WebSocket-Version: {version}"))).0, Err(error));
     }
@@ -137,6 +138,6 @@ fn extensions<'a>(lines: &[&'a str]) -> Vec<Element<'a>> {
 #[track_caller]
 fn malformed(line: &str) {
     let line = format!("Sec-WebSocket-Extensions: {line}");
-    assert_eq!(receive(with(REQUEST, &line)).0, Err(HandshakeError::Extensions), "{line}");
-    assert_eq!(response(with(RESPONSE, &line)), Err(HandshakeError::Extensions), "{line}");
+    assert_eq!(receive(with(REQUEST, &line)).0, Err(HandshakeError::Request(RequestError::Extensions)), "{line}");
+    assert_eq!(response(with(RESPONSE, &line)), Err(HandshakeError::Request(RequestError::Extensions)), "{line}");
 }

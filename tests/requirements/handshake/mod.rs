@@ -9,7 +9,9 @@ mod uri;
 
 use core::time::Duration;
 
-use bowsprit::handshake::{client, server};
+use bowsprit::handshake::{
+    AcceptOptions, ClientHandshake, ClientRequest, ClientResponse, ServerHandshake, ServerRequest,
+};
 use bowsprit::{Config, HandshakeError};
 use bytes::BytesMut;
 
@@ -59,16 +61,16 @@ fn without(head: &str, name: &str) -> String {
 
 /// What a server makes of this wire, and what it leaves: the same in whatever cut it arrives.
 #[track_caller]
-fn receive(wire: impl AsRef<[u8]>) -> (Result<Option<server::Request>, HandshakeError>, Vec<u8>) {
+fn receive(wire: impl AsRef<[u8]>) -> (Result<Option<ServerRequest>, HandshakeError>, Vec<u8>) {
     same_in_every_cut(wire.as_ref(), || {
-        let mut handshake = server::Handshake::new(Config::default().into(), Duration::ZERO);
+        let mut handshake = ServerHandshake::new(Config::default().into(), Duration::ZERO);
         move |input: &mut BytesMut| handshake.receive(input)
     })
 }
 
 /// The request that a server makes of this wire.
 #[track_caller]
-fn request(wire: impl AsRef<[u8]>) -> server::Request {
+fn request(wire: impl AsRef<[u8]>) -> ServerRequest {
     receive(wire).0.expect("it keeps the rules").expect("the head is whole")
 }
 
@@ -78,7 +80,7 @@ fn answer(wire: impl AsRef<[u8]>) -> String {
     let mut output = BytesMut::new();
     let (received, _) = receive(wire);
     let request = received.map(|request| request.expect("the head is whole"));
-    if let Err(error) = request.and_then(|request| request.accept(&server::Accept::new(), &mut output)) {
+    if let Err(error) = request.and_then(|request| request.accept(&AcceptOptions::new(), &mut output)) {
         assert!(output.is_empty(), "an error has written {output:?}");
         error.respond(&mut output);
     }
@@ -96,24 +98,24 @@ fn status(wire: impl AsRef<[u8]>) -> u16 {
 /// What a client that asked for this makes of the wire, and what it leaves: the same in whatever cut it arrives.
 #[track_caller]
 fn response_to(
-    request: &client::Request,
+    request: &ClientRequest,
     wire: impl AsRef<[u8]>,
-) -> (Result<Option<client::Response>, HandshakeError>, Vec<u8>) {
+) -> (Result<Option<ClientResponse>, HandshakeError>, Vec<u8>) {
     same_in_every_cut(wire.as_ref(), || {
         let mut output = BytesMut::new();
         let config = Config::default().into();
-        let mut handshake = client::Handshake::start(request, NONCE, config, Duration::ZERO, &mut output);
+        let mut handshake = ClientHandshake::start(request, NONCE, config, Duration::ZERO, &mut output);
         move |input: &mut BytesMut| handshake.receive(input)
     })
 }
 
 /// As [`response_to`], of a client that has offered nothing.
 #[track_caller]
-fn response(wire: impl AsRef<[u8]>) -> Result<client::Response, HandshakeError> {
+fn response(wire: impl AsRef<[u8]>) -> Result<ClientResponse, HandshakeError> {
     response_to(&plain_request(), wire).0.map(|response| response.expect("the head is whole"))
 }
 
-fn plain_request() -> client::Request {
+fn plain_request() -> ClientRequest {
     "ws://server.example.com/chat".try_into().expect("a URI")
 }
 

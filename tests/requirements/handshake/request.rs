@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-use bowsprit::handshake::OriginPolicy;
-use bowsprit::handshake::server::{Accept, Handshake};
+use bowsprit::handshake::{AcceptOptions, HeadError, OriginPolicy, RequestError, ServerHandshake};
 use bowsprit::{Config, Connection, Event, HandshakeError, Messages, Role};
 use bytes::BytesMut;
 
@@ -50,10 +49,13 @@ pub(crate) fn rows(log: &mut Log) {
     // REQ: WS-4.2.1-03
     assert_eq!(request(REQUEST).host(), "server.example.com");
     assert_eq!(request(with(REQUEST, "Host: [::1]:9001")).host(), "[::1]:9001");
-    refuses(&without(REQUEST, "Host"), HandshakeError::Host);
-    refuses(&with(REQUEST, "Host: server.example.com\r\nHost: server.example.com"), HandshakeError::Host);
+    refuses(&without(REQUEST, "Host"), HandshakeError::Request(RequestError::Host));
+    refuses(
+        &with(REQUEST, "Host: server.example.com\r\nHost: server.example.com"),
+        HandshakeError::Request(RequestError::Host),
+    );
     for bad in ["a b", "", "a:b", "a:65536", "u@a", "a,b c", "a/b", "[::1", "b\u{fc}cher.example"] {
-        refuses(&with(REQUEST, &format!("Host: {bad}")), HandshakeError::Host);
+        refuses(&with(REQUEST, &format!("Host: {bad}")), HandshakeError::Request(RequestError::Host));
     }
     log.proved("WS-4.2.1-03", Role::Server);
 
@@ -79,14 +81,14 @@ pub(crate) fn rows(log: &mut Log) {
     for good in ["keep-alive, Upgrade", "keep-alive\r\nConnection: upgrade", "UPGRADE"] {
         assert_eq!(answer(with(REQUEST, &format!("Connection: {good}"))), RESPONSE);
     }
-    refuses(&without(REQUEST, "Connection"), HandshakeError::Connection);
+    refuses(&without(REQUEST, "Connection"), HandshakeError::Request(RequestError::Connection));
     for bad in ["keep-alive", "xUpgrade", "", "Up grade"] {
-        refuses(&with(REQUEST, &format!("Connection: {bad}")), HandshakeError::Connection);
+        refuses(&with(REQUEST, &format!("Connection: {bad}")), HandshakeError::Request(RequestError::Connection));
     }
     log.proved("WS-4.2.1-05", Role::Server);
 
     // REQ: WS-4.2.1-06
-    refuses(&without(REQUEST, "Sec-WebSocket-Key"), HandshakeError::Key);
+    refuses(&without(REQUEST, "Sec-WebSocket-Key"), HandshakeError::Request(RequestError::Key));
     for bad in [
         "",
         "====",
@@ -101,7 +103,7 @@ pub(crate) fn rows(log: &mut Log) {
         "AAAAAAAAAAAAAAAAAAAAAA==, AAAAAAAAAAAAAAAAAAAAAA==",
         "AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
     ] {
-        refuses(&with(REQUEST, &format!("Sec-WebSocket-Key: {bad}")), HandshakeError::Key);
+        refuses(&with(REQUEST, &format!("Sec-WebSocket-Key: {bad}")), HandshakeError::Request(RequestError::Key));
     }
     log.proved("WS-4.2.1-06", Role::Server);
 
@@ -114,11 +116,17 @@ pub(crate) fn rows(log: &mut Log) {
 
     // REQ: WS-4.2.1-08
     for other in ["8", "25", "0", "7", "9", "12", "255"] {
-        refuses(&with(REQUEST, &format!("Sec-WebSocket-Version: {other}")), HandshakeError::UnsupportedVersion);
+        refuses(
+            &with(REQUEST, &format!("Sec-WebSocket-Version: {other}")),
+            HandshakeError::Request(RequestError::UnsupportedVersion),
+        );
     }
-    refuses(&without(REQUEST, "Sec-WebSocket-Version"), HandshakeError::Version);
+    refuses(&without(REQUEST, "Sec-WebSocket-Version"), HandshakeError::Request(RequestError::Version));
     for bad in ["", "013", "00", "13, 8", "13\r\nSec-WebSocket-Version: 13", "abc", "256", "+13", "1 3", "13.0", "-1"] {
-        refuses(&with(REQUEST, &format!("Sec-WebSocket-Version: {bad}")), HandshakeError::Version);
+        refuses(
+            &with(REQUEST, &format!("Sec-WebSocket-Version: {bad}")),
+            HandshakeError::Request(RequestError::Version),
+        );
     }
     assert_eq!(
         answer(without(REQUEST, "Sec-WebSocket-Version")),
@@ -195,7 +203,7 @@ pub(crate) fn rows(log: &mut Log) {
     }
     refuses(
         &with(REQUEST, "Origin: https://server.example.com\r\nOrigin: https://server.example.com"),
-        HandshakeError::RepeatedOrigin,
+        HandshakeError::Request(RequestError::RepeatedOrigin),
     );
     log.proved("WS-4.2.1-10", Role::Server);
 
@@ -206,7 +214,10 @@ pub(crate) fn rows(log: &mut Log) {
     assert_eq!(lines.select_subprotocol(&["Chat"]), None);
     assert_eq!(request(REQUEST).subprotocols().count(), 0);
     for bad in ["a b", "\"chat\"", "chat;x", "", ",", "a/b", "chat, \u{fc}"] {
-        refuses(&with(REQUEST, &format!("Sec-WebSocket-Protocol: {bad}")), HandshakeError::Subprotocol);
+        refuses(
+            &with(REQUEST, &format!("Sec-WebSocket-Protocol: {bad}")),
+            HandshakeError::Request(RequestError::Subprotocol),
+        );
     }
     log.proved("WS-4.2.1-11", Role::Server);
 
@@ -214,12 +225,15 @@ pub(crate) fn rows(log: &mut Log) {
     // A repeated name is listed as often as it came, and chosen all the same.
     let repeated = request(with(REQUEST, "Sec-WebSocket-Protocol: chat, chat"));
     assert!(repeated.subprotocols().eq(["chat", "chat"]));
-    assert!(repeated.accept(&Accept::new().subprotocol("chat"), &mut BytesMut::new()).is_ok());
+    assert!(repeated.accept(&AcceptOptions::new().subprotocol("chat"), &mut BytesMut::new()).is_ok());
     log.proved("WS-4.2.1-12", Role::Server);
 
     // REQ: WS-4.2.1-13
     for bad in ["permessage-deflate;", ";x", "a b", "p; x=", "p; x=\"a"] {
-        refuses(&with(REQUEST, &format!("Sec-WebSocket-Extensions: {bad}")), HandshakeError::Extensions);
+        refuses(
+            &with(REQUEST, &format!("Sec-WebSocket-Extensions: {bad}")),
+            HandshakeError::Request(RequestError::Extensions),
+        );
     }
     log.proved("WS-4.2.1-13", Role::Server);
 
@@ -255,7 +269,7 @@ pub(crate) fn rows(log: &mut Log) {
         REQUEST.replace("GET /chat", "/chat"),
         format!(" {REQUEST}"),
     ] {
-        refuses(&bad, HandshakeError::InvalidHead);
+        refuses(&bad, HandshakeError::Request(RequestError::Head(HeadError::Malformed)));
     }
     assert_eq!(
         answer(REQUEST.replace("Host", " Host")),
@@ -268,17 +282,17 @@ pub(crate) fn rows(log: &mut Log) {
 
     // REQ: WS-4.2.1-16
     let with_body = format!("{}hello", with(REQUEST, "Content-Length: 5"));
-    refuses(&with_body, HandshakeError::Body);
+    refuses(&with_body, HandshakeError::Request(RequestError::Body));
     for bad in [
         "Content-Length: x",
         "Content-Length: 0\r\nContent-Length: 5",
         "Content-Length: 00",
         "Transfer-Encoding: chunked",
     ] {
-        refuses(&with(REQUEST, bad), HandshakeError::Body);
+        refuses(&with(REQUEST, bad), HandshakeError::Request(RequestError::Body));
     }
     assert_eq!(answer(with(REQUEST, "Content-Length: 0")), RESPONSE);
-    refuses(&REQUEST.replace("HTTP/1.1", "HTTP/1.0"), HandshakeError::HttpVersion);
+    refuses(&REQUEST.replace("HTTP/1.1", "HTTP/1.0"), HandshakeError::Request(RequestError::Head(HeadError::Version)));
     let old = request("GET / HTTP/1.0\r\n\r\n");
     assert!(!old.is_upgrade());
     assert_eq!(old.host(), "");
@@ -299,7 +313,7 @@ pub(crate) fn rows(log: &mut Log) {
     assert_eq!(rest, HELLO, "kept, and not read, until the request is accepted");
     let received = received.unwrap().unwrap();
     let mut output = BytesMut::new();
-    received.accept(&Accept::new(), &mut output).unwrap();
+    received.accept(&AcceptOptions::new(), &mut output).unwrap();
     let mut input = BytesMut::from(&*rest);
     let mut connection = Connection::server(Messages, Config::default().into());
     let mut batch = connection.receive(&mut input, &mut output);
@@ -316,24 +330,36 @@ pub(crate) fn rows(log: &mut Log) {
     let padded = |len: usize| with(REQUEST, &format!("X: {}", "x".repeat(len - REQUEST.len() - "X: \r\n".len())));
     assert_eq!(padded(16 << 10).len(), 16 << 10);
     assert_eq!(answer(padded(16 << 10)), RESPONSE);
-    refuses(&padded((16 << 10) + 1), HandshakeError::HeadTooLarge);
+    refuses(
+        &padded((16 << 10) + 1),
+        HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
     assert_eq!(receive("x".repeat(16 << 10)).0, Ok(None));
-    refuses(&"x".repeat((16 << 10) + 1), HandshakeError::HeadTooLarge);
-    refuses(&"\r\n".repeat((8 << 10) + 1), HandshakeError::HeadTooLarge);
+    refuses(
+        &"x".repeat((16 << 10) + 1),
+        HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
+    refuses(
+        &"\r\n".repeat((8 << 10) + 1),
+        HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
     assert_eq!(answer(with(REQUEST, &format!("X: {}", "\r\nX: ".repeat(94)))), RESPONSE);
-    refuses(&with(REQUEST, &format!("X: {}", "\r\nX: ".repeat(95))), HandshakeError::HeadTooLarge);
+    refuses(
+        &with(REQUEST, &format!("X: {}", "\r\nX: ".repeat(95))),
+        HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
     assert_eq!(
         answer("x".repeat((16 << 10) + 1)),
         "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: text/plain\r\n\
          Content-Length: 42\r\n\r\nthe peer sent more header than is allowed\n"
     );
     let at = Duration::from_secs;
-    let mut handshake = Handshake::new(Config::default().into(), at(5));
+    let mut handshake = ServerHandshake::new(Config::default().into(), at(5));
     assert_eq!(handshake.poll_timeout(), Some(at(15)));
     assert_eq!(handshake.handle_timeout(at(14)), Ok(()));
-    assert_eq!(handshake.handle_timeout(at(15)), Err(HandshakeError::TimedOut));
+    assert_eq!(handshake.handle_timeout(at(15)), Err(HandshakeError::TimedOut(Duration::from_secs(10))));
     let mut output = BytesMut::new();
-    HandshakeError::TimedOut.respond(&mut output);
+    HandshakeError::TimedOut(Duration::from_secs(10)).respond(&mut output);
     assert!(output.starts_with(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"));
     log.proved("WS-4.2.1-19", Role::Server);
 
@@ -343,7 +369,7 @@ pub(crate) fn rows(log: &mut Log) {
         assert_eq!(status(wire), expected);
     }
     // At once, where a head cannot begin so: TLS on a port without it.
-    assert_eq!(receive(b"\x16").0, Err(HandshakeError::InvalidHead));
+    assert_eq!(receive(b"\x16").0, Err(HandshakeError::Request(RequestError::Head(HeadError::Malformed))));
     log.proved("WS-10-08", Role::Server);
 }
 
@@ -360,10 +386,10 @@ fn accepts(policy: &OriginPolicy, origin: Option<&str>) -> bool {
     let wire = origin.map_or(REQUEST.to_owned(), |origin| with(REQUEST, &format!("Origin: {origin}")));
     let received = receive(wire).0.map(|request| request.expect("the head is whole"));
     let accepted =
-        received.and_then(|request| request.accept(&Accept::new().origin(policy.clone()), &mut BytesMut::new()));
+        received.and_then(|request| request.accept(&AcceptOptions::new().origin(policy.clone()), &mut BytesMut::new()));
     match accepted {
         Ok(_) => true,
-        Err(HandshakeError::Origin) => false,
+        Err(HandshakeError::Origin(_)) => false,
         Err(error) => panic!("{origin:?}: {error}"),
     }
 }

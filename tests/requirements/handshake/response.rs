@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bowsprit::handshake::client::{Handshake, Response};
+use bowsprit::handshake::{ClientHandshake, ClientResponse, HeadError, ResponseError};
 use bowsprit::{Config, Connection, Event, HandshakeError, Messages, Role};
 use bytes::BytesMut;
 
@@ -25,12 +25,12 @@ pub(crate) fn rows(log: &mut Log) {
 
     // REQ: WS-4.1R-02
     let (unauthorized, _) = refusal("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n");
-    assert_eq!(unauthorized.fields().get("www-authenticate"), Some("Basic realm=\"x\""));
+    assert_eq!(unauthorized.headers().get("www-authenticate"), Some("Basic realm=\"x\""));
     log.proved("WS-4.1R-02", Role::Client);
 
     // REQ: WS-4.1R-03
     let (redirect, _) = refusal("HTTP/1.1 302 Found\r\nLocation: ws://other/\r\n\r\n");
-    assert_eq!(redirect.fields().get("Location"), Some("ws://other/"));
+    assert_eq!(redirect.headers().get("Location"), Some("ws://other/"));
     log.proved("WS-4.1R-03", Role::Client);
 
     // REQ: WS-4.1R-04
@@ -41,42 +41,54 @@ pub(crate) fn rows(log: &mut Log) {
 
     // REQ: WS-4.1R-05
     opens(&with(RESPONSE, "Upgrade: WebSocket"));
-    fails(&without(RESPONSE, "Upgrade"), HandshakeError::Upgrade);
+    fails(&without(RESPONSE, "Upgrade"), HandshakeError::Response(ResponseError::Upgrade));
     for bad in ["websocket, h2c", "websocketx", " ", "", "h2c", "web socket", "websocket/13", "\"websocket\""] {
-        fails(&with(RESPONSE, &format!("Upgrade: {bad}")), HandshakeError::Upgrade);
+        fails(&with(RESPONSE, &format!("Upgrade: {bad}")), HandshakeError::Response(ResponseError::Upgrade));
     }
-    fails(&with(RESPONSE, "Upgrade: websocket\r\nUpgrade: websocket"), HandshakeError::Upgrade);
+    fails(
+        &with(RESPONSE, "Upgrade: websocket\r\nUpgrade: websocket"),
+        HandshakeError::Response(ResponseError::Upgrade),
+    );
     log.proved("WS-4.1R-05", Role::Client);
 
     // REQ: WS-4.1R-06
     for good in ["upgrade", "keep-alive, UPGRADE", "keep-alive\r\nConnection: Upgrade", ",\tUpgrade ,"] {
         opens(&with(RESPONSE, &format!("Connection: {good}")));
     }
-    fails(&without(RESPONSE, "Connection"), HandshakeError::Connection);
+    fails(&without(RESPONSE, "Connection"), HandshakeError::Response(ResponseError::Connection));
     for bad in ["close", "upgraded", "", "Up grade", "keep-alive; Upgrade"] {
-        fails(&with(RESPONSE, &format!("Connection: {bad}")), HandshakeError::Connection);
+        fails(&with(RESPONSE, &format!("Connection: {bad}")), HandshakeError::Response(ResponseError::Connection));
     }
     log.proved("WS-4.1R-06", Role::Client);
 
     // REQ: WS-4.1R-07
     opens(RESPONSE);
     opens(&with(RESPONSE, "Sec-WebSocket-Accept: \t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= \t"));
-    fails(&without(RESPONSE, "Sec-WebSocket-Accept"), HandshakeError::Accept);
+    fails(&without(RESPONSE, "Sec-WebSocket-Accept"), HandshakeError::Response(ResponseError::Accept));
     for bad in ["S3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo", "", "dGhlIHNhbXBsZSBub25jZQ=="] {
-        fails(&with(RESPONSE, &format!("Sec-WebSocket-Accept: {bad}")), HandshakeError::Accept);
+        fails(
+            &with(RESPONSE, &format!("Sec-WebSocket-Accept: {bad}")),
+            HandshakeError::Response(ResponseError::Accept),
+        );
     }
     log.proved("WS-4.1R-07", Role::Client);
 
     // REQ: WS-4.1R-08
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     let twice = format!("Sec-WebSocket-Accept: {ACCEPT}\r\nSec-WebSocket-Accept: {ACCEPT}");
-    fails(&with(RESPONSE, &twice), HandshakeError::Accept);
-    fails(&with(RESPONSE, &format!("Sec-WebSocket-Accept: {ACCEPT}, {ACCEPT}")), HandshakeError::Accept);
+    fails(&with(RESPONSE, &twice), HandshakeError::Response(ResponseError::Accept));
+    fails(
+        &with(RESPONSE, &format!("Sec-WebSocket-Accept: {ACCEPT}, {ACCEPT}")),
+        HandshakeError::Response(ResponseError::Accept),
+    );
     log.proved("WS-4.1R-08", Role::Client);
 
     // REQ: WS-4.1R-09
     for bad in ["permessage-deflate", "permessage-deflate, x-foo", ",x", "x\r\nSec-WebSocket-Extensions: y"] {
-        fails(&with(RESPONSE, &format!("Sec-WebSocket-Extensions: {bad}")), HandshakeError::Extensions);
+        fails(
+            &with(RESPONSE, &format!("Sec-WebSocket-Extensions: {bad}")),
+            HandshakeError::Response(ResponseError::Extensions),
+        );
     }
     log.proved("WS-4.1R-09", Role::Client);
 
@@ -87,9 +99,9 @@ pub(crate) fn rows(log: &mut Log) {
     let bad = ["Chat", "superchat", "chat, chat", "", "chat,", "chat, v2", "chat\r\nSec-WebSocket-Protocol: superchat"];
     for bad in bad.into_iter().chain(["chat\r\nSec-WebSocket-Protocol: chat"]) {
         let wire = with(RESPONSE, &format!("Sec-WebSocket-Protocol: {bad}"));
-        assert_eq!(response_to(&offering, &wire).0, Err(HandshakeError::Subprotocol), "{bad}");
+        assert_eq!(response_to(&offering, &wire).0, Err(HandshakeError::Response(ResponseError::Subprotocol)), "{bad}");
     }
-    fails(&chat, HandshakeError::Subprotocol);
+    fails(&chat, HandshakeError::Response(ResponseError::Subprotocol));
     for id in ["WS-4.1R-10", "WS-4.1R-11"] {
         log.proved(id, Role::Client);
     }
@@ -97,7 +109,7 @@ pub(crate) fn rows(log: &mut Log) {
     // REQ: WS-4.1R-12
     assert_eq!(response_to(&offering, RESPONSE).0.unwrap().unwrap().subprotocol(), None);
     let strict = offering.require_subprotocol(true);
-    assert_eq!(response_to(&strict, RESPONSE).0, Err(HandshakeError::NoSubprotocol));
+    assert_eq!(response_to(&strict, RESPONSE).0, Err(HandshakeError::Response(ResponseError::NoSubprotocol)));
     assert_eq!(response_to(&strict, &chat).0.unwrap().unwrap().subprotocol(), Some("chat"));
     assert!(response_to(&plain_request().require_subprotocol(true), RESPONSE).0.is_ok());
     log.proved("WS-4.1R-12", Role::Client);
@@ -108,7 +120,7 @@ pub(crate) fn rows(log: &mut Log) {
         RESPONSE.replace("HTTP/1.1 101", "HTTP/2.0 101"),
         RESPONSE.replace("HTTP/1.1 101", "ICY 200"),
     ] {
-        fails(&bad, HandshakeError::HttpVersion);
+        fails(&bad, HandshakeError::Response(ResponseError::Head(HeadError::Version)));
     }
     for bad in [
         RESPONSE.replace("Upgrade: w", "Upgrade : w"),
@@ -125,16 +137,16 @@ pub(crate) fn rows(log: &mut Log) {
         format!("\r\n{RESPONSE}"),
         RESPONSE.replace("Upgrade: websocket\r\n", " folded: nothing\r\nUpgrade: websocket\r\n"),
     ] {
-        fails(&bad, HandshakeError::InvalidHead);
+        fails(&bad, HandshakeError::Response(ResponseError::Head(HeadError::Malformed)));
     }
     // RFC 9112 section 5.2: in a response, each fold becomes spaces.
     let folded = opens(
         &RESPONSE
             .replace("Upgrade: websocket\r\n", "X: a\r\n b\r\n\tc\r\nY:\r\n d\r\nZ: \r\n \r\nUpgrade: websocket\r\n"),
     );
-    assert_eq!(folded.fields().get("X"), Some("a   b  \tc"));
-    assert_eq!(folded.fields().get("Y"), Some("d"));
-    assert_eq!(folded.fields().get("Z"), Some(""));
+    assert_eq!(folded.headers().get("X"), Some("a   b  \tc"));
+    assert_eq!(folded.headers().get("Y"), Some("d"));
+    assert_eq!(folded.headers().get("Z"), Some(""));
     log.proved("WS-4.1R-13", Role::Client);
 
     // REQ: WS-4.1R-14
@@ -159,7 +171,10 @@ pub(crate) fn rows(log: &mut Log) {
     // REQ: WS-4.1R-15
     opens(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{RESPONSE}"));
     let endless = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(16 << 10);
-    assert_eq!(response_to(&plain_request(), &endless[..17 << 10]).0, Err(HandshakeError::HeadTooLarge));
+    assert_eq!(
+        response_to(&plain_request(), &endless[..17 << 10]).0,
+        Err(HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })))
+    );
     log.proved("WS-4.1R-15", Role::Client);
 
     // REQ: WS-4.1R-16
@@ -168,33 +183,42 @@ pub(crate) fn rows(log: &mut Log) {
         head.replace("X: ", &format!("X: {}", "x".repeat(len - head.len())))
     };
     opens(&padded(16 << 10));
-    fails(&padded((16 << 10) + 1), HandshakeError::HeadTooLarge);
-    fails(&"x".repeat((16 << 10) + 1), HandshakeError::HeadTooLarge);
+    fails(
+        &padded((16 << 10) + 1),
+        HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
+    fails(
+        &"x".repeat((16 << 10) + 1),
+        HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
     assert_eq!(response_to(&plain_request(), "x".repeat(16 << 10)).0, Ok(None));
     opens(&with(RESPONSE, &format!("X: {}", "\r\nX: ".repeat(96))));
-    fails(&with(RESPONSE, &format!("X: {}", "\r\nX: ".repeat(97))), HandshakeError::HeadTooLarge);
+    fails(
+        &with(RESPONSE, &format!("X: {}", "\r\nX: ".repeat(97))),
+        HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })),
+    );
     let obs_text = [RESPONSE.trim_end().as_bytes(), b"\r\nX: \xff\xfe\r\n\r\n"].concat();
     let obs_text = response(obs_text).unwrap();
-    assert_eq!(obs_text.fields().get("X"), None);
-    assert!(obs_text.fields().lines("X").eq([b"\xff\xfe"]));
+    assert_eq!(obs_text.headers().get("X"), None);
+    assert!(obs_text.headers().get_all("X").eq([b"\xff\xfe"]));
     let at = Duration::from_secs;
     let mut handshake =
-        Handshake::start(&plain_request(), NONCE, Config::default().into(), at(5), &mut BytesMut::new());
+        ClientHandshake::start(&plain_request(), NONCE, Config::default().into(), at(5), &mut BytesMut::new());
     assert_eq!(handshake.poll_timeout(), Some(at(15)));
     assert_eq!(handshake.handle_timeout(at(14)), Ok(()));
-    assert_eq!(handshake.handle_timeout(at(15)), Err(HandshakeError::TimedOut));
+    assert_eq!(handshake.handle_timeout(at(15)), Err(HandshakeError::TimedOut(Duration::from_secs(10))));
     log.proved("WS-4.1R-16", Role::Client);
 
     // REQ: WS-4.1R-17
     let cookies = opens(&with(RESPONSE, "Set-Cookie: a=1; Path=/, x\r\nset-cookie: b=2"));
-    assert!(cookies.fields().lines("Set-Cookie").eq([b"a=1; Path=/, x".as_slice(), b"b=2"]));
+    assert!(cookies.headers().get_all("Set-Cookie").eq([b"a=1; Path=/, x".as_slice(), b"b=2"]));
     let (cookies, _) = refusal("HTTP/1.1 403 Forbidden\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n");
-    assert!(cookies.fields().lines("Set-Cookie").eq([b"a=1", b"b=2"]));
+    assert!(cookies.headers().get_all("Set-Cookie").eq([b"a=1", b"b=2"]));
     log.proved("WS-4.1R-17", Role::Client);
 }
 
 #[track_caller]
-fn opens(wire: &str) -> Response {
+fn opens(wire: &str) -> ClientResponse {
     let response = response(wire).unwrap_or_else(|error| panic!("{wire}: {error}"));
     assert_eq!(response.status(), 101);
     response
@@ -207,9 +231,9 @@ fn fails(wire: &str, error: HandshakeError) {
 
 /// The refusal in this wire, and what stands behind its head.
 #[track_caller]
-fn refusal(wire: &str) -> (Response, BytesMut) {
+fn refusal(wire: &str) -> (ClientResponse, BytesMut) {
     let mut handshake =
-        Handshake::start(&plain_request(), NONCE, Config::default().into(), Duration::ZERO, &mut BytesMut::new());
+        ClientHandshake::start(&plain_request(), NONCE, Config::default().into(), Duration::ZERO, &mut BytesMut::new());
     let mut input = BytesMut::from(wire);
     let Err(HandshakeError::Refused(refusal)) = handshake.receive(&mut input) else { panic!("{wire} is no refusal") };
     assert_eq!(response(wire), Err(HandshakeError::Refused(refusal.clone())));
@@ -217,7 +241,7 @@ fn refusal(wire: &str) -> (Response, BytesMut) {
 }
 
 /// The body, taken in byte by byte until it says that it is whole.
-fn body_of(mut refusal: Response, wire: BytesMut) -> String {
+fn body_of(mut refusal: ClientResponse, wire: BytesMut) -> String {
     let mut input = BytesMut::new();
     for &byte in &wire {
         input.extend_from_slice(&[byte]);

@@ -1,7 +1,7 @@
 //! Group A: WebSocket URIs (RFC 6455 section 3).
 
 use bowsprit::Role;
-use bowsprit::handshake::{Uri, UriError, client};
+use bowsprit::handshake::{ClientRequest, Uri, UriError};
 
 use super::{REQUEST, request};
 use crate::harness::Log;
@@ -127,7 +127,7 @@ pub(crate) fn rows(log: &mut Log) {
     // REQ: WS-3-11
     // There is no request without a URI, and no handshake without a request: nothing can have been written.
     for bad in ["ws://h/a#b", "ws://h:0/", "ws://", "http://h/", "ws://u@h/", "ws://h/a b"] {
-        assert!(client::Request::try_from(bad).is_err(), "{bad}");
+        assert!(ClientRequest::try_from(bad).is_err(), "{bad}");
     }
     log.proved("WS-3-11", Role::Client);
 

@@ -20,8 +20,7 @@ use bowsprit::blocking::{Connector, Plain, WebSocket, accept_with};
 use bowsprit::extension::Extension;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::extension::permessage_deflate::WindowBits;
-use bowsprit::handshake::client::Request;
-use bowsprit::handshake::server::Accept;
+use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::{Chunk, CloseCode, Config, Deflate, Message, Messages};
 
 use crate::tape::{Recorder, Tapes};
@@ -104,7 +103,7 @@ fn serve(config: Config, tapes: &Tapes) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("port {}", listener.local_addr()?.port());
     let (tcp, _) = listener.accept()?;
-    let mut ws = accept_with(record(tcp, tapes)?, &Accept::new(), Messages, Arc::new(config))?;
+    let mut ws = accept_with(record(tcp, tapes)?, &AcceptOptions::new(), Messages, Arc::new(config))?;
     println!("ours was offered: {}", tapes.read.extensions()?);
     println!("ours answered:    {}", tapes.written.extensions()?);
     agreed_on(&ws)?;
@@ -126,7 +125,7 @@ fn serve(config: Config, tapes: &Tapes) -> Result<()> {
 
 fn connect(port: &str, config: Config, tapes: &Tapes) -> Result<()> {
     let tcp = TcpStream::connect(("127.0.0.1", port.parse()?))?;
-    let request = Request::new(format!("ws://127.0.0.1:{port}/").parse()?);
+    let request = ClientRequest::new(format!("ws://127.0.0.1:{port}/").parse()?);
     let (mut ws, _) = Connector::new(request).config(config).connect_on(record(tcp, tapes)?)?;
     println!("ours offered:      {}", tapes.written.extensions()?);
     println!("ours was answered: {}", tapes.read.extensions()?);

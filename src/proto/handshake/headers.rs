@@ -1,4 +1,4 @@
-//! A list of HTTP header fields: what every check of the handshake reads, whatever carried it.
+//! [`Headers`]: a list of HTTP header fields. Every check of the handshake reads one, whichever HTTP library parsed it.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -7,37 +7,36 @@ use core::fmt;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::error::HandshakeError;
+use super::error::BuildError;
 use crate::proto::extension::grammar::is_token;
 
-/// Header fields in the order of the wire, one entry a line: several lines of one name stay apart.
+/// HTTP header fields in the order of the wire. Each line is one entry: several lines with one name stay apart.
 ///
-/// Names are found whatever their case. Values are bytes without whitespace around them; the rest of the world calls
-/// the pair a header.
+/// Names compare without case. Values are bytes, without whitespace around them.
 ///
 /// ```
-/// use bowsprit::handshake::Fields;
+/// use bowsprit::handshake::Headers;
 ///
-/// let mut fields = Fields::new();
-/// assert!(fields.is_empty());
-/// fields.push("Set-Cookie", "a=1")?;
-/// fields.push("Set-Cookie", "b=2")?;
-/// assert!(fields.lines("set-cookie").eq([b"a=1", b"b=2"]));
-/// assert!(fields.push("X", "1\r\nEvil: 2").is_err());
-/// assert_eq!((fields.is_empty(), fields.len()), (false, 2));
-/// # Ok::<(), bowsprit::HandshakeError>(())
+/// let mut headers = Headers::new();
+/// assert!(headers.is_empty());
+/// headers.push("Set-Cookie", "a=1")?;
+/// headers.push("Set-Cookie", "b=2")?;
+/// assert!(headers.get_all("set-cookie").eq([b"a=1", b"b=2"]));
+/// assert!(headers.push("X", "1\r\nEvil: 2").is_err());
+/// assert_eq!((headers.is_empty(), headers.len()), (false, 2));
+/// # Ok::<(), bowsprit::handshake::BuildError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Fields {
-    /// All names, then all values, each behind the one before.
+pub struct Headers {
+    /// All names, one after the other; all values likewise.
     names: String,
     values: Vec<u8>,
     /// Where each field's name and value end.
     ends: Vec<(usize, usize)>,
 }
 
-impl Fields {
-    /// No fields.
+impl Headers {
+    /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self { names: String::new(), values: Vec::new(), ends: Vec::new() }
@@ -47,13 +46,13 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::InvalidField`] when the name is no token, or the value holds a control character other than
+    /// [`BuildError::InvalidHeader`] when the name is not a token, or the value holds a control character other than
     /// a tab.
-    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HandshakeError> {
+    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), BuildError> {
         let value = value.as_ref();
         // RFC 9110 section 5.5: CR, LF and NUL are dangerous, other control characters invalid.
         if !is_token(name.as_bytes()) || value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
-            return Err(HandshakeError::InvalidField(name.to_owned()));
+            return Err(BuildError::InvalidHeader(name.to_owned()));
         }
         self.append(name, trim(value));
         Ok(())
@@ -66,9 +65,9 @@ impl Fields {
         self.ends.push((self.names.len(), self.values.len()));
     }
 
-    /// Appends all of them.
-    pub(super) fn extend(&mut self, fields: &Self) {
-        for (name, value) in fields.iter() {
+    /// Appends all of these.
+    pub(super) fn extend(&mut self, headers: &Self) {
+        for (name, value) in headers.iter() {
             self.append(name, value);
         }
     }
@@ -89,21 +88,21 @@ impl Fields {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
     /// The values of all fields of this name.
-    pub fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The value of the first field of this name, if it is text.
+    /// The value of the first field of this name; `None` when there is none, or it is not UTF-8.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        // `lines` would borrow the name for as long as the value.
+        // `get_all` would borrow the name for as long as the value.
         let (_, value) = self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name))?;
         str::from_utf8(value).ok()
     }
@@ -111,25 +110,30 @@ impl Fields {
     /// Whether there is a field of this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.lines(name).next().is_some()
+        self.get_all(name).next().is_some()
     }
 
-    /// The elements of the comma-separated lists in all fields of this name, empty ones left out (RFC 9110 section
-    /// 5.6.1). Knows nothing of quoted strings.
+    /// The elements of the comma-separated lists in all fields of this name, without empty ones (RFC 9110 section
+    /// 5.6.1). A comma inside a quoted string separates, too.
     pub fn elements<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let elements = self.lines(name).flat_map(|line| line.split(|&byte| byte == b','));
+        let elements = self.get_all(name).flat_map(|line| line.split(|&byte| byte == b','));
         elements.map(trim).filter(|element| !element.is_empty())
     }
 
-    /// Whether the lists in the fields of this name hold this token, whatever its case.
+    /// Whether the comma-separated lists in the fields of this name contain this token, without regard to case.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.elements(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
+    /// Whether `Connection` keeps its grammar, a list of tokens (RFC 9110 section 7.6.1), and contains `Upgrade`.
+    pub(super) fn has_upgrade_option(&self) -> bool {
+        self.elements("Connection").all(is_token) && self.has_token("Connection", "Upgrade")
+    }
+
     /// The value of the one field of this name; `None` when there are none or several.
     pub(super) fn single<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
-        let mut lines = self.lines(name);
+        let mut lines = self.get_all(name);
         lines.next().filter(|_| lines.next().is_none())
     }
 
@@ -144,13 +148,13 @@ impl Fields {
     }
 }
 
-impl fmt::Debug for Fields {
+impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
     }
 }
 
-/// Whether a field belongs to the handshake or to the framing of HTTP: no caller sets these.
+/// Whether a field belongs to the handshake or to the framing of HTTP. A caller cannot set these.
 pub(super) fn is_reserved(name: &str) -> bool {
     const RESERVED: [&str; 9] =
         ["Host", "Upgrade", "Connection", "Origin", "Content-Length", "Transfer-Encoding", "TE", "Trailer", "Expect"];
