@@ -1,8 +1,10 @@
 //! What the adapters return.
 
 use std::io;
+use std::time::Duration;
 
 use crate::driver::{OpeningError, TransportError};
+use crate::handshake::{BuildError, DialError, OriginError, RequestError, ResponseError, UriError};
 use crate::{ConnectionError, HandshakeError, ProtocolError, SendError, Timeout};
 
 /// Why an adapter's call failed.
@@ -15,8 +17,9 @@ pub enum Error {
     Protocol(ProtocolError),
     /// The caller asked for what may not be sent; nothing was.
     Send(SendError),
-    /// A deadline of [`Config`](crate::Config) expired. A socket's own timeout is [`Error::Io`].
-    Timeout(Timeout),
+    /// A deadline of [`Config`](crate::Config) expired: which one, and how long it was. A socket's own timeout is
+    /// [`Error::Io`].
+    Timeout(Timeout, Duration),
     /// The transport failed, or ended early (`UnexpectedEof`).
     Io(io::Error),
 }
@@ -27,7 +30,7 @@ impl std::fmt::Display for Error {
             Self::Handshake(error) => std::fmt::Display::fmt(error, f),
             Self::Protocol(error) => std::fmt::Display::fmt(error, f),
             Self::Send(error) => std::fmt::Display::fmt(error, f),
-            Self::Timeout(timeout) => std::fmt::Display::fmt(timeout, f),
+            Self::Timeout(timeout, limit) => write!(f, "{timeout} ({limit:?})"),
             Self::Io(error) => std::fmt::Display::fmt(error, f),
         }
     }
@@ -39,7 +42,7 @@ impl std::error::Error for Error {
             Self::Handshake(error) => error.source(),
             Self::Protocol(error) => error.source(),
             Self::Send(error) => error.source(),
-            Self::Timeout(_) => None,
+            Self::Timeout(..) => None,
             Self::Io(error) => error.source(),
         }
     }
@@ -47,7 +50,10 @@ impl std::error::Error for Error {
 
 impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
+        match error {
+            HandshakeError::TimedOut(limit) => Self::Timeout(Timeout::Handshake, limit),
+            error => Self::Handshake(error),
+        }
     }
 }
 
@@ -60,12 +66,6 @@ impl From<ProtocolError> for Error {
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         Self::Send(error)
-    }
-}
-
-impl From<Timeout> for Error {
-    fn from(timeout: Timeout) -> Self {
-        Self::Timeout(timeout)
     }
 }
 
@@ -85,7 +85,7 @@ impl From<ConnectionError> for Error {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::Protocol(error) => error.into(),
-            ConnectionError::Timeout(timeout) => timeout.into(),
+            ConnectionError::Timeout(timeout, limit) => Self::Timeout(timeout, limit),
             ConnectionError::Transport(error) => error.into(),
         }
     }
@@ -95,11 +95,47 @@ impl From<OpeningError> for Error {
     fn from(error: OpeningError) -> Self {
         match error {
             OpeningError::Handshake(error) => error.into(),
-            OpeningError::Timeout(timeout) => timeout.into(),
+            OpeningError::Timeout(timeout, limit) => Self::Timeout(timeout, limit),
             error @ OpeningError::Transport(TransportError::UnexpectedEof) => {
                 io::Error::new(io::ErrorKind::UnexpectedEof, error).into()
             }
             OpeningError::Transport(error) => error.into(),
         }
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        HandshakeError::from(error).into()
+    }
+}
+
+impl From<ResponseError> for Error {
+    fn from(error: ResponseError) -> Self {
+        HandshakeError::from(error).into()
+    }
+}
+
+impl From<OriginError> for Error {
+    fn from(error: OriginError) -> Self {
+        HandshakeError::from(error).into()
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        HandshakeError::from(error).into()
+    }
+}
+
+impl From<UriError> for Error {
+    fn from(error: UriError) -> Self {
+        HandshakeError::from(error).into()
+    }
+}
+
+impl From<DialError> for Error {
+    fn from(error: DialError) -> Self {
+        HandshakeError::from(error).into()
     }
 }

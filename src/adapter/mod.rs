@@ -7,12 +7,43 @@ pub(crate) mod trace;
 
 use std::io;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 pub(crate) use buffers::ThreadBuffers;
 pub use parts::Parts;
 
 use crate::driver::OpeningError;
-use crate::{Config, Error};
+use crate::{Config, Error, HandshakeError};
+
+/// When a piece of work has to be complete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    /// On the adapter's clock.
+    pub(crate) at: Duration,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// For work that begins at `start` and may take `limit`.
+    pub(crate) fn new(start: Duration, limit: Duration) -> Self {
+        Self { at: start.saturating_add(limit), limit }
+    }
+
+    /// For an opening handshake that begins at `start`.
+    pub(crate) fn of_handshake(config: &Config, start: Duration) -> Option<Self> {
+        config.handshake_timeout.map(|limit| Self::new(start, limit))
+    }
+
+    /// An equal share of the time that is left, for one of `shares` attempts.
+    pub(crate) fn share(self, now: Duration, shares: usize) -> Self {
+        let left = self.at.saturating_sub(now) / u32::try_from(shares).unwrap_or(u32::MAX);
+        Self { at: now.saturating_add(left), limit: self.limit }
+    }
+
+    pub(crate) const fn error(self) -> HandshakeError {
+        HandshakeError::TimedOut(self.limit)
+    }
+}
 
 /// The defaults, one for all connections that were given nothing else.
 pub(crate) fn default_config() -> Arc<Config> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::handshake::{client, server};
+use crate::handshake::{ClientRequest, ServerRequest};
 use crate::{End, Error};
 
 #[derive(Debug, Default)]
@@ -13,9 +13,9 @@ impl Trace {
         Self {}
     }
 
-    pub(crate) const fn requested(&self, _: &server::Request) {}
+    pub(crate) const fn requested(&self, _: &ServerRequest) {}
 
-    pub(crate) const fn client(_: &client::Request) -> Self {
+    pub(crate) const fn client(_: &ClientRequest) -> Self {
         Self {}
     }
 

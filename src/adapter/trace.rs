@@ -9,7 +9,7 @@ use std::fmt;
 use tracing::field::Empty;
 use tracing::{Level, Span, event, info_span};
 
-use crate::handshake::{client, server};
+use crate::handshake::{ClientRequest, ServerRequest};
 use crate::{End, Error};
 
 /// A connection's span; `None` when nobody listens, or when its end has been told.
@@ -23,14 +23,14 @@ impl Trace {
     }
 
     /// The request is there.
-    pub(crate) fn requested(&self, request: &server::Request) {
+    pub(crate) fn requested(&self, request: &ServerRequest) {
         if let Some(span) = &self.0 {
             span.record("host", request.host()).record("path", request.path());
         }
     }
 
     /// A client asks.
-    pub(crate) fn client(request: &client::Request) -> Self {
+    pub(crate) fn client(request: &ClientRequest) -> Self {
         let uri = request.uri();
         let path = uri.resource_name().split('?').next();
         Self::new(info_span!(target: TARGET, "websocket", role = "client", host = uri.host_field(), path))

@@ -11,7 +11,7 @@ use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
 use crate::adapter::{ThreadBuffers, default_config, not_opened};
 use crate::driver::Accepting;
-use crate::handshake::server::{self, Accept};
+use crate::handshake::{AcceptOptions, ServerRequest};
 use crate::{Config, Delivery, Error, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
@@ -21,7 +21,7 @@ use crate::{Config, Delivery, Error, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
-    accept_with(stream, &Accept::new(), Messages, default_config())
+    accept_with(stream, &AcceptOptions::new(), Messages, default_config())
 }
 
 /// Accepts a connection with these choices, without a look at the request.
@@ -31,7 +31,7 @@ pub fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 /// As [`accept`].
 pub fn accept_with<S: Transport, D: Delivery>(
     stream: S,
-    choices: &Accept,
+    choices: &AcceptOptions,
     delivery: D,
     config: Arc<Config>,
 ) -> Result<WebSocket<S, D>, Error> {
@@ -44,7 +44,7 @@ pub fn accept_with<S: Transport, D: Delivery>(
 /// use std::sync::Arc;
 ///
 /// use bowsprit::blocking::receive_request;
-/// use bowsprit::handshake::server::Accept;
+/// use bowsprit::handshake::AcceptOptions;
 /// use bowsprit::{Config, Messages};
 ///
 /// let (stream, _) = std::net::TcpListener::bind("127.0.0.1:9001")?.accept()?;
@@ -52,7 +52,7 @@ pub fn accept_with<S: Transport, D: Delivery>(
 /// if !incoming.request().is_upgrade() || incoming.request().path() != "/chat" {
 ///     incoming.respond(404, &[], b"there is nothing here")?;
 /// } else {
-///     let mut ws = incoming.accept(&Accept::new(), Messages)?;
+///     let mut ws = incoming.accept(&AcceptOptions::new(), Messages)?;
 ///     ws.send("welcome")?;
 /// }
 /// # Ok::<(), bowsprit::Error>(())
@@ -60,7 +60,7 @@ pub fn accept_with<S: Transport, D: Delivery>(
 ///
 /// # Errors
 ///
-/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
+/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](ServerRequest::is_upgrade) tells.
 pub fn receive_request<S: Transport>(mut stream: S, config: Arc<Config>) -> Result<Incoming<S>, Error> {
     stream.set_nodelay()?;
     let accepting = Accepting::new(config, clock::now());
@@ -89,7 +89,7 @@ impl<S: Transport> Incoming<S> {
     ///
     /// Never: there is one.
     #[must_use]
-    pub fn request(&self) -> &server::Request {
+    pub fn request(&self) -> &ServerRequest {
         self.accepting.request().expect("it is there when this is made")
     }
 
@@ -103,9 +103,9 @@ impl<S: Transport> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; the client has been answered with the error's status. [`Error::Timeout`] or
+    /// As [`ServerRequest::accept`]; the client has been answered with the error's status. [`Error::Timeout`] or
     /// [`Error::Io`] when the answer could not be written.
-    pub fn accept<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    pub fn accept<D: Delivery>(mut self, choices: &AcceptOptions, delivery: D) -> Result<WebSocket<S, D>, Error> {
         // What was wrong is answered by the driver, and reported when that is done.
         let _ = self.accepting.accept(choices);
         if let (false, error) = self.drive() {
@@ -119,7 +119,7 @@ impl<S: Transport> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Timeout`] or
+    /// As [`ServerRequest::respond`], and then nothing has been sent and the stream is dropped; [`Error::Timeout`] or
     /// [`Error::Io`] when the answer could not be written.
     pub fn respond(mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         self.accepting.respond(status, headers, body)?;

@@ -15,9 +15,9 @@ use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{ThreadBuffers, default_config, not_opened, random};
+use crate::adapter::{Deadline, ThreadBuffers, default_config, not_opened, random};
 use crate::driver::{Connecting, Driver};
-use crate::handshake::client::{Request, Response};
+use crate::handshake::{ClientRequest, ClientResponse};
 use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`].
@@ -62,14 +62,14 @@ pub fn connect_with<S: Transport>(stream: S, uri: &str) -> Result<WebSocket<S>, 
 
 /// Opens connections: one, or one after the other.
 ///
-/// The [`Request`] holds what the server is asked: header fields, subprotocols, an Origin.
+/// The [`ClientRequest`] holds what the server is asked: header fields, subprotocols, an Origin.
 ///
 /// ```no_run
 /// use bowsprit::blocking::Connector;
-/// use bowsprit::handshake::client::Request;
+/// use bowsprit::handshake::ClientRequest;
 /// use bowsprit::{Config, HandshakeError};
 ///
-/// let request = Request::try_from("ws://127.0.0.1:9001/chat").map_err(HandshakeError::Uri)?.subprotocol("chat")?;
+/// let request = ClientRequest::try_from("ws://127.0.0.1:9001/chat").map_err(HandshakeError::Uri)?.subprotocol("chat")?;
 /// let config = Config { max_message: 1 << 20, ..Config::default() };
 /// let (mut ws, response) = Connector::new(request).config(config).connect()?;
 /// println!("connected to {:?}", response.fields().get("Server"));
@@ -77,7 +77,7 @@ pub fn connect_with<S: Transport>(stream: S, uri: &str) -> Result<WebSocket<S>, 
 /// # Ok::<(), bowsprit::Error>(())
 /// ```
 pub struct Connector<D = Messages> {
-    request: Request,
+    request: ClientRequest,
     config: Arc<Config>,
     delivery: D,
     #[cfg(unix)]
@@ -89,7 +89,7 @@ pub struct Connector<D = Messages> {
 impl Connector {
     /// With the defaults of [`Config`], and messages that are handed out whole.
     #[must_use]
-    pub fn new(request: Request) -> Self {
+    pub fn new(request: ClientRequest) -> Self {
         Self {
             request,
             config: default_config(),
@@ -149,7 +149,7 @@ impl<D: Delivery + Clone> Connector<D> {
     ///
     /// As [`connect`].
     #[cfg(unix)]
-    pub fn connect(&self) -> Result<(WebSocket<Stream, D>, Response), Error> {
+    pub fn connect(&self) -> Result<(WebSocket<Stream, D>, ClientResponse), Error> {
         let start = clock::now();
         let uri = self.request.uri();
         // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
@@ -163,7 +163,7 @@ impl<D: Delivery + Clone> Connector<D> {
             false => None,
         };
 
-        let tcp = dial(uri.host(), uri.port(), clock::deadline(&self.config, start))?;
+        let tcp = dial(uri, Deadline::of_handshake(&self.config, start))?;
         tcp.set_nodelay(true)?;
         (self.tcp)(&tcp)?;
         #[cfg(feature = "rustls")]
@@ -179,12 +179,12 @@ impl<D: Delivery + Clone> Connector<D> {
     /// # Errors
     ///
     /// As [`connect`](connect()), but for those of dialling.
-    pub fn connect_on<S: Transport>(&self, mut stream: S) -> Result<(WebSocket<S, D>, Response), Error> {
+    pub fn connect_on<S: Transport>(&self, mut stream: S) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         stream.set_nodelay()?;
         self.open(stream, clock::now())
     }
 
-    fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, Response), Error> {
+    fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         let trace = Trace::client(&self.request);
         let (socket, driver, response) = trace.step(self.shake_hands(socket, start))?;
         let subprotocol = response.subprotocol().map(Box::from);
@@ -195,7 +195,7 @@ impl<D: Delivery + Clone> Connector<D> {
         &self,
         mut socket: S,
         start: Duration,
-    ) -> Result<(S, Driver<D, ThreadBuffers>, Response), Error> {
+    ) -> Result<(S, Driver<D, ThreadBuffers>, ClientResponse), Error> {
         let (nonce, seed) = (random()?, random()?);
         let mut connecting = Connecting::new(&self.request, nonce, self.config.clone(), start);
         let mut error = None;
@@ -221,6 +221,6 @@ impl<D: fmt::Debug> fmt::Debug for Connector<D> {
     }
 }
 
-fn request(uri: &str) -> Result<Request, HandshakeError> {
-    Ok(Request::new(uri.parse()?))
+fn request(uri: &str) -> Result<ClientRequest, HandshakeError> {
+    Ok(ClientRequest::new(uri.parse()?))
 }

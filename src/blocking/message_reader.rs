@@ -57,7 +57,7 @@ impl<S: Transport> BufRead for MessageReader<'_, S> {
                 Ok(true) => {}
                 Ok(false) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a Close inside the message")),
                 Err(Error::Io(error)) => return Err(error),
-                Err(error @ Error::Timeout(_)) => return Err(io::Error::new(io::ErrorKind::TimedOut, error)),
+                Err(error @ Error::Timeout(..)) => return Err(io::Error::new(io::ErrorKind::TimedOut, error)),
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
             }
         }

@@ -150,7 +150,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     pub fn close(mut self, close: Option<Close<'_>>) -> Result<End, Error> {
         match self.start_close(close) {
             // Closing already; or it failed, and `next` finds out how it ended.
-            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Timeout(_) | Error::Io(_)) => {}
+            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Timeout(..) | Error::Io(_)) => {}
             Err(error) => return Err(error),
         }
         loop {

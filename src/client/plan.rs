@@ -5,8 +5,8 @@ use std::future::{self, Future};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::lost::Lost;
+use crate::handshake::ClientResponse;
 use crate::handshake::Uri;
-use crate::handshake::client::Response;
 use crate::session::BoxError;
 use crate::tokio::{Connector, Stream, WebSocket};
 
@@ -20,7 +20,7 @@ use crate::tokio::{Connector, Stream, WebSocket};
 /// ```
 /// use bowsprit::tokio::{Connector, Stream, WebSocket};
 /// use bowsprit::client::{Lost, Plan};
-/// use bowsprit::handshake::client::{Request, Response};
+/// use bowsprit::handshake::{ClientRequest, ClientResponse};
 /// use bowsprit::session::BoxError;
 ///
 /// struct Feed {
@@ -31,12 +31,12 @@ use crate::tokio::{Connector, Stream, WebSocket};
 /// impl Plan for Feed {
 ///     type Stream = Stream;
 ///
-///     async fn open(&mut self, _retry: u32) -> Result<(WebSocket<Stream>, Response), BoxError> {
-///         let request = Request::try_from("ws://127.0.0.1:9001/feed")?.header("Authorization", "Bearer 0123")?;
+///     async fn open(&mut self, _retry: u32) -> Result<(WebSocket<Stream>, ClientResponse), BoxError> {
+///         let request = ClientRequest::try_from("ws://127.0.0.1:9001/feed")?.header("Authorization", "Bearer 0123")?;
 ///         Ok(Connector::new(request).connect().await?)
 ///     }
 ///
-///     async fn resume(&mut self, ws: &mut WebSocket<Stream>, _: &Response, _: Option<&Lost>) -> Result<(), BoxError> {
+///     async fn resume(&mut self, ws: &mut WebSocket<Stream>, _: &ClientResponse, _: Option<&Lost>) -> Result<(), BoxError> {
 ///         ws.send(format!("from {}", self.last_seen).as_str()).await?;
 ///         ws.next().await?.ok_or("closed instead of an answer")?;
 ///         Ok(())
@@ -56,7 +56,7 @@ pub trait Plan: Send + 'static {
     fn open(
         &mut self,
         retry: u32,
-    ) -> impl Future<Output = Result<(WebSocket<Self::Stream>, Response), BoxError>> + Send;
+    ) -> impl Future<Output = Result<(WebSocket<Self::Stream>, ClientResponse), BoxError>> + Send;
 
     /// A connection has opened, for the first time (`lost` is `None`) or again. Whatever is done here comes before the
     /// first message that others send or receive. By default, nothing is done.
@@ -69,7 +69,7 @@ pub trait Plan: Send + 'static {
     fn resume(
         &mut self,
         ws: &mut WebSocket<Self::Stream>,
-        response: &Response,
+        response: &ClientResponse,
         lost: Option<&Lost>,
     ) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = (ws, response, lost);
@@ -91,7 +91,7 @@ pub trait Plan: Send + 'static {
 impl Plan for Connector {
     type Stream = Stream;
 
-    async fn open(&mut self, _: u32) -> Result<(WebSocket<Stream>, Response), BoxError> {
+    async fn open(&mut self, _: u32) -> Result<(WebSocket<Stream>, ClientResponse), BoxError> {
         Ok(self.connect().await?)
     }
 
@@ -107,7 +107,7 @@ where
 {
     type Stream = Stream;
 
-    async fn open(&mut self, retry: u32) -> Result<(WebSocket<Stream>, Response), BoxError> {
+    async fn open(&mut self, retry: u32) -> Result<(WebSocket<Stream>, ClientResponse), BoxError> {
         Ok(self(retry).await?.connect().await?)
     }
 }

@@ -18,8 +18,8 @@ use super::plan::Plan;
 use crate::Initiator;
 use crate::Message;
 use crate::adapter::random;
+use crate::handshake::ClientResponse;
 use crate::handshake::Uri;
-use crate::handshake::client::Response;
 use crate::session::{BoxError, Closed};
 use crate::tokio::{Connector, Sender, Stream, WebSocket, WhenFull, Writer};
 
@@ -28,10 +28,10 @@ use crate::tokio::{Connector, Sender, Stream, WebSocket, WhenFull, Writer};
 /// ```no_run
 /// use bowsprit::tokio::Connector;
 /// use bowsprit::client::{Incident, Reconnecting};
-/// use bowsprit::handshake::client::Request;
+/// use bowsprit::handshake::ClientRequest;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let connector = Connector::new(Request::try_from("ws://127.0.0.1:9001/feed")?);
+/// let connector = Connector::new(ClientRequest::try_from("ws://127.0.0.1:9001/feed")?);
 /// let mut client = Reconnecting::new(connector);
 /// let handle = client.handle(); // for other tasks, to send and to close
 /// while let Some(incident) = client.next().await? {
@@ -67,7 +67,7 @@ pub enum Incident<'a, S = Stream> {
     /// A connection is open, and has been resumed.
     Open {
         /// The server's answer.
-        response: &'a Response,
+        response: &'a ClientResponse,
         /// The sending side.
         out: &'a mut Writer<S>,
         /// What was lost before it: the connection that ended, or the attempt that failed; `None` at first.
@@ -109,13 +109,13 @@ impl<P: Plan> Phase<P> {
 /// An attempt under way, which gives the plan back.
 type Attempt<P> = Pin<Box<dyn Future<Output = (P, Opened<P>)> + Send>>;
 
-type Opened<P> = Result<(WebSocket<<P as Plan>::Stream>, Response), Lost>;
+type Opened<P> = Result<(WebSocket<<P as Plan>::Stream>, ClientResponse), Lost>;
 
 struct Open<P: Plan> {
     plan: P,
     ws: WebSocket<P::Stream>,
     sender: Sender,
-    response: Response,
+    response: ClientResponse,
     since: Instant,
 }
 
@@ -226,7 +226,7 @@ impl<P: Plan> Reconnecting<P> {
         self.driver.set(State::Connecting { retry: self.retry });
     }
 
-    fn open(&mut self, plan: P, mut ws: WebSocket<P::Stream>, response: Response) -> Incident<'_, P::Stream> {
+    fn open(&mut self, plan: P, mut ws: WebSocket<P::Stream>, response: ClientResponse) -> Incident<'_, P::Stream> {
         let sender = ws.sender(self.queue.0, self.queue.1);
         self.driver.open(&ws, sender.clone());
         let Self { phase, lost, retry, .. } = self;

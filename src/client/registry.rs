@@ -10,7 +10,7 @@ use super::handle::{Driver, State};
 use super::plan::Plan;
 use super::reconnecting::{Incident, Reconnecting};
 use crate::Close;
-use crate::handshake::client::Request;
+use crate::handshake::ClientRequest;
 use crate::session::{self, Handler};
 use crate::tokio::{Connector, WhenFull};
 use crate::{Error, HandshakeError, SendError};
@@ -100,7 +100,7 @@ impl Clients {
     ///
     /// As [`tokio::connect`](crate::tokio::connect()): the handler is told of nothing, then.
     pub async fn open<H: Handler<Client> + 'static>(&self, name: &str, uri: &str, handler: H) -> Result<Client, Error> {
-        let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
+        let request = ClientRequest::try_from(uri).map_err(HandshakeError::Uri)?;
         self.open_with(name, &Connector::new(request), handler).await
     }
 

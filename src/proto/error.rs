@@ -6,6 +6,7 @@
 //! [`ConnectionError`]: an open connection ended other than by a Close of each side.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::proto::close::CloseCode;
 use crate::proto::driver::TransportError;
@@ -172,8 +173,8 @@ impl core::error::Error for SendError {}
 pub enum ConnectionError {
     /// The peer broke the protocol; the Close that it was sent says so.
     Protocol(ProtocolError),
-    /// A deadline of [`Config`](crate::Config) expired.
-    Timeout(Timeout),
+    /// A deadline of [`Config`](crate::Config) expired: which one, and how long it was.
+    Timeout(Timeout, Duration),
     /// The transport failed, or ended before both sides had sent a Close.
     Transport(TransportError),
 }
@@ -182,7 +183,7 @@ impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => fmt::Display::fmt(error, f),
-            Self::Timeout(timeout) => fmt::Display::fmt(timeout, f),
+            Self::Timeout(timeout, limit) => write!(f, "{timeout} ({limit:?})"),
             Self::Transport(error) => fmt::Display::fmt(error, f),
         }
     }

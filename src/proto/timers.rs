@@ -30,6 +30,22 @@ pub enum Timeout {
     Close,
 }
 
+impl Timeout {
+    /// How long this deadline is; zero where `config` has none.
+    #[must_use]
+    pub fn limit(self, config: &Config) -> Duration {
+        let limit = match self {
+            Self::Handshake => config.handshake_timeout,
+            Self::Idle => config.idle_timeout,
+            Self::Message => config.message_timeout,
+            Self::Pong => config.pong_timeout,
+            Self::Write => config.write_timeout,
+            Self::Close => config.close_timeout,
+        };
+        limit.unwrap_or_default()
+    }
+}
+
 impl core::fmt::Display for Timeout {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {

@@ -19,8 +19,8 @@ use super::session::Session;
 use super::websocket::WebSocket;
 use crate::CloseCode;
 use crate::Config;
+use crate::handshake::AcceptOptions;
 use crate::handshake::OriginPolicy;
-use crate::handshake::server::Accept;
 use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
 use crate::tokio::WhenFull;
 use crate::upgrade::hyper::Socket;
@@ -57,7 +57,9 @@ pub struct Endpoint {
 /// Starts the task of a session.
 type Start = dyn Fn(crate::tokio::WebSocket<Socket>, Entered) -> AbortHandle + Send + Sync;
 
-type Choose = dyn Fn(Request, Accept) -> Pin<Box<dyn Future<Output = Result<Accept, Response>> + Send>> + Send + Sync;
+type Choose = dyn Fn(Request, AcceptOptions) -> Pin<Box<dyn Future<Output = Result<AcceptOptions, Response>> + Send>>
+    + Send
+    + Sync;
 
 /// The queue of a session, in bytes, unless told otherwise.
 const QUEUE: usize = 1 << 20;
@@ -222,8 +224,8 @@ impl Endpoint {
     #[must_use]
     pub fn accept<F, Choosing>(mut self, choose: F) -> Self
     where
-        F: Fn(Request, Accept) -> Choosing + Send + Sync + 'static,
-        Choosing: Future<Output = Result<Accept, Response>> + Send + 'static,
+        F: Fn(Request, AcceptOptions) -> Choosing + Send + Sync + 'static,
+        Choosing: Future<Output = Result<AcceptOptions, Response>> + Send + 'static,
     {
         self.accept = Some(Arc::new(move |request, accept| Box::pin(choose(request, accept))));
         self
@@ -234,9 +236,9 @@ impl Endpoint {
     }
 
     /// What this request is answered.
-    pub(super) async fn choose(&self, request: &Request) -> Result<Accept, Response> {
+    pub(super) async fn choose(&self, request: &Request) -> Result<AcceptOptions, Response> {
         let supported: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
-        let mut accept = Accept::new().origin(self.origin.clone());
+        let mut accept = AcceptOptions::new().origin(self.origin.clone());
         if let Some(name) = request.head().select_subprotocol(&supported) {
             accept = accept.subprotocol(name);
         }

@@ -12,7 +12,7 @@ use crate::handshake::{Fields, server};
 /// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::handshake::server).
 #[derive(Clone, Debug)]
 pub struct Request {
-    head: server::Request,
+    head: ServerRequest,
     /// Of the route's path, decoded.
     params: Params,
     peer: SocketAddr,
@@ -23,7 +23,7 @@ pub struct Request {
 pub(super) type Params = Box<[(Box<str>, Box<str>)]>;
 
 impl Request {
-    pub(super) fn new(head: server::Request, peer: SocketAddr) -> Self {
+    pub(super) fn new(head: ServerRequest, peer: SocketAddr) -> Self {
         Self { head, params: Box::default(), peer, body: Bytes::new() }
     }
 
@@ -115,7 +115,7 @@ impl Request {
 
     /// Host, origin, offered subprotocols and extensions, and the rest of what the handshake knows.
     #[must_use]
-    pub const fn head(&self) -> &server::Request {
+    pub const fn head(&self) -> &ServerRequest {
         &self.head
     }
 }

@@ -14,7 +14,7 @@ use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
 use crate::adapter::{ThreadBuffers, default_config, not_opened};
 use crate::driver::Accepting;
-use crate::handshake::server::{self, Accept};
+use crate::handshake::{AcceptOptions, ServerRequest};
 use crate::{Config, Delivery, Error, Messages};
 
 /// Accepts a connection with the defaults: any path, no subprotocol, pages of the same origin only.
@@ -27,7 +27,7 @@ use crate::{Config, Delivery, Error, Messages};
 /// [`Error::Handshake`] for a request that is no handshake or comes from a page of another origin, or when the time
 /// was up; the client has been answered. [`Error::Io`] when the stream ended or failed.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
-    Box::pin(async { receive(stream, default_config()).await?.open(&Accept::new(), Messages).await }).await
+    Box::pin(async { receive(stream, default_config()).await?.open(&AcceptOptions::new(), Messages).await }).await
 }
 
 /// Accepts a connection with these choices, without a look at the request.
@@ -37,7 +37,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebS
 /// As [`accept`].
 pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
     stream: S,
-    choices: &Accept,
+    choices: &AcceptOptions,
     delivery: D,
     config: Arc<Config>,
 ) -> Result<WebSocket<S, D>, Error> {
@@ -50,7 +50,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 /// use std::sync::Arc;
 ///
 /// use bowsprit::tokio::receive_request;
-/// use bowsprit::handshake::server::Accept;
+/// use bowsprit::handshake::AcceptOptions;
 /// use bowsprit::{Config, Messages};
 ///
 /// # async fn example() -> Result<(), bowsprit::Error> {
@@ -59,7 +59,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 /// if !incoming.request().is_upgrade() || incoming.request().path() != "/chat" {
 ///     incoming.respond(404, &[], b"there is nothing here").await?;
 /// } else {
-///     let mut ws = incoming.accept(&Accept::new(), Messages).await?;
+///     let mut ws = incoming.accept(&AcceptOptions::new(), Messages).await?;
 ///     ws.send("welcome").await?;
 /// }
 /// # Ok(())
@@ -68,7 +68,7 @@ pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(
 ///
 /// # Errors
 ///
-/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](server::Request::is_upgrade) tells.
+/// As [`accept`]. A request of plain HTTP is no error: [`is_upgrade`](ServerRequest::is_upgrade) tells.
 pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: Arc<Config>,
@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// Never: there is one.
     #[must_use]
-    pub fn request(&self) -> &server::Request {
+    pub fn request(&self) -> &ServerRequest {
         self.accepting.request().expect("it is there when this is made")
     }
 
@@ -118,13 +118,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::accept`]; the client has been answered with the error's status. [`Error::Timeout`] or
+    /// As [`ServerRequest::accept`]; the client has been answered with the error's status. [`Error::Timeout`] or
     /// [`Error::Io`] when the answer could not be written.
-    pub async fn accept<D: Delivery>(self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    pub async fn accept<D: Delivery>(self, choices: &AcceptOptions, delivery: D) -> Result<WebSocket<S, D>, Error> {
         Box::pin(self.open(choices, delivery)).await
     }
 
-    async fn open<D: Delivery>(mut self, choices: &Accept, delivery: D) -> Result<WebSocket<S, D>, Error> {
+    async fn open<D: Delivery>(mut self, choices: &AcceptOptions, delivery: D) -> Result<WebSocket<S, D>, Error> {
         // What was wrong is answered by the driver, and reported when that is done.
         let _ = self.accepting.accept(choices);
         let mut error = None;
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Incoming<S> {
     ///
     /// # Errors
     ///
-    /// As [`server::Request::respond`], and then nothing has been sent and the stream is dropped; [`Error::Timeout`] or
+    /// As [`ServerRequest::respond`], and then nothing has been sent and the stream is dropped; [`Error::Timeout`] or
     /// [`Error::Io`] when the answer could not be written.
     pub async fn respond(mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Error> {
         self.accepting.respond(status, headers, body)?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Config, Timeout};
+use crate::HandshakeError;
+use crate::adapter::Deadline;
 
 /// The time since an origin that is the same for all connections of the process.
 pub(crate) fn now() -> Duration {
@@ -27,14 +28,10 @@ fn origin() -> Instant {
 }
 
 /// `work`, unless the deadline is over first.
-pub(crate) async fn before<F: Future>(deadline: Option<Duration>, work: F) -> Result<F::Output, Timeout> {
-    match deadline.and_then(instant) {
+pub(crate) async fn before<F: Future>(deadline: Option<Deadline>, work: F) -> Result<F::Output, HandshakeError> {
+    let Some(deadline) = deadline else { return Ok(work.await) };
+    match instant(deadline.at) {
         None => Ok(work.await),
-        Some(at) => tokio::time::timeout_at(at, work).await.map_err(|_| Timeout::Handshake),
+        Some(at) => tokio::time::timeout_at(at, work).await.map_err(|_| deadline.error()),
     }
-}
-
-/// When an opening handshake that began at `start` is over.
-pub(crate) fn deadline(config: &Config, start: Duration) -> Option<Duration> {
-    config.handshake_timeout.map(|timeout| start.saturating_add(timeout))
 }

@@ -12,15 +12,15 @@ use std::vec::Vec;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::clock;
+use super::clock::{self, before};
 use super::io::Io;
 use super::socket::Stream;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{ThreadBuffers, default_config, not_opened, random};
+use crate::adapter::{Deadline, ThreadBuffers, default_config, not_opened, random};
 use crate::driver::{Connecting, Driver};
-use crate::handshake::client::{Request, Response};
-use crate::{Config, Delivery, Error, HandshakeError, Messages, Timeout};
+use crate::handshake::{ClientRequest, ClientResponse, DialError, Uri};
+use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`]. `wss` needs the feature `rustls`,
 /// and trusts whom the system trusts. [`Connector`] chooses everything else.
@@ -31,7 +31,7 @@ use crate::{Config, Delivery, Error, HandshakeError, Messages, Timeout};
 ///
 /// As [`Connector::connect`]; [`HandshakeError::Uri`] for an address that is none.
 pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
-    let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
+    let request = ClientRequest::try_from(uri).map_err(HandshakeError::Uri)?;
     Ok(Connector::new(request).connect().await?.0)
 }
 
@@ -41,21 +41,21 @@ pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
 ///
 /// As [`Connector::connect_on`]; [`HandshakeError::Uri`] for an address that is none.
 pub async fn connect_with<S: AsyncRead + AsyncWrite + Unpin>(stream: S, uri: &str) -> Result<WebSocket<S>, Error> {
-    let request = Request::try_from(uri).map_err(HandshakeError::Uri)?;
+    let request = ClientRequest::try_from(uri).map_err(HandshakeError::Uri)?;
     Ok(Connector::new(request).connect_on(stream).await?.0)
 }
 
 /// Opens connections: one, or one after the other.
 ///
-/// The [`Request`] holds what the server is asked: header fields, subprotocols, an Origin.
+/// The [`ClientRequest`] holds what the server is asked: header fields, subprotocols, an Origin.
 ///
 /// ```no_run
 /// use bowsprit::Config;
 /// use bowsprit::tokio::Connector;
-/// use bowsprit::handshake::client::Request;
+/// use bowsprit::handshake::ClientRequest;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let request = Request::try_from("ws://127.0.0.1:9001/chat")?.subprotocol("chat")?;
+/// let request = ClientRequest::try_from("ws://127.0.0.1:9001/chat")?.subprotocol("chat")?;
 /// let connector = Connector::new(request)
 ///     .config(Config { max_message: 1 << 20, ..Config::default() })
 ///     .tcp(|socket| socket.bind("127.0.0.1:0".parse().expect("an address")));
@@ -66,7 +66,7 @@ pub async fn connect_with<S: AsyncRead + AsyncWrite + Unpin>(stream: S, uri: &st
 /// # }
 /// ```
 pub struct Connector<D = Messages> {
-    request: Request,
+    request: ClientRequest,
     delivery: D,
     config: Arc<Config>,
     tcp: Box<TcpOptions>,
@@ -79,7 +79,7 @@ type TcpOptions = dyn Fn(&TcpSocket) -> io::Result<()> + Send + Sync;
 impl Connector {
     /// With the defaults of [`Config`], whole messages, and Nagle's algorithm turned off (`TCP_NODELAY`).
     #[must_use]
-    pub fn new(request: Request) -> Self {
+    pub fn new(request: ClientRequest) -> Self {
         Self {
             request,
             delivery: Messages,
@@ -144,7 +144,7 @@ impl<D: Delivery + Clone> Connector<D> {
     /// ([`Refused`](HandshakeError::Refused) holds its answer, with up to 64 KiB of its body) or broke the handshake's
     /// rules, or when the time was up ([`TimedOut`](HandshakeError::TimedOut)); [`Error::Io`] when nothing could be
     /// reached, or the stream failed.
-    pub async fn connect(&self) -> Result<(WebSocket<Stream, D>, Response), Error> {
+    pub async fn connect(&self) -> Result<(WebSocket<Stream, D>, ClientResponse), Error> {
         let start = clock::now();
         let uri = self.request.uri();
         // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
@@ -158,7 +158,7 @@ impl<D: Delivery + Clone> Connector<D> {
             false => None,
         };
 
-        let tcp = Box::pin(self.dial(uri.host(), uri.port(), clock::deadline(&self.config, start))).await?;
+        let tcp = Box::pin(self.dial(uri, Deadline::of_handshake(&self.config, start))).await?;
         #[cfg(feature = "rustls")]
         if let Some(session) = session {
             return Box::pin(self.open(super::tls::TlsStream::new(tcp, session).into(), start)).await;
@@ -175,12 +175,12 @@ impl<D: Delivery + Clone> Connector<D> {
     pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-    ) -> Result<(WebSocket<S, D>, Response), Error> {
+    ) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         Box::pin(self.open(stream, clock::now())).await
     }
 
     /// What is asked of the server.
-    pub(crate) fn request(&self) -> &Request {
+    pub(crate) fn request(&self) -> &ClientRequest {
         &self.request
     }
 
@@ -188,7 +188,7 @@ impl<D: Delivery + Clone> Connector<D> {
         &self,
         socket: S,
         start: Duration,
-    ) -> Result<(WebSocket<S, D>, Response), Error> {
+    ) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         let trace = Trace::client(&self.request);
         let (socket, driver, response) = trace.step(self.shake_hands(socket, start).await)?;
         let subprotocol = response.subprotocol().map(Box::from);
@@ -199,7 +199,7 @@ impl<D: Delivery + Clone> Connector<D> {
         &self,
         socket: S,
         start: Duration,
-    ) -> Result<(S, Driver<D, ThreadBuffers>, Response), Error> {
+    ) -> Result<(S, Driver<D, ThreadBuffers>, ClientResponse), Error> {
         let (nonce, seed) = (random()?, random()?);
         let mut connecting = Connecting::new(&self.request, nonce, self.config.clone(), start);
         let (mut io, mut error) = (Io::new(socket), None);
@@ -213,17 +213,17 @@ impl<D: Delivery + Clone> Connector<D> {
 
     /// The first address of the host that answers. Each gets its share of the time that is left: one that never answers
     /// does not take it all.
-    async fn dial(&self, host: &str, port: u16, deadline: Option<Duration>) -> Result<TcpStream, Error> {
-        let addresses: Vec<_> = clock::before(deadline, tokio::net::lookup_host((host, port))).await??.collect();
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    async fn dial(&self, uri: &Uri, deadline: Option<Deadline>) -> Result<TcpStream, Error> {
+        let failed = |address, error| DialError::new(uri.authority(), address, error);
+        let looked_up = before(deadline, tokio::net::lookup_host((uri.host(), uri.port()))).await?;
+        let addresses: Vec<_> = looked_up.map_err(|error| failed(None, error))?.collect();
+        let mut last = failed(None, io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
         for (&address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
-            let now = clock::now();
-            let share =
-                deadline.map(|deadline| now + deadline.saturating_sub(now) / u32::try_from(left).unwrap_or(u32::MAX));
-            match clock::before(share, self.dial_address(address)).await {
+            let share = deadline.map(|deadline| deadline.share(clock::now(), left));
+            match before(share, self.dial_address(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) if left == 1 => return Err(Timeout::Handshake.into()),
+                Ok(Err(error)) => last = failed(Some(address), error),
+                Err(error) if left == 1 => return Err(error.into()),
                 Err(_) => {}
             }
         }

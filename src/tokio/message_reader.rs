@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for MessageReader<'_, S> {
                     )));
                 }
                 Err(Error::Io(error)) => return Poll::Ready(Err(error)),
-                Err(error @ Error::Timeout(_)) => {
+                Err(error @ Error::Timeout(..)) => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)));
                 }
                 Err(error) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error))),

@@ -163,7 +163,7 @@ fn no_utf8() -> io::Error {
 fn into_io(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
-        error @ Error::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error),
+        error @ Error::Timeout(..) => io::Error::new(io::ErrorKind::TimedOut, error),
         error => io::Error::new(io::ErrorKind::InvalidInput, error),
     }
 }

@@ -222,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     pub async fn close(mut self, close: Option<Close<'_>>) -> Result<End, Error> {
         match self.start_close(close).await {
             // Closing already; or it failed, and `finish` finds out how it ended.
-            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Timeout(_) | Error::Io(_)) => {}
+            Ok(()) | Err(Error::Send(SendError::Closing) | Error::Timeout(..) | Error::Io(_)) => {}
             Err(error) => return Err(error),
         }
         Ok(self.finish().await)

@@ -35,12 +35,12 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 
 use super::{http, hyper};
+use crate::Config;
 use crate::adapter::default_config;
-use crate::proto::config::Config;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::extension::Element;
-use crate::proto::handshake::{AcceptOptions, BuildError, OriginPolicy, RequestError, ServerRequest};
-use crate::proto::message::{Delivery, Messages};
+use crate::extension::Element;
+use crate::handshake::{AcceptOptions, BuildError, OriginPolicy, RequestError, ServerRequest};
+use crate::{Delivery, Messages};
+use crate::{Error, HandshakeError};
 
 /// The connection that [`WebSocketUpgrade::on_upgrade`] gives.
 pub type WebSocket<D = Messages> = crate::tokio::WebSocket<hyper::Socket, D>;

@@ -44,8 +44,8 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header, request};
 
-use crate::proto::config::Config;
-use crate::proto::handshake::{
+use crate::Config;
+use crate::handshake::{
     AcceptOptions, Accepted, BuildError, ClientRequest, ClientResponse, HandshakeError, HeadError, Headers,
     HttpVersion, RequestError, ResponseError, ResponseValidator, ServerRequest, UriError,
 };

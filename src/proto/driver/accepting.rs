@@ -13,7 +13,7 @@ use super::step::{Drive, Step, TransportError};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
 use crate::proto::error::HandshakeError;
-use crate::proto::handshake::server::{Accept, Accepted, Handshake, Request};
+use crate::proto::handshake::{AcceptOptions, Accepted, ServerHandshake, ServerRequest};
 use crate::proto::message::Delivery;
 use crate::proto::timers::Timeout;
 
@@ -27,8 +27,8 @@ use crate::proto::timers::Timeout;
 pub struct Accepting {
     exchange: Exchange,
     config: Arc<Config>,
-    handshake: Handshake,
-    request: Option<Request>,
+    handshake: ServerHandshake,
+    request: Option<ServerRequest>,
     accepted: Option<Accepted>,
     phase: Phase,
     error: Option<OpeningError>,
@@ -54,7 +54,7 @@ impl Accepting {
     pub fn new(config: Arc<Config>, now: Duration) -> Self {
         Self {
             exchange: Exchange::new(BytesMut::new()),
-            handshake: Handshake::new(config.clone(), now),
+            handshake: ServerHandshake::new(config.clone(), now),
             config,
             request: None,
             accepted: None,
@@ -65,7 +65,7 @@ impl Accepting {
 
     /// The request, once it is there.
     #[must_use]
-    pub const fn request(&self) -> Option<&Request> {
+    pub const fn request(&self) -> Option<&ServerRequest> {
         self.request.as_ref()
     }
 
@@ -73,12 +73,12 @@ impl Accepting {
     ///
     /// # Errors
     ///
-    /// As [`Request::accept`]; the client is answered with the error's status in the next steps.
+    /// As [`ServerRequest::accept`]; the client is answered with the error's status in the next steps.
     ///
     /// # Panics
     ///
     /// Where there is no [`request`](Self::request) that waits for its answer.
-    pub fn accept(&mut self, options: &Accept) -> Result<(), HandshakeError> {
+    pub fn accept(&mut self, options: &AcceptOptions) -> Result<(), HandshakeError> {
         let request = waiting(self.phase, self.request.as_ref());
         match request.accept(options, &mut self.exchange.output.bytes) {
             Ok(accepted) => {
@@ -97,7 +97,7 @@ impl Accepting {
     ///
     /// # Errors
     ///
-    /// As [`Request::respond`]; nothing is sent then, and the request may be answered otherwise.
+    /// As [`ServerRequest::respond`]; nothing is sent then, and the request may be answered otherwise.
     ///
     /// # Panics
     ///
@@ -146,9 +146,13 @@ impl Accepting {
 
     fn timed_out(&mut self, now: Duration) {
         // The time is over: the answer is what the transport accepts at once.
-        HandshakeError::TimedOut.respond(&mut self.exchange.output.bytes);
-        self.error = Some(OpeningError::Timeout(Timeout::Handshake));
+        HandshakeError::TimedOut(Timeout::Handshake.limit(&self.config)).respond(&mut self.exchange.output.bytes);
+        self.error = Some(self.timeout(Timeout::Handshake));
         self.phase = Phase::Ending(Some(now));
+    }
+
+    fn timeout(&self, timeout: Timeout) -> OpeningError {
+        OpeningError::Timeout(timeout, timeout.limit(&self.config))
     }
 
     fn read(&mut self, clock: &mut Clock<impl FnOnce() -> Duration>) -> Option<Step> {
@@ -194,7 +198,7 @@ impl Accepting {
         self.phase = Phase::Accepting(Some(deadline));
         let step = self.exchange.wait_to_write(Some(deadline), clock);
         if step.is_none() {
-            self.error = Some(OpeningError::Timeout(Timeout::Handshake));
+            self.error = Some(self.timeout(Timeout::Handshake));
             self.phase = Phase::Closed;
         }
         step
@@ -225,7 +229,8 @@ impl Accepting {
         let step = if over { None } else { self.exchange.read_or_wait(deadline, clock) };
         if step.is_none() {
             if self.exchange.output.has_unsent() {
-                self.error.get_or_insert(OpeningError::Timeout(Timeout::Close));
+                let timeout = self.timeout(Timeout::Close);
+                self.error.get_or_insert(timeout);
             }
             self.exchange.output.throw_away();
             self.phase = Phase::Closed;
@@ -235,7 +240,7 @@ impl Accepting {
 }
 
 /// The request that is to be answered.
-fn waiting(phase: Phase, request: Option<&Request>) -> &Request {
+fn waiting(phase: Phase, request: Option<&ServerRequest>) -> &ServerRequest {
     assert!(phase == Phase::Requested, "a request waits for its answer");
     request.expect("it is kept when it was received")
 }

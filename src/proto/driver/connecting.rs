@@ -14,7 +14,7 @@ use super::step::{Drive, Step, TransportError};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
 use crate::proto::error::HandshakeError;
-use crate::proto::handshake::client::{Handshake, Request, Response};
+use crate::proto::handshake::{ClientHandshake, ClientRequest, ClientResponse};
 use crate::proto::message::Delivery;
 use crate::proto::timers::Timeout;
 
@@ -27,7 +27,7 @@ use crate::proto::timers::Timeout;
 pub struct Connecting {
     exchange: Exchange,
     config: Arc<Config>,
-    handshake: Handshake,
+    handshake: ClientHandshake,
     phase: Phase,
 }
 
@@ -35,9 +35,9 @@ pub struct Connecting {
 enum Phase {
     /// The request is being written, the response being read.
     Asking,
-    Open(Box<Response>),
+    Open(Box<ClientResponse>),
     /// The body of a refusal is being read, until this time once it is known.
-    Refused(Box<Response>, Option<Duration>),
+    Refused(Box<ClientResponse>, Option<Duration>),
     Closed(OpeningError),
 }
 
@@ -45,9 +45,9 @@ impl Connecting {
     /// Sends `request`; [`Config::handshake_timeout`] starts at `now`. `nonce` is 16 bytes from a random source, fresh for
     /// each attempt (RFC 6455 section 4.1).
     #[must_use]
-    pub fn new(request: &Request, nonce: [u8; 16], config: Arc<Config>, now: Duration) -> Self {
+    pub fn new(request: &ClientRequest, nonce: [u8; 16], config: Arc<Config>, now: Duration) -> Self {
         let mut output = BytesMut::new();
-        let handshake = Handshake::start(request, nonce, config.clone(), now, &mut output);
+        let handshake = ClientHandshake::start(request, nonce, config.clone(), now, &mut output);
         Self { exchange: Exchange::new(output), config, handshake, phase: Phase::Asking }
     }
 
@@ -63,7 +63,7 @@ impl Connecting {
         delivery: D,
         seed: [u8; 32],
         buffers: B,
-    ) -> (Driver<D, B>, Response) {
+    ) -> (Driver<D, B>, ClientResponse) {
         let Phase::Open(response) = self.phase else { panic!("the server has not agreed") };
         let connection = Connection::client(delivery, self.config, seed).with_extensions(response.extensions());
         let Exchange { input, output, .. } = self.exchange;
@@ -81,6 +81,10 @@ impl Connecting {
             Phase::Closed(error) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn timeout(&self, timeout: Timeout) -> OpeningError {
+        OpeningError::Timeout(timeout, timeout.limit(&self.config))
     }
 
     fn close(&mut self, error: OpeningError) {
@@ -116,7 +120,8 @@ impl Connecting {
         }
         let step = self.exchange.read_or_wait(self.handshake.poll_timeout(), clock);
         if step.is_none() {
-            self.close(OpeningError::Timeout(Timeout::Handshake));
+            let timeout = self.timeout(Timeout::Handshake);
+            self.close(timeout);
         }
         step
     }

@@ -19,8 +19,8 @@ use crate::proto::timers::Timeout;
 pub enum OpeningError {
     /// The peer refused, or one of both broke the rules of the handshake.
     Handshake(HandshakeError),
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout) was over.
-    Timeout(Timeout),
+    /// A deadline of [`Config`](crate::Config) expired: which one, and how long it was.
+    Timeout(Timeout, Duration),
     /// The transport failed, or ended before the handshake was complete.
     Transport(TransportError),
 }
@@ -29,7 +29,7 @@ impl fmt::Display for OpeningError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(error) => fmt::Display::fmt(error, f),
-            Self::Timeout(timeout) => fmt::Display::fmt(timeout, f),
+            Self::Timeout(timeout, limit) => write!(f, "{timeout} ({limit:?})"),
             Self::Transport(TransportError::UnexpectedEof) => {
                 f.write_str("the peer ended the stream before the opening handshake was complete")
             }

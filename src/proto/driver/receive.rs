@@ -218,7 +218,9 @@ impl<D: Delivery, B: Buffers> Whole<'_, D, B> {
         match self.send.link.end().map(|end| (end.cause, end.received)) {
             None | Some((Cause::Close, Some(_))) => Ok(()),
             Some((Cause::Protocol(error), _)) => Err(ConnectionError::Protocol(error)),
-            Some((Cause::Timeout(timeout), _)) => Err(ConnectionError::Timeout(timeout)),
+            Some((Cause::Timeout(timeout), _)) => {
+                Err(ConnectionError::Timeout(timeout, timeout.limit(self.send.config())))
+            }
             Some((Cause::Close | Cause::Disconnected, _)) => {
                 Err(ConnectionError::Transport(self.send.output.failed.unwrap_or(TransportError::UnexpectedEof)))
             }

@@ -105,7 +105,7 @@ impl<B: Buffers> SendHalf<B> {
             return Ok(());
         }
         Err(match self.link.end().map(|end| end.cause) {
-            Some(Cause::Timeout(timeout)) => ConnectionError::Timeout(timeout),
+            Some(Cause::Timeout(timeout)) => ConnectionError::Timeout(timeout, timeout.limit(self.config())),
             _ => ConnectionError::Transport(self.output.failed.unwrap_or(BROKEN)),
         })
     }

@@ -12,17 +12,17 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 
 use super::{Socket, take_over};
+use crate::Config;
+use crate::Connection;
+use crate::Delivery;
 use crate::adapter::trace::Trace;
 use crate::adapter::{Deadline, Parts, random};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::{ClientRequest, ClientResponse};
-use crate::proto::message::Delivery;
+use crate::handshake::{ClientRequest, ClientResponse};
 use crate::tokio::WebSocket;
 use crate::tokio::clock;
 use crate::tokio::exchange::before;
 use crate::upgrade::http;
+use crate::{Error, HandshakeError};
 
 /// Opens a connection over one of hyper's client, which leads to the server already and is driven `with_upgrades()` by a
 /// task.

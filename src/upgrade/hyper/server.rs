@@ -12,17 +12,17 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 
 use super::{Socket, take_over};
+use crate::Config;
+use crate::Connection;
 use crate::adapter::trace::Trace;
 use crate::adapter::{Deadline, Parts};
-use crate::proto::config::Config;
-use crate::proto::connection::Connection;
-use crate::proto::error::{Error, HandshakeError};
-use crate::proto::handshake::{AcceptOptions, Accepted, BuildError, ServerRequest};
-use crate::proto::message::{Delivery, Messages};
+use crate::handshake::{AcceptOptions, Accepted, BuildError, ServerRequest};
 use crate::tokio::WebSocket;
 use crate::tokio::clock;
 use crate::tokio::exchange::before;
 use crate::upgrade::http;
+use crate::{Delivery, Messages};
+use crate::{Error, HandshakeError};
 
 /// Checks a request: the first of two steps. The second is [`UpgradeRequest::accept`] or [`UpgradeRequest::respond`].
 ///
