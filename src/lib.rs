@@ -139,6 +139,7 @@ pub mod client;
 #[cfg(feature = "json")]
 pub mod json;
 mod proto;
+pub mod retry;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "tokio")]

@@ -66,7 +66,7 @@ async fn subscribe(topics: Topics, mut ws: WebSocket) -> Result<(), BoxError> {
 /// One request, to all pages.
 async fn publish(topics: Topics, request: Request) -> Response {
     let Ok(news) = str::from_utf8(request.body()) else { return text(400, "this is no text\n") };
-    match topics.publish(TOPIC, news).await {
+    match topics.publish_confirmed(TOPIC, news).await {
         Ok(published) => text(200, format!("{} pages\n", published.queued)),
         Err(error) => text(503, format!("{error}\n")),
     }

@@ -26,7 +26,6 @@
 //! | [`Clients`], [`Client`] | the registry: each connection with a [`Handler`](crate::session::Handler) and a task |
 //! | [`connect`](connect()) | one connection with a handler, in no registry |
 
-mod backoff;
 mod entry;
 mod handle;
 mod lost;
@@ -36,7 +35,7 @@ mod registry;
 
 use crate::tokio::WhenFull;
 
-pub use backoff::Backoff;
+pub use crate::retry::Backoff;
 pub use entry::Client;
 pub use handle::{Handle, State};
 pub use lost::Lost;

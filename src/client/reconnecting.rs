@@ -11,7 +11,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
-use super::backoff::Backoff;
 use super::handle::{Driver, Handle, State};
 use super::lost::Lost;
 use super::plan::Plan;
@@ -20,6 +19,7 @@ use crate::proto::handshake::Uri;
 use crate::proto::handshake::client::Response;
 use crate::proto::link::Initiator;
 use crate::proto::message::Message;
+use crate::retry::Backoff;
 use crate::session::{BoxError, Closed};
 use crate::tokio::{Connector, Sender, Stream, WebSocket, WhenFull, Writer};
 

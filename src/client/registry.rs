@@ -124,7 +124,7 @@ impl Clients {
         let listed = self.insert(&client);
         let driven = client.clone();
         tokio::spawn(async move {
-            session::drive(&mut ws, &sender, &driven, &mut handler).await;
+            session::run(&mut ws, &sender, &driven, &mut handler).await;
             drop((listed, driver));
         });
         Ok(client)
@@ -149,7 +149,7 @@ impl Clients {
                 match reconnecting.next().await {
                     Ok(Some(Incident::Open { .. })) => {
                         if let Some((ws, sender)) = reconnecting.connection() {
-                            session::drive(ws, &sender, &driven, &mut handler).await;
+                            session::run(ws, &sender, &driven, &mut handler).await;
                         }
                     }
                     Ok(Some(_)) => {}

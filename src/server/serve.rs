@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming as Body};
 use hyper::server::conn::http1;
@@ -30,7 +30,7 @@ use super::session::Session;
 use super::sessions::Sessions;
 use crate::proto::error::HandshakeError;
 use crate::proto::message::Messages;
-use crate::session::{Failure, guarded};
+use crate::session::{Failure, catch_panic};
 #[cfg(feature = "rustls")]
 use crate::tokio::TlsStream;
 use crate::tokio::clock;
@@ -131,7 +131,15 @@ impl Server {
         let server = Arc::clone(self);
         let service = service_fn(move |request| {
             let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(server.answer(request, peer).await.map(Full::new)) }
+            async move {
+                let asks_for_upgrade = request.headers().contains_key(header::UPGRADE);
+                let mut response = server.answer(request, peer).await;
+                if asks_for_upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    // A proxy may forward what follows such a request without looking at the status.
+                    response = close_after(response);
+                }
+                Ok::<_, Infallible>(response.map(Full::new))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -189,7 +197,7 @@ impl Server {
             }
         };
         let longest = self.router.longest_body();
-        let too_long = || closing(text(413, "the body is too long\n"));
+        let too_long = || close_after(text(413, "the body is too long\n"));
         // One that says so itself is not waited for.
         if usize::try_from(request.body().size_hint().lower()).map_or(true, |len| len > longest) {
             return too_long();
@@ -198,7 +206,7 @@ impl Server {
         match before(deadline, read).await {
             Err(error) => refuse(&error),
             Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
-            Ok(Err(_)) => closing(text(400, "the body did not come whole\n")),
+            Ok(Err(_)) => close_after(text(400, "the body did not come whole\n")),
             Ok(Ok(body)) => self.call(answer, asked.with_body(body.to_bytes()), peer).await,
         }
     }
@@ -206,7 +214,7 @@ impl Server {
     /// Answers a request of plain HTTP. A panic takes nobody else down.
     async fn call(&self, answer: &Answer, request: Request, peer: SocketAddr) -> Response {
         let answered = pin!(async { Ok(answer(request).await) });
-        match guarded(answered).await {
+        match catch_panic(answered).await {
             Ok(response) => response,
             Err(failure) => {
                 self.report_failure(peer, &failure);
@@ -226,15 +234,15 @@ impl Server {
         let peer = asked.peer_address();
         let chosen = {
             let choosing = pin!(async { Ok(before(deadline, endpoint.choose(&asked)).await) });
-            guarded(choosing).await
+            catch_panic(choosing).await
         };
         let choices = match chosen {
             Ok(Ok(Ok(choices))) => choices,
-            Ok(Ok(Err(refusal))) => return closing(refusal),
+            Ok(Ok(Err(refusal))) => return close_after(refusal),
             Ok(Err(error)) => return refuse(&error),
             Err(failure) => {
                 self.report_failure(peer, &failure);
-                return closing(text(500, ""));
+                return close_after(text(500, ""));
             }
         };
         let (response, opening) = match incoming.accept(&choices, Messages) {
@@ -279,6 +287,7 @@ pub(super) struct Entered(pub(super) Session);
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        self.0.ended();
         if let Some(server) = self.0.server() {
             server.sessions.leave(&self.0);
         }
@@ -308,8 +317,8 @@ fn refuse(error: &HandshakeError) -> Response {
     upgrade::http::refuse(error).map(Bytes::from)
 }
 
-/// Has hyper close the connection: what stands behind the request must not be taken for another one.
-fn closing(mut response: Response) -> Response {
+/// Makes hyper close the connection: bytes that follow the request must not be read as another one.
+fn close_after(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -159,6 +159,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.link.release();
     }
 
+    /// The stream.
+    pub(crate) fn stream(&self) -> &S {
+        &self.socket
+    }
+
     pub(super) fn new(socket: S, link: Link, output: BytesMut) -> Self {
         // Whoever had the stream before may have left something in it.
         Self { socket, link, output, timer: None, failed: None, unflushed: true, shut: false, peer_ended: false }
