@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::{env, io, thread};
 
 use bowsprit::CloseCode;
-use bowsprit::client::{Handle, Incident, Lost, Reconnecting};
+use bowsprit::client::{ClientEvent, DisconnectReason, Handle, Reconnecting};
 use bowsprit::handshake::client::Request;
 use bowsprit::session::Failure;
 use bowsprit::tokio::Connector;
@@ -41,26 +41,26 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut client = Reconnecting::new(connector);
     let handle = client.handle();
     thread::spawn(move || send_lines(&handle));
-    while let Some(incident) = client.next().await.map_err(|lost| why(&request, &lost))? {
-        match incident {
-            Incident::Open { response, .. } => line::greet(response),
-            Incident::Message(message, _) => line::print(message)?,
-            Incident::Lost { lost, delay, .. } => {
+    while let Some(event) = client.next().await.map_err(|lost| why(&request, &lost))? {
+        match event {
+            ClientEvent::Connected { response, .. } => line::greet(response),
+            ClientEvent::Message(message, _) => line::print(message)?,
+            ClientEvent::Disconnected { reason: lost, delay, .. } => {
                 eprintln!("{}; again in {:.1} s", why(&request, lost), delay.as_secs_f32());
             }
         }
     }
-    if let Some(lost) = client.lost() {
+    if let Some(lost) = client.last_disconnect() {
         eprintln!("{}", why(&request, lost));
     }
     Ok(())
 }
 
-fn why(request: &Request, lost: &Lost) -> String {
+fn why(request: &Request, lost: &DisconnectReason) -> String {
     match lost {
-        Lost::NotOpened(Failure::Connection(error)) => line::explain(request, error),
-        Lost::NotOpened(failure) => failure.to_string(),
-        Lost::Closed(closed) => line::describe(closed.end),
+        DisconnectReason::ConnectFailed(Failure::Connection(error)) => line::explain(request, error),
+        DisconnectReason::ConnectFailed(failure) => failure.to_string(),
+        DisconnectReason::Closed(closed) => line::describe(closed.end),
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Ended {
     pub(crate) closed: Closed,
     /// A callback failed, which closed it.
     pub(crate) handler_failed: bool,
+    /// A message was received.
+    pub(crate) received: bool,
 }
 
 /// [`drive`], where the connection's sender is known.
@@ -78,12 +80,14 @@ where
         };
         Call::new(pin!(callback), ws.writer(), sender).await
     };
+    let mut received = false;
     while result.is_ok() {
         result = match ws.next().await {
             Ok(None) => break,
             // Messages that arrive after our Close are discarded.
             Ok(Some(_)) if sender.is_closing() => Ok(()),
             Ok(Some((message, out))) => 'called: {
+                received = true;
                 let callback = match call(|| handler.on_message(peer, message)) {
                     Ok(callback) => callback,
                     Err(failure) => break 'called Err(failure),
@@ -93,7 +97,9 @@ where
             Err(error) => Err(Box::new(error.into())),
         };
     }
-    Box::pin(finish(ws, sender, peer, handler, result.err())).await
+    let mut ended = Box::pin(finish(ws, sender, peer, handler, result.err())).await;
+    ended.received = received;
+    ended
 }
 
 async fn finish<S, P, H>(
@@ -121,7 +127,7 @@ where
     let closed = Closed::of(ws).await;
     sender.end();
     last_call(async { handler.on_close(peer, &closed).await }).await;
-    Ended { closed, handler_failed }
+    Ended { closed, handler_failed, received: false }
 }
 
 /// Runs a callback at the end of a connection, for a bounded time. Neither a panic nor the bound changes the end.

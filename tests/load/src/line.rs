@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowsprit::tokio::{Connector, WebSocket};
-use bowsprit::client::Plan;
+use bowsprit::client::{Attempt, Connect};
 use bowsprit::extension::permessage_deflate::Pool;
 use bowsprit::handshake::UriError;
 use bowsprit::handshake::client::{Request, Response};
@@ -106,10 +106,10 @@ impl Dial {
     }
 }
 
-impl Plan for Dial {
+impl Connect for Dial {
     type Stream = Line;
 
-    async fn open(&mut self, _: u32) -> Result<(WebSocket<Line>, Response), BoxError> {
+    async fn open(&mut self, _: Attempt) -> Result<(WebSocket<Line>, Response), BoxError> {
         let opening = async {
             let tcp = TcpStream::connect(self.server).await?;
             tcp.set_nodelay(true)?;
