@@ -1,9 +1,9 @@
-//! A line client that reconnects: prints each message, each lost connection and the delay before the next attempt. Sends
-//! each line of standard input while a connection is open. Control-D closes it.
+//! A client that comes back: prints what comes in, what is lost and when it tries again. What is typed goes out, as far as
+//! a connection is open. Control-D closes.
 //!
 //! ```text
-//! cargo run -p bowsprit-examples --bin reconnecting_client -- ws://127.0.0.1:9001/
-//! cargo run -p bowsprit-examples --features rustls --bin reconnecting_client -- --root authority.pem wss://localhost:9001/
+//! cargo run --features tokio --example reconnecting_client -- ws://127.0.0.1:9001/
+//! cargo run --features tokio,rustls --example reconnecting_client -- --root authority.pem wss://localhost:9001/
 //! ```
 
 mod line;
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::{env, io, thread};
 
 use bowsprit::CloseCode;
-use bowsprit::client::{Handle, Incident, Lost, Reconnecting};
-use bowsprit::handshake::ClientRequest;
+use bowsprit::client::{ClientEvent, DisconnectReason, Handle, Reconnecting};
+use bowsprit::handshake::client::Request;
 use bowsprit::session::Failure;
 use bowsprit::tokio::Connector;
 
@@ -41,30 +41,30 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut client = Reconnecting::new(connector);
     let handle = client.handle();
     thread::spawn(move || send_lines(&handle));
-    while let Some(incident) = client.next().await.map_err(|lost| why(&request, &lost))? {
-        match incident {
-            Incident::Open { response, .. } => line::greet(response),
-            Incident::Message(message, _) => line::print(message)?,
-            Incident::Lost { lost, delay, .. } => {
+    while let Some(event) = client.next().await.map_err(|lost| why(&request, &lost))? {
+        match event {
+            ClientEvent::Connected { response, .. } => line::greet(response),
+            ClientEvent::Message(message, _) => line::print(message)?,
+            ClientEvent::Disconnected { reason: lost, delay, .. } => {
                 eprintln!("{}; again in {:.1} s", why(&request, lost), delay.as_secs_f32());
             }
         }
     }
-    if let Some(lost) = client.lost() {
+    if let Some(lost) = client.last_disconnect() {
         eprintln!("{}", why(&request, lost));
     }
     Ok(())
 }
 
-fn why(request: &ClientRequest, lost: &Lost) -> String {
+fn why(request: &Request, lost: &DisconnectReason) -> String {
     match lost {
-        Lost::NotOpened(Failure::Connection(error)) => line::explain(request, error),
-        Lost::NotOpened(failure) => failure.to_string(),
-        Lost::Closed(closed) => line::describe(closed.end),
+        DisconnectReason::ConnectFailed(Failure::Connection(error)) => line::explain(request, error),
+        DisconnectReason::ConnectFailed(failure) => failure.to_string(),
+        DisconnectReason::Closed(closed) => line::describe(closed.end),
     }
 }
 
-/// Sends each line, then a Close. A read from a terminal cannot be interrupted: this thread ends with the program.
+/// Sends each line, then a Close. Nothing ends a read from a terminal: this thread ends with the program.
 fn send_lines(handle: &Handle) {
     for line in io::stdin().lines() {
         let sent = line.map_err(line::unreadable).map(|line| handle.try_send(line));
@@ -77,6 +77,6 @@ fn send_lines(handle: &Handle) {
             }
         }
     }
-    // An error: the connection is closed already.
+    // Closed by the server already, perhaps.
     let _ = handle.close(Some(CloseCode::NORMAL.into()));
 }

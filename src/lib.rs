@@ -143,6 +143,7 @@ mod error;
 #[cfg(feature = "json")]
 pub mod json;
 mod proto;
+pub mod retry;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "tokio")]

@@ -1,7 +1,7 @@
-//! Live updates: the body of each `POST /news` appears on all open pages.
+//! Live updates: what is posted to `/news` appears on all pages that are open.
 //!
 //! ```text
-//! cargo run --release -p bowsprit-examples --features server --bin live [-- [ADDR]]     default: 127.0.0.1:9001
+//! cargo run --release --features server --example live [-- [ADDR]]     127.0.0.1:9001 unless told otherwise
 //! ```
 //!
 //! It prints the address to open and the command that posts.
@@ -23,10 +23,8 @@ const TOPIC: &str = "news";
 async fn main() -> ExitCode {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into());
     if address.starts_with('-') {
-        println!(
-            "usage: live [ADDR]\n\nThe body of each POST to /news appears on all open pages.\n\nADDR is the address to listen on. The default is 127.0.0.1:9001; port 0 stands for any free port."
-        );
-        return if ["--help", "-h"].contains(&&*address) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        println!("usage: live [ADDR]\n\nADDR is 127.0.0.1:9001 unless told otherwise; port 0 takes a free one.");
+        return ExitCode::SUCCESS;
     }
     match run(&address).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,39 +43,38 @@ async fn run(address: &str) -> io::Result<()> {
     let router = Router::new()
         .route("/", get(async |_: Request| html(include_str!("page.html"))))
         .route("/news", news)
-        // Proxies cut connections that are idle for 60 s.
-        .config(Config { ping_interval: Some(Duration::from_secs(25)), ..Config::default() })
+        .config(Config { ping_interval: Some(Duration::from_secs(15)), ..Config::default() })
         .max_body(16 << 10)
         .shutdown_timeout(Duration::from_secs(5));
 
     let listener = TcpListener::bind(address).await?;
-    let shutdown = shutdown_signal()?;
+    let ends = ends()?;
     let address = listener.local_addr()?;
     println!("live: open http://{address}/");
     println!("live: then   curl --data-binary 'hello' http://{address}/news");
-    serve(listener, router, shutdown).await;
+    serve(listener, router, ends).await;
     Ok(())
 }
 
-/// A page: receives what is published until it disconnects.
+/// A page: it hears what is published until it goes.
 async fn subscribe(topics: Topics, mut ws: WebSocket) -> Result<(), BoxError> {
     let _subscription = topics.subscribe(TOPIC, ws.session()).await?;
     while ws.next().await?.is_some() {}
     Ok(())
 }
 
-/// Publishes the body of a request to all pages.
+/// One request, to all pages.
 async fn publish(topics: Topics, request: Request) -> Response {
-    let Ok(news) = str::from_utf8(request.body()) else { return text(400, "the body is not UTF-8\n") };
-    match topics.publish(TOPIC, news).await {
+    let Ok(news) = str::from_utf8(request.body()) else { return text(400, "this is no text\n") };
+    match topics.publish_confirmed(TOPIC, news).await {
         Ok(published) => text(200, format!("{} pages\n", published.queued)),
         Err(error) => text(503, format!("{error}\n")),
     }
 }
 
-/// Resolves on SIGINT (Ctrl-C) or SIGTERM (a service manager).
+/// Done when somebody ends the program: by Ctrl-C, or as a service manager does.
 #[cfg(unix)]
-fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+fn ends() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -89,8 +86,8 @@ fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Resolves on Ctrl-C.
+/// Done when somebody ends the program by Ctrl-C.
 #[cfg(not(unix))]
-fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+fn ends() -> io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

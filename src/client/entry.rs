@@ -37,7 +37,7 @@ impl Client {
         &self.0.name
     }
 
-    /// The address; `None` where a [`Plan`](super::Plan) does not tell it.
+    /// The address; `None` where a [`Connect`](super::Connect) does not tell it.
     #[must_use]
     pub fn uri(&self) -> Option<&Uri> {
         self.0.uri.as_ref()

@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 
-use super::lost::Lost;
+use super::disconnect::DisconnectReason;
 use crate::OwnedMessage;
 use crate::Prepared;
 use crate::Role;
 use crate::SendError;
 use crate::extension::Agreement;
-use crate::tokio::{Sender, WebSocket};
+use crate::tokio::{Queuing, Sender, WebSocket};
 use crate::{Close, CloseCode};
 
 /// What a client does at the moment.
@@ -62,7 +62,23 @@ struct Slot {
     closing: bool,
     /// The newest connection, which may have ended.
     newest: Option<Arc<Connected>>,
-    gave_up: Option<Arc<Lost>>,
+    gave_up: Option<Arc<DisconnectReason>>,
+    last: Option<Arc<DisconnectReason>>,
+    /// Who calls `next`, and whether a call is waiting.
+    runner: Option<(Place, bool)>,
+}
+
+/// A task, or a thread outside of tasks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Task(tokio::task::Id),
+    Thread(std::thread::ThreadId),
+}
+
+impl Place {
+    fn here() -> Self {
+        tokio::task::try_id().map_or_else(|| Self::Thread(std::thread::current().id()), Self::Task)
+    }
 }
 
 /// A connection that was opened.
@@ -75,23 +91,37 @@ struct Connected {
 }
 
 impl Handle {
-    /// Queues a message, as [`Sender::send`]. Dropped while there is no room, the message is not sent.
+    /// Queues a message, as [`Sender::send`]. Dropped while it waits for capacity, the message is not sent.
     ///
     /// # Errors
     ///
-    /// [`SendError::NotOpen`] while no connection is open; else as [`Sender::send`].
+    /// [`SendError::NotOpen`] while no connection is open; [`SendError::Closing`] once it closes or has ended;
+    /// [`SendError::Full`] under [`WhenFull::DropNewest`](crate::tokio::WhenFull::DropNewest), and where it would wait for
+    /// ever: in the task that calls [`Reconnecting::next`](super::Reconnecting::next), outside of that call.
     pub async fn send(&self, message: impl Into<OwnedMessage>) -> Result<(), SendError> {
         let message = message.into();
-        self.open()?.sender.send(message).await
+        let open = self.open()?;
+        self.wait(open.sender.send(message)).await
     }
 
     /// Queues a message that was encoded before, as [`Sender::send_prepared`].
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     pub async fn send_prepared(&self, prepared: &Prepared) -> Result<(), SendError> {
-        self.open()?.sender.send_prepared(prepared).await
+        let open = self.open()?;
+        self.wait(open.sender.send_prepared(prepared)).await
+    }
+
+    /// Waits for capacity, unless nobody else makes it.
+    async fn wait(&self, queuing: Queuing<'_>) -> Result<(), SendError> {
+        let mut queuing = pin!(queuing);
+        std::future::poll_fn(|context| match queuing.as_mut().poll(context) {
+            Poll::Pending if self.slot().runner == Some((Place::here(), false)) => Poll::Ready(Err(SendError::Full)),
+            polled => polled,
+        })
+        .await
     }
 
     /// Queues a message at once, or not at all, as [`Sender::try_send`].
@@ -163,11 +193,17 @@ impl Handle {
         let _ = self.watch().wait_for(|state| *state == State::Ended).await;
     }
 
-    /// Why a client of [`Clients::open_reconnecting`](super::Clients::open_reconnecting) gave up: a refusal that will not
-    /// change, or one attempt too many. `None` while it has not, and where it ended as intended.
+    /// Why the client gave up: a permanent refusal, or the attempts are used up. `None` before that, and if it ended as
+    /// intended.
     #[must_use]
-    pub fn gave_up(&self) -> Option<Arc<Lost>> {
+    pub fn gave_up(&self) -> Option<Arc<DisconnectReason>> {
         self.slot().gave_up.clone()
+    }
+
+    /// Why the last connection ended or the last attempt failed, also after the client has ended; `None` before that.
+    #[must_use]
+    pub fn last_disconnect(&self) -> Option<Arc<DisconnectReason>> {
+        self.slot().last.clone()
     }
 
     /// The subprotocol that the newest connection agreed on.
@@ -222,12 +258,27 @@ impl Driver {
     }
 
     /// No attempt follows, for this reason.
-    pub(super) fn give_up(&self, lost: Lost) {
-        self.0.slot().gave_up = Some(Arc::new(lost));
+    pub(super) fn give_up(&self, reason: Arc<DisconnectReason>) {
+        self.0.slot().gave_up = Some(reason);
+    }
+
+    /// There is no connection, for this reason.
+    pub(super) fn lost(&self, reason: Arc<DisconnectReason>) {
+        self.0.slot().last = Some(reason);
+    }
+
+    /// A call of `next` waits in this task until the guard is dropped.
+    pub(super) fn waits(&self) -> Waits {
+        self.0.slot().runner = Some((Place::here(), true));
+        Waits(self.0.clone())
     }
 
     pub(super) fn set(&self, state: State) {
-        self.0.0.state.send_replace(state);
+        self.0.0.state.send_if_modified(|current| {
+            let changed = *current != state;
+            *current = state;
+            changed
+        });
     }
 
     /// A connection is open, and this is its sender.
@@ -260,6 +311,17 @@ impl Driver {
             work(context).map(Some)
         })
         .await
+    }
+}
+
+/// A call of `next`.
+pub(super) struct Waits(Handle);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        if let Some((_, waits)) = &mut self.0.slot().runner {
+            *waits = false;
+        }
     }
 }
 

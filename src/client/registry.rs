@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
+use super::connect::Connect;
 use super::entry::Client;
 use super::handle::{Driver, State};
-use super::plan::Plan;
-use super::reconnecting::{Incident, Reconnecting};
+use super::reconnecting::{ClientEvent, Reconnecting};
 use crate::Close;
 use crate::handshake::ClientRequest;
 use crate::session::{self, Handler};
@@ -124,7 +124,7 @@ impl Clients {
         let listed = self.insert(&client);
         let driven = client.clone();
         tokio::spawn(async move {
-            session::drive(&mut ws, &sender, &driven, &mut handler).await;
+            session::run(&mut ws, &sender, &driven, &mut handler).await;
             drop((listed, driver));
         });
         Ok(client)
@@ -134,8 +134,9 @@ impl Clients {
     /// opens, and of its close. What comes between two connections is told by the client's [state](State), and why it gave
     /// up by [`Handle::gave_up`](super::Handle::gave_up).
     ///
-    /// The client is listed until no attempt follows any more: that, too, is when it is closed by its own handler's error.
-    pub fn open_reconnecting<P: Plan, H: Handler<Client> + 'static>(
+    /// The client is listed until no attempt follows any more. A callback that fails closes its connection, and another
+    /// attempt follows; to end the client, a callback calls [`Handle::close`](super::Handle::close).
+    pub fn open_reconnecting<P: Connect, H: Handler<Client> + 'static>(
         &self,
         name: &str,
         mut reconnecting: Reconnecting<P>,
@@ -146,18 +147,14 @@ impl Clients {
         let driven = client.clone();
         tokio::spawn(async move {
             loop {
-                match reconnecting.next().await {
-                    Ok(Some(Incident::Open { .. })) => {
-                        if let Some((ws, sender)) = reconnecting.connection() {
-                            session::drive(ws, &sender, &driven, &mut handler).await;
+                match reconnecting.next_event().await {
+                    Ok(Some(ClientEvent::Connected { .. })) => {
+                        if !matches!(reconnecting.run(&driven, &mut handler).await, Ok(Some(_))) {
+                            break;
                         }
                     }
                     Ok(Some(_)) => {}
-                    Ok(None) => break,
-                    Err(lost) => {
-                        reconnecting.give_up(lost);
-                        break;
-                    }
+                    Ok(None) | Err(_) => break,
                 }
             }
             drop((listed, reconnecting));

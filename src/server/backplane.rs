@@ -1,4 +1,4 @@
-//! How a topic reaches other processes.
+//! Topics across processes.
 
 use std::boxed::Box;
 use std::fmt;
@@ -10,65 +10,63 @@ use super::topics::Shared;
 use crate::session::BoxError;
 use crate::{Message, OwnedMessage};
 
-/// A broker between the [`Topics`](super::Topics) of several processes, as [`Redis`](super::Redis) is one.
+/// A broker that connects the [`Topics`](super::Topics) of several processes, such as [`Redis`](super::Redis).
 ///
-/// What is published goes to the broker alone, and reaches the sessions of every process, this one's too, when it comes
-/// back from there: so all of them see the messages of a topic in one order, the broker's. Who publishes waits for no
-/// session, then.
+/// A published message goes to the broker only. It reaches the sessions of every process, including this one, when it comes
+/// back from the broker: all processes see the messages of a topic in one order, the broker's.
 pub trait Backplane: fmt::Debug + Send + Sync + 'static {
-    /// Called once, before all else, inside a tokio runtime: what arrives for topics that are subscribed to is handed to
-    /// `incoming`.
-    fn start(&self, incoming: Incoming);
+    /// Starts the backplane. Called once, before all other methods, inside a tokio runtime. Messages that arrive for
+    /// subscribed topics are passed to `dispatcher`.
+    fn start(&self, dispatcher: Dispatcher);
 
-    /// Has what is published on a topic arrive. Done once that is so.
+    /// Subscribes to a topic. Done once its messages arrive.
     ///
     /// # Errors
     ///
-    /// Any, when it is not.
+    /// Any, if the messages of the topic may not arrive.
     fn subscribe<'a>(&'a self, topic: &'a str) -> Pending<'a>;
 
-    /// No session of this process subscribes to the topic any more.
+    /// Unsubscribes from a topic: no session of this process subscribes to it any more.
     ///
     /// # Errors
     ///
-    /// Any, when messages of it may still arrive.
+    /// Any, if messages of the topic may still arrive.
     fn unsubscribe<'a>(&'a self, topic: &'a str) -> Pending<'a>;
 
-    /// Hands a message to all processes that subscribe to the topic.
+    /// Passes a message to all processes that subscribe to the topic.
     ///
     /// # Errors
     ///
-    /// Any, when it may not have been handed over.
+    /// Any, if the message may not have been passed on.
     fn publish<'a>(&'a self, topic: &'a str, message: Message<'a>) -> Pending<'a>;
 }
 
-/// What a verb of a [`Backplane`] returns: `Box::pin(async move { .. })`.
+/// The future of a [`Backplane`] method: `Box::pin(async move { .. })`.
 pub type Pending<'a> = Pin<Box<dyn Future<Output = Result<(), BackplaneError>> + Send + 'a>>;
 
-/// Why a backplane did not do what it was asked to.
+/// The error of a backplane.
 pub type BackplaneError = BoxError;
 
-/// Where a [`Backplane`] hands in what arrives.
+/// Dispatches the messages that arrive at a [`Backplane`] to the sessions of this process.
 #[derive(Clone, Debug)]
-pub struct Incoming(Weak<Shared>);
+pub struct Dispatcher(Weak<Shared>);
 
-impl Incoming {
+impl Dispatcher {
     pub(super) fn new(topics: Weak<Shared>) -> Self {
         Self(topics)
     }
 
-    /// A message for all sessions of this process that subscribe to the topic, queued for all of them: one after the
-    /// other, messages stay in order. False when the topics are gone, and nobody wants more.
+    /// Queues a message for all sessions of this process that subscribe to the topic. Messages that are delivered one after
+    /// the other stay in order. Returns false once the topics are gone, and nobody listens any more.
     ///
-    /// It waits for nobody, since a peer that reads slowly would hold up all others: a session whose queue is full and
-    /// whose senders wait ([`WhenFull::Wait`](crate::tokio::WhenFull::Wait)) is closed with 1008.
-    pub fn deliver(&self, topic: &str, message: impl Into<OwnedMessage>) -> bool {
+    /// It waits for no session: slow readers are treated as by [`Topics`](super::Topics).
+    pub async fn deliver(&self, topic: &str, message: impl Into<OwnedMessage>) -> bool {
         let Some(topics) = self.0.upgrade() else { return false };
-        topics.deliver(topic, &message.into());
+        topics.deliver(topic, &message.into()).await;
         true
     }
 
-    /// Messages may have been missed: [`Topics::on_error`](super::Topics::on_error) is told.
+    /// Reports to [`Topics::on_error`](super::Topics::on_error) that messages may have been missed.
     pub fn missed(&self, error: &BackplaneError) {
         if let Some(topics) = self.0.upgrade() {
             topics.missed(error);

@@ -21,7 +21,7 @@ use crate::CloseCode;
 use crate::Config;
 use crate::handshake::AcceptOptions;
 use crate::handshake::OriginPolicy;
-use crate::session::{BoxError, Failure, Handler, drive, guarded, start_close};
+use crate::session::{BoxError, Failure, Handler, catch_panic, run, start_close};
 use crate::tokio::WhenFull;
 use crate::upgrade::hyper::Socket;
 use crate::{Error, SendError};
@@ -29,7 +29,7 @@ use crate::{Error, SendError};
 /// A WebSocket of a route, from [`websocket`] or [`handler`].
 ///
 /// By default: the bounds of the router, pages of the same origin, no subprotocol, everybody, and a queue of 1 MiB for
-/// each session whose senders wait.
+/// each session whose senders wait ([`Topics`](super::Topics) wait for no session).
 ///
 /// ```
 /// use bowsprit::tokio::WhenFull;
@@ -95,7 +95,7 @@ where
                     drop(function);
                     serving.await.into_result()
                 });
-                guarded(serving).await
+                catch_panic(serving).await
             };
             // In a box: the task is as large as what it awaits, and most of its time that is the function.
             Box::pin(returned_from(served, returned, &entered.0)).await;
@@ -161,7 +161,7 @@ pub fn handler<H: Handler<Session> + 'static>(make: impl Fn(&Session) -> H + Sen
         // A panic in a callback takes nobody else down, and nor does one before there is a handler.
         match catch_unwind(AssertUnwindSafe(|| make(&entered.0))) {
             Ok(mut handler) => tokio::spawn(async move {
-                drive(&mut ws, entered.0.sender(), &entered.0, &mut handler).await;
+                run(&mut ws, entered.0.sender(), &entered.0, &mut handler).await;
                 drop((ws, handler));
                 drop(entered);
             }),

@@ -51,7 +51,7 @@ mod topic;
 mod topics;
 mod websocket;
 
-pub use backplane::{Backplane, BackplaneError, Incoming, Pending};
+pub use backplane::{Backplane, BackplaneError, Dispatcher, Pending};
 pub use endpoint::{Endpoint, Outcome, handler, websocket};
 pub use listener::Listener;
 #[cfg(feature = "redis")]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   publish ---- PUBLISH ----> Redis                            one connection, shared by all who publish
-//!   subscribe -- SUBSCRIBE --> Redis --> pump --> Incoming      another one, one message after the other
+//!   subscribe -- SUBSCRIBE --> Redis --> pump --> Dispatcher      another one, one message after the other
 //! ```
 //!
 //! A message on the wire is one byte, the opcode of its kind (RFC 6455 section 5.2: 0x1 text, 0x2 binary), and the payload.
@@ -26,7 +26,9 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::backplane::{Backplane, BackplaneError, Incoming, Pending};
+use super::backplane::{Backplane, BackplaneError, Dispatcher, Pending};
+use crate::retry::{Backoff, Loss, Retry};
+use crate::tokio::clock;
 use crate::utf8;
 use crate::{Message, OwnedMessage};
 
@@ -36,11 +38,12 @@ use crate::{Message, OwnedMessage};
 /// reaches the processes that subscribe when it arrives, each of them once and all in the same order, or is lost to some
 /// of them. Where that may have happened, [`Topics::on_error`](super::Topics::on_error) is told:
 ///
-/// - **The connection is lost.** It is told at once, and again for each attempt that fails. The attempts go on for ever,
-///   after 50 to 100 ms, then twice as long each, up to 2.5 to 5 s. The first that succeeds subscribes to all topics again.
-///   Meanwhile `subscribe` fails at once, so that no session waits behind others for a server that is away, and `publish`
-///   tries a connection of its own.
-/// - **Something else** was on the channel. It is skipped.
+/// - **The connection is lost.** The loss is reported at once, and so is each attempt that fails. The attempts go on for
+///   ever: the first after at most 100 ms, the next after at most twice as long each, up to 2.5 to 5 s. The first attempt
+///   that succeeds subscribes to all topics again; the delays start anew once a connection has worked for 10 s.
+///   Meanwhile `subscribe` fails at once, so that no session waits for a server that is away, and `publish` tries a
+///   connection of its own.
+/// - **A foreign message** arrives on a channel. It is skipped.
 ///
 /// Whatever is asked of Redis fails after 5 s without an answer. A server that is there but does not answer is noticed
 /// within 20 s. An error of `publish` says that the message may not have been handed over, not that it was not: who
@@ -106,10 +109,10 @@ impl Redis {
 }
 
 impl Backplane for Redis {
-    fn start(&self, incoming: Incoming) {
+    fn start(&self, dispatcher: Dispatcher) {
         let Some(first) = lock(&self.first).take() else { return };
         let mut tasks = lock(&self.tasks);
-        tasks.spawn(pump(Arc::clone(&self.shared), first, self.prefix.len(), incoming));
+        tasks.spawn(pump(Arc::clone(&self.shared), first, self.prefix.len(), dispatcher));
         tasks.spawn(watch(Arc::clone(&self.shared)));
     }
 
@@ -291,8 +294,12 @@ impl Arriving {
 
 /// Delivers what arrives, and waits for nobody: the queue that the crate `redis` reads into has no bound. Connects again
 /// when that ends.
-async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, incoming: Incoming) {
+async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, dispatcher: Dispatcher) {
+    // One schedule for the life of the backplane: a server that accepts a subscription and closes again is asked less and
+    // less often.
+    let mut retry = Retry::new(BACKOFF);
     loop {
+        retry.opened(clock::now());
         let lost = loop {
             let message = match arriving.next().await {
                 Ok(message) => message,
@@ -302,27 +309,33 @@ async fn pump(shared: Arc<Shared>, mut arriving: Arriving, prefix: usize, incomi
             let Some(topic) = message.get_channel_name().get(prefix..) else { continue };
             match decode(message.get_payload_bytes()) {
                 Ok(message) => {
-                    if !incoming.deliver(topic, message) {
+                    retry.received();
+                    if !dispatcher.deliver(topic, message).await {
                         return;
                     }
                 }
-                Err(what) => incoming.missed(&std::format!("topic {topic:?}: {what}").into()),
+                Err(what) => dispatcher.missed(&std::format!("topic {topic:?}: {what}").into()),
             }
         };
-        incoming.missed(&lost);
+        dispatcher.missed(&lost);
         // It leads to the same server: who publishes next need not find out.
         lock(&shared.publisher).take();
         shared.wanted.lock().await.link = None;
-        let mut delay = FIRST_DELAY;
         arriving = loop {
-            sleep(jitter(delay)).await;
+            sleep(delay(&mut retry, clock::now())).await;
             match shared.subscriber().await {
                 Ok(arriving) => break arriving,
-                Err(error) => incoming.missed(&error.into()),
+                Err(error) => dispatcher.missed(&error.into()),
             }
-            delay = (delay * 2).min(LAST_DELAY);
         };
     }
+}
+
+/// The delay before the next attempt.
+fn delay(retry: &mut Retry, now: Duration) -> Duration {
+    // Without randomness, the longest delay is the safe one; and the attempts go on for ever.
+    let random = getrandom::u64().unwrap_or(u64::MAX);
+    retry.lost(Loss::Failed, now, random).unwrap_or(BACKOFF.max)
 }
 
 /// Keeps both connections in use, and notices when nobody is at the other end.
@@ -359,13 +372,6 @@ async fn within<T>(asking: impl Future<Output = RedisResult<T>>) -> RedisResult<
     timeout(TIMEOUT, asking).await.unwrap_or_else(|_| Err(late().into()))
 }
 
-/// Half of it to all of it, so that many processes do not come back at once.
-fn jitter(delay: Duration) -> Duration {
-    // Without randomness, the latest.
-    let part = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-    delay.mul_f64(0.5 + part / 2.0)
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics halfway through a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -376,8 +382,13 @@ const BINARY: u8 = 0x2;
 /// For each thing that is asked of Redis.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PING_INTERVAL: Duration = Duration::from_secs(15);
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LAST_DELAY: Duration = Duration::from_secs(5);
+/// Connecting again.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    max: Duration::from_secs(5),
+    retries: None,
+    reset_after: Duration::from_secs(10),
+};
 /// How many channels one command subscribes to.
 const AT_ONCE: usize = 1000;
 
@@ -408,12 +419,27 @@ mod tests {
         assert_eq!(decode(b"\x01\xc3"), Err("text that is not UTF-8"));
     }
 
+    // HOSTILE: 46
     #[test]
-    fn a_delay_is_half_of_it_to_all_of_it() {
-        for _ in 0..1000 {
-            let delay = jitter(LAST_DELAY);
-            assert!((LAST_DELAY / 2..=LAST_DELAY).contains(&delay), "{delay:?}");
+    fn a_server_that_accepts_subscriptions_and_closes_is_asked_less_and_less_often() {
+        let mut retry = Retry::new(BACKOFF);
+        let mut now = Duration::ZERO;
+        for attempt in 1..=200 {
+            // It opens, delivers a message, and is closed after 10 ms.
+            retry.opened(now);
+            retry.received();
+            now += Duration::from_millis(10);
+            let delay = delay(&mut retry, now);
+            assert!(delay <= BACKOFF.max, "{delay:?}");
+            if attempt >= 7 {
+                assert!(delay >= BACKOFF.max / 2, "attempt {attempt}: {delay:?}");
+            }
+            now += delay;
         }
+        // Once it has worked for ten seconds, the delay is short again.
+        retry.opened(now);
+        retry.received();
+        assert!(delay(&mut retry, now + BACKOFF.reset_after) <= BACKOFF.first);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::string::String;
 
 use bytes::Bytes;
 
-use crate::handshake::{Fields, server};
+use crate::handshake::{Headers, ServerRequest};
 
 /// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::handshake::server).
 #[derive(Clone, Debug)]
@@ -74,19 +74,19 @@ impl Request {
 
     /// All header fields.
     #[must_use]
-    pub const fn fields(&self) -> &Fields {
-        self.head.fields()
+    pub const fn headers(&self) -> &Headers {
+        self.head.headers()
     }
 
     /// The first header field of this name, where it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.fields().get(name)
+        self.headers().get(name)
     }
 
     /// Names and values of the cookies, as they were sent (RFC 6265 section 4.2.1).
     pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
-        let lines = self.fields().lines("Cookie").filter_map(|line| str::from_utf8(line).ok());
+        let lines = self.headers().get_all("Cookie").filter_map(|line| str::from_utf8(line).ok());
         lines.flat_map(|line| line.split(';')).filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             let value = value.trim();

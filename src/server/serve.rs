@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming as Body};
 use hyper::server::conn::http1;
@@ -30,13 +30,15 @@ use super::session::Session;
 use super::sessions::Sessions;
 use crate::HandshakeError;
 use crate::Messages;
-use crate::session::{Failure, guarded};
+use crate::adapter::Deadline;
+use crate::handshake::{HeadError, RequestError};
+use crate::session::{Failure, catch_panic};
 #[cfg(feature = "rustls")]
 use crate::tokio::TlsStream;
 use crate::tokio::clock;
-use crate::tokio::clock::{before, deadline};
+use crate::tokio::clock::before;
 use crate::upgrade;
-use crate::upgrade::hyper::{Guarded, Incoming};
+use crate::upgrade::hyper::{Guarded, UpgradeRequest};
 
 /// Serves the routes on all connections of `listener` (a [`TcpListener`](tokio::net::TcpListener), or a [`Listener`] with
 /// TLS) until `shutdown` is done.
@@ -131,12 +133,20 @@ impl Server {
         let server = Arc::clone(self);
         let service = service_fn(move |request| {
             let server = Arc::clone(&server);
-            async move { Ok::<_, Infallible>(server.answer(request, peer).await.map(Full::new)) }
+            async move {
+                let asks_for_upgrade = request.headers().contains_key(header::UPGRADE);
+                let mut response = server.answer(request, peer).await;
+                if asks_for_upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    // A proxy may forward what follows such a request without looking at the status.
+                    response = close_after(response);
+                }
+                Ok::<_, Infallible>(response.map(Full::new))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(config.handshake_timeout)
-            .max_headers(config.max_head_fields.clamp(1, MAX_FIELDS))
+            .max_headers(config.max_head_fields.clamp(1, crate::Config::MAX_HEAD_FIELDS))
             .max_buf_size(config.max_head.max(LEAST_HEAD))
             .serve_connection(TokioIo::new(Guarded::new(stream, config.write_timeout)), service)
             .with_upgrades();
@@ -160,20 +170,20 @@ impl Server {
     async fn answer(self: &Arc<Self>, mut request: hyper::Request<Body>, peer: SocketAddr) -> Response {
         // hyper stops reading there, but takes what it has read by then.
         if least_head(&request) > self.router.shared_config().max_head.max(LEAST_HEAD) {
-            return refuse(&HandshakeError::HeadTooLarge);
+            return refuse(&RequestError::Head(HeadError::TooLong { limit: 16 << 10 }).into());
         }
         let found = self.router.find(request.uri().path());
         let endpoint = if let Found::Route(route, _) = &found { route.endpoint() } else { None };
         let config = endpoint.and_then(Endpoint::own_config).unwrap_or(self.router.shared_config());
         let start = clock::now();
-        let deadline = deadline(config, start);
+        let deadline = Deadline::of_handshake(config, start);
         let incoming = match upgrade::hyper::receive(&mut request, Arc::clone(config)) {
             Ok(incoming) => incoming,
             Err(error) => return refuse(&error),
         };
         let asked = Request::new(incoming.request().clone(), peer);
         let (answer, asked) = match found {
-            Found::NoText => return refuse(&HandshakeError::Target),
+            Found::NoText => return refuse(&RequestError::Target.into()),
             Found::Nothing => (self.router.fallback_answer(), asked),
             Found::Route(route, params) => {
                 let asked = asked.with_params(params);
@@ -189,16 +199,16 @@ impl Server {
             }
         };
         let longest = self.router.longest_body();
-        let too_long = || closing(text(413, "the body is too long\n"));
+        let too_long = || close_after(text(413, "the body is too long\n"));
         // One that says so itself is not waited for.
         if usize::try_from(request.body().size_hint().lower()).map_or(true, |len| len > longest) {
             return too_long();
         }
         let read = Limited::new(request.into_body(), longest).collect();
         match before(deadline, read).await {
-            Err(_) => refuse(&HandshakeError::TimedOut),
+            Err(error) => refuse(&error),
             Ok(Err(error)) if error.is::<LengthLimitError>() => too_long(),
-            Ok(Err(_)) => closing(text(400, "the body did not come whole\n")),
+            Ok(Err(_)) => close_after(text(400, "the body did not come whole\n")),
             Ok(Ok(body)) => self.call(answer, asked.with_body(body.to_bytes()), peer).await,
         }
     }
@@ -206,7 +216,7 @@ impl Server {
     /// Answers a request of plain HTTP. A panic takes nobody else down.
     async fn call(&self, answer: &Answer, request: Request, peer: SocketAddr) -> Response {
         let answered = pin!(async { Ok(answer(request).await) });
-        match guarded(answered).await {
+        match catch_panic(answered).await {
             Ok(response) => response,
             Err(failure) => {
                 self.report_failure(peer, &failure);
@@ -218,23 +228,23 @@ impl Server {
     /// Answers a request for a WebSocket.
     async fn upgrade(
         self: &Arc<Self>,
-        incoming: Incoming,
+        incoming: UpgradeRequest,
         asked: Request,
         endpoint: &Endpoint,
-        deadline: Option<Duration>,
+        deadline: Option<Deadline>,
     ) -> Response {
         let peer = asked.peer_address();
         let chosen = {
             let choosing = pin!(async { Ok(before(deadline, endpoint.choose(&asked)).await) });
-            guarded(choosing).await
+            catch_panic(choosing).await
         };
         let choices = match chosen {
             Ok(Ok(Ok(choices))) => choices,
-            Ok(Ok(Err(refusal))) => return closing(refusal),
-            Ok(Err(_)) => return refuse(&HandshakeError::TimedOut),
+            Ok(Ok(Err(refusal))) => return close_after(refusal),
+            Ok(Err(error)) => return refuse(&error),
             Err(failure) => {
                 self.report_failure(peer, &failure);
-                return closing(text(500, ""));
+                return close_after(text(500, ""));
             }
         };
         let (response, opening) = match incoming.accept(&choices, Messages) {
@@ -279,6 +289,7 @@ pub(super) struct Entered(pub(super) Session);
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        self.0.ended();
         if let Some(server) = self.0.server() {
             server.sessions.leave(&self.0);
         }
@@ -295,7 +306,7 @@ fn least_head<B>(request: &hyper::Request<B>) -> usize {
 /// The answer to a method that nothing here answers.
 fn no_such_method(allow: &str) -> Response {
     if allow.is_empty() {
-        return refuse(&HandshakeError::NoUpgrade);
+        return refuse(&RequestError::NoUpgrade.into());
     }
     let mut response = text(405, "this cannot be done here\n");
     if let Ok(allow) = HeaderValue::from_str(allow) {
@@ -308,14 +319,11 @@ fn refuse(error: &HandshakeError) -> Response {
     upgrade::http::refuse(error).map(Bytes::from)
 }
 
-/// Has hyper close the connection: what stands behind the request must not be taken for another one.
-fn closing(mut response: Response) -> Response {
+/// Makes hyper close the connection: bytes that follow the request must not be read as another one.
+fn close_after(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
-
-/// The most fields that [`Config::max_head_fields`] can ask for.
-const MAX_FIELDS: usize = 1_024;
 
 /// Until it tries again where no connection can be taken, or no task be ended.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,16 +1,19 @@
 //! One connection of the server, as everybody else sees it.
 
 use std::boxed::Box;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::task::AbortHandle;
 
 use super::request::Request;
 use super::serve::Server;
+use super::topic::Topic;
+use super::topics::{leave, lock, shrink};
 use crate::Close;
 use crate::OwnedMessage;
 use crate::Prepared;
@@ -36,9 +39,14 @@ struct Inner {
     sender: Sender,
     /// Of which server: whose routes may hold sessions.
     server: Weak<Server>,
-    /// Once it runs.
+    /// Set once it runs.
     task: OnceLock<AbortHandle>,
+    /// The topics that it subscribes to; `None` once it has ended.
+    topics: Mutex<Option<Subscribed>>,
 }
+
+/// Topics by their address. Boxed by the first one: most sessions subscribe to few topics, or none.
+type Subscribed = Option<Box<HashMap<usize, Arc<Topic>>>>;
 
 impl Session {
     pub(super) fn new(
@@ -57,6 +65,7 @@ impl Session {
             sender,
             server,
             task: OnceLock::new(),
+            topics: Mutex::new(Some(None)),
         }))
     }
 
@@ -66,7 +75,44 @@ impl Session {
         let _ = self.0.task.set(task);
     }
 
-    /// Ends its task as it is.
+    /// It subscribes to the topic. False if it has ended.
+    pub(super) fn joined(&self, topic: &Arc<Topic>) -> bool {
+        let mut topics = lock(&self.0.topics);
+        let Some(topics) = &mut *topics else { return false };
+        topics.get_or_insert_default().insert(Arc::as_ptr(topic).addr(), Arc::clone(topic));
+        true
+    }
+
+    /// It has left the topic.
+    pub(super) fn left(&self, topic: &Arc<Topic>) {
+        let mut topics = lock(&self.0.topics);
+        let Some(subscribed) = &mut *topics else { return };
+        if let Some(map) = subscribed {
+            map.remove(&Arc::as_ptr(topic).addr());
+            if map.is_empty() {
+                *subscribed = None;
+            } else {
+                shrink(map);
+            }
+        }
+    }
+
+    /// How many clones there are.
+    #[cfg(test)]
+    pub(super) fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// It has ended: its subscriptions end.
+    pub(super) fn ended(&self) {
+        self.0.sender.end();
+        let topics = lock(&self.0.topics).take();
+        for topic in topics.flatten().into_iter().flat_map(|topics| topics.into_values()) {
+            leave(&topic, self, true);
+        }
+    }
+
+    /// Aborts its task.
     pub(super) fn abort(&self) {
         if let Some(task) = self.0.task.get() {
             task.abort();
@@ -160,7 +206,24 @@ impl Session {
         self.0.sender.close(close)
     }
 
-    /// Its queue.
+    /// Waits until the connection closes or has ended, as far as its task has noticed. A callback that takes long looks
+    /// here whether anybody still waits for it:
+    ///
+    /// ```
+    /// # use bowsprit::server::Session;
+    /// # async fn long_query() -> u64 { 1 }
+    /// # async fn example(session: &Session) {
+    /// tokio::select! {
+    ///     result = long_query() => drop(session.send(result.to_string()).await),
+    ///     () = session.closed() => {} // nobody waits for the result
+    /// }
+    /// # }
+    /// ```
+    pub async fn closed(&self) {
+        self.0.sender.closed().await;
+    }
+
+    /// The sender of its queue.
     #[must_use]
     pub fn sender(&self) -> &Sender {
         &self.0.sender

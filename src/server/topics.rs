@@ -1,15 +1,16 @@
-//! Messages to all who want them.
+//! Publish and subscribe for sessions.
 
 use std::boxed::Box;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::vec::Vec;
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::backplane::{Backplane, BackplaneError, Incoming};
+use super::backplane::{Backplane, BackplaneError, Dispatcher};
 use super::session::Session;
 use super::topic::{Published, Topic};
 #[cfg(feature = "deflate")]
@@ -17,16 +18,25 @@ use crate::Deflate;
 use crate::OwnedMessage;
 use crate::Prepared;
 
-/// Topics by name: sessions subscribe, and what is published reaches all of them. Clones share the topics.
+/// Topics by name: sessions subscribe, and each published message reaches all of them. Clones share the topics.
 ///
 /// A message is encoded once, and compressed once for all sessions that agreed on the same window, when the first of them
-/// sends it. Messages that are published one after the other reach every session in that order. What becomes of a
-/// message for a session whose queue is full, says its [`Endpoint::queue`](super::Endpoint::queue).
+/// sends it. Messages that are published one after the other reach every session in that order.
 ///
-/// In one process it needs nothing; [`with_backplane`](Self::with_backplane) reaches others.
+/// **No subscriber stops another one.** [`publish`](Self::publish) waits for no session. The session's
+/// [`Endpoint::queue`](super::Endpoint::queue) determines what happens when its queue is full:
+///
+/// - [`WhenFull::Wait`] (the default) and [`WhenFull::Disconnect`]: the message is queued above the bound. (It is shared:
+///   all queues together hold one copy of its payload.) The session is closed with 1008 once its queue holds 16 times its
+///   bound (at least 64 KiB), or once its peer has accepted no bytes for 10 s while its queue was above the bound.
+/// - [`WhenFull::DropNewest`]: the session does not get the message.
+/// - [`WhenFull::DropOldest`]: the session does not get the oldest messages of its queue.
+///
+/// To wait for slow readers, send to each of the [`sessions`](Self::sessions).
+///
+/// [`with_backplane`](Self::with_backplane) connects the topics of several processes.
 ///
 /// ```no_run
-/// use bowsprit::tokio::WhenFull;
 /// use bowsprit::server::{Router, Topics, WebSocket, websocket};
 /// use bowsprit::session::BoxError;
 ///
@@ -36,14 +46,18 @@ use crate::Prepared;
 ///     async move {
 ///         let _subscription = topics.subscribe("news", ws.session()).await?; // until it is dropped
 ///         while let Some((message, _)) = ws.next().await? {
-///             topics.publish("news", message).await?;
+///             topics.publish("news", message).await;
 ///         }
 ///         Ok::<_, BoxError>(())
 ///     }
-/// })
-/// .queue(1 << 20, WhenFull::Disconnect)); // who publishes here does not wait for its own queue
+/// }));
 /// # let _ = router;
 /// ```
+///
+/// [`WhenFull::Wait`]: crate::tokio::WhenFull::Wait
+/// [`WhenFull::Disconnect`]: crate::tokio::WhenFull::Disconnect
+/// [`WhenFull::DropNewest`]: crate::tokio::WhenFull::DropNewest
+/// [`WhenFull::DropOldest`]: crate::tokio::WhenFull::DropOldest
 #[derive(Clone, Debug)]
 pub struct Topics(Arc<Shared>);
 
@@ -55,25 +69,25 @@ pub(super) struct Shared {
     #[cfg(feature = "deflate")]
     compression: OnceLock<Deflate>,
     backplane: Option<Box<dyn Backplane>>,
-    /// The topics that the backplane subscribes to, or may: it has said so, or was asked and has not. Held while that
-    /// changes, so that it follows `topics`.
+    /// The topics that the backplane subscribes to (true), or was asked to (false). Locked while that changes, so that it
+    /// follows `topics`.
     followed: AsyncMutex<HashMap<Box<str>, bool>>,
 }
 
-/// A session came or went, and so many are there now.
+/// Called when a session has joined or left, with the number of sessions.
 type Moved = dyn Fn(&str, &Session, usize) + Send + Sync;
 
-/// Messages may be missing.
+/// Called when messages may be missing.
 type Missed = dyn Fn(&BackplaneError) + Send + Sync;
 
 impl Topics {
-    /// Of this process alone.
+    /// Topics of this process alone.
     #[must_use]
     pub fn new() -> Self {
         Self::of(None)
     }
 
-    /// Together with all processes that this backplane reaches.
+    /// Topics of all processes that this backplane connects.
     ///
     /// # Panics
     ///
@@ -82,29 +96,29 @@ impl Topics {
     pub fn with_backplane(backplane: impl Backplane) -> Self {
         let topics = Self::of(Some(Box::new(backplane)));
         if let Some(backplane) = &topics.0.backplane {
-            backplane.start(Incoming::new(Arc::downgrade(&topics.0)));
+            backplane.start(Dispatcher::new(Arc::downgrade(&topics.0)));
         }
         topics
     }
 
-    /// Calls back when a session joins a topic: the topic, the session, and how many sessions of this process were there
-    /// then. What others join and leave meanwhile may be told in another order: [`count`](Self::count) is how many there are
-    /// now. Of several callbacks, the first counts.
+    /// Sets a callback for sessions that join a topic. Its arguments are the topic, the session, and the number of sessions
+    /// of this process at that time. Callbacks for sessions that join and leave at the same time may come in another
+    /// order; [`count`](Self::count) is the current number. If set several times, the first callback is used.
     #[must_use]
     pub fn on_join(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
         let _ = self.0.on_join.set(Box::new(callback));
         self
     }
 
-    /// Calls back when a session leaves a topic, by itself or because it ended. A panic in it ends nothing.
+    /// Sets a callback for sessions that leave a topic, or end. A panic in it is caught.
     #[must_use]
     pub fn on_leave(self, callback: impl Fn(&str, &Session, usize) + Send + Sync + 'static) -> Self {
         let _ = self.0.on_leave.set(Box::new(callback));
         self
     }
 
-    /// How messages are compressed for the sessions that agreed on permessage-deflate: the level, and from how many bytes
-    /// on. Of several settings, the first counts; by default those of [`Deflate`].
+    /// Sets how messages are compressed for the sessions that agreed on permessage-deflate: the level, and the least size.
+    /// By default those of [`Deflate`]; if set several times, the first is used.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn compression(self, deflate: Deflate) -> Self {
@@ -112,17 +126,17 @@ impl Topics {
         self
     }
 
-    /// Calls back when the backplane may have missed messages of other processes, or goes on delivering what nobody
-    /// wants.
+    /// Sets a callback for errors of the backplane: a message may not have been published, messages of other processes may
+    /// be missing, or a topic without subscribers still arrives. A panic in it is caught.
     #[must_use]
     pub fn on_error(self, callback: impl Fn(&BackplaneError) + Send + Sync + 'static) -> Self {
         let _ = self.0.on_error.set(Box::new(callback));
         self
     }
 
-    /// Subscribes a session to a topic, until the subscription is dropped. Keep it where it goes when the session does:
-    /// in the function that serves it, or in its handler. A session that subscribes twice gets each message once, until
-    /// both are dropped.
+    /// Subscribes a session to a topic, until the subscription is dropped or the session ends.
+    /// [`Subscription::detach`] leaves the session subscribed until its end. A session that subscribes twice gets each
+    /// message once, until both subscriptions are dropped.
     ///
     /// # Errors
     ///
@@ -133,22 +147,31 @@ impl Topics {
         Ok(subscription)
     }
 
-    /// Publishes a message to all sessions that subscribe to the topic; done once it is queued for all of them. It waits
-    /// for room in those queues that want that ([`WhenFull::Wait`](crate::tokio::WhenFull::Wait)), but no longer than
-    /// [`Config::write_timeout`](crate::Config::write_timeout) of the session, which is closed then with 1008. Dropped
-    /// meanwhile, the message reaches the others alone.
+    /// Publishes a message to all sessions that subscribe to the topic. It is done once the message is queued for all of
+    /// them, and waits for none of them; with a backplane, it is done once the broker has the message.
     ///
-    /// A [`websocket`](super::websocket) function that subscribes itself should not wait like that: its own queue gets
-    /// room only once it is back in [`next`](crate::tokio::WebSocket::next), and two of them would wait for each other, until
-    /// that time is over. Choose another policy, publish from another task, or be a
-    /// [`Handler`](crate::session::Handler), whose queue goes on leaving while it waits.
-    ///
-    /// With a backplane it is done once the broker has the message.
+    /// An error of the backplane is passed to [`on_error`](Self::on_error), so that it does not end the session whose
+    /// message is published; [`publish_confirmed`](Self::publish_confirmed) returns it.
+    pub async fn publish(&self, topic: &str, message: impl Into<OwnedMessage>) -> Published {
+        match self.publish_confirmed(topic, message).await {
+            Ok(published) => published,
+            Err(error) => {
+                self.0.missed(&error);
+                Published::default()
+            }
+        }
+    }
+
+    /// Publishes a message as [`publish`](Self::publish), and returns the backplane's error.
     ///
     /// # Errors
     ///
-    /// Those of the backplane; without one there are none.
-    pub async fn publish(&self, topic: &str, message: impl Into<OwnedMessage>) -> Result<Published, BackplaneError> {
+    /// Those of the backplane, which may not have the message; without one there are none.
+    pub async fn publish_confirmed(
+        &self,
+        topic: &str,
+        message: impl Into<OwnedMessage>,
+    ) -> Result<Published, BackplaneError> {
         let message = message.into();
         match &self.0.backplane {
             Some(backplane) => {
@@ -159,7 +182,7 @@ impl Topics {
         }
     }
 
-    /// As [`publish`](Self::publish) in this process alone, a message that was encoded before, and perhaps compressed.
+    /// Publishes an encoded message, which may be compressed, to the sessions of this process.
     pub async fn publish_prepared(&self, topic: &str, prepared: &Prepared) -> Published {
         match self.0.find(topic) {
             Some(topic) => topic.deliver(prepared).await,
@@ -167,13 +190,13 @@ impl Topics {
         }
     }
 
-    /// As [`publish_prepared`](Self::publish_prepared), at once: who has no room for it does not get it. So it can stand
-    /// under a lock that gives messages their numbers.
+    /// Publishes an encoded message to the sessions of this process whose queue has capacity, without an await: it can be
+    /// called under a lock that gives messages their numbers. A full queue follows its own policy.
     pub fn try_publish_prepared(&self, topic: &str, prepared: &Prepared) -> Published {
         self.0.find(topic).map_or_else(Published::default, |topic| topic.try_deliver(prepared))
     }
 
-    /// How many sessions of this process subscribe to the topic.
+    /// The number of sessions of this process that subscribe to the topic.
     #[must_use]
     pub fn count(&self, topic: &str) -> usize {
         self.0.find(topic).map_or(0, |topic| topic.len())
@@ -205,13 +228,13 @@ impl Default for Topics {
     }
 }
 
-/// A session's place in a topic. Dropped, the session leaves.
+/// The subscription of a session to a topic. The session leaves when this is dropped, and when it ends.
 #[derive(Debug)]
 #[must_use = "a subscription that is dropped ends"]
 pub struct Subscription {
-    shared: Arc<Shared>,
     topic: Arc<Topic>,
-    session: Session,
+    /// Until it is detached.
+    session: Option<Session>,
 }
 
 impl Subscription {
@@ -220,29 +243,64 @@ impl Subscription {
     pub fn topic(&self) -> &str {
         self.topic.name()
     }
+
+    /// Leaves the session subscribed until it ends.
+    pub fn detach(mut self) {
+        self.session = None;
+    }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        Shared::leave(&self.shared, &self.topic, &self.session);
+        if let Some(session) = &self.session {
+            leave(&self.topic, session, false);
+        }
+    }
+}
+
+/// Ends a subscription of the session to the topic, or all of them because the session has ended.
+pub(super) fn leave(topic: &Arc<Topic>, session: &Session, all: bool) {
+    let Some(count) = topic.leave(session, all) else { return };
+    session.left(topic);
+    let Some(shared) = topic.topics() else { return };
+    if count == 0 {
+        shared.remove(topic);
+    }
+    if let Some(on_leave) = shared.on_leave.get() {
+        // It may leave because of a panic: a second panic would end the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| on_leave(topic.name(), session, count)));
+    }
+    // Without a runtime the process is ending, and its connection to the broker with it.
+    if count == 0
+        && shared.backplane.is_some()
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        let name = Box::<str>::from(topic.name());
+        runtime.spawn(async move {
+            if let Err(error) = shared.follow(&name).await {
+                shared.missed(&error);
+            }
+        });
     }
 }
 
 impl Shared {
     fn join(self: &Arc<Self>, name: &str, session: &Session) -> Subscription {
-        let mut topics = lock(&self.topics);
-        let topic = match topics.get(name) {
-            Some(topic) => Arc::clone(topic),
-            None => {
-                let topic = Arc::new(Topic::new(name));
-                topics.insert(name.into(), Arc::clone(&topic));
-                topic
+        let (topic, is_new, count) = loop {
+            let topic = self.find_or_insert(name);
+            match topic.join(session) {
+                Some((is_new, count)) => break (topic, is_new, count),
+                // Its last session has left just now.
+                None => self.remove(&topic),
             }
         };
-        let (is_new, count) = topic.join(session);
-        drop(topics);
-        // It leaves again where the callback panics.
-        let subscription = Subscription { shared: Arc::clone(self), topic, session: session.clone() };
+        // It leaves again if the callback panics.
+        let subscription = Subscription { topic, session: Some(session.clone()) };
+        if is_new && !session.joined(&subscription.topic) {
+            // The session has ended: there is nothing to subscribe.
+            leave(&subscription.topic, session, true);
+            return subscription;
+        }
         if let Some(on_join) = self.on_join.get()
             && is_new
         {
@@ -251,42 +309,36 @@ impl Shared {
         subscription
     }
 
-    fn leave(shared: &Arc<Self>, topic: &Topic, session: &Session) {
-        let mut topics = lock(&shared.topics);
-        let Some(count) = topic.leave(session) else { return };
-        if count == 0 {
+    fn find_or_insert(self: &Arc<Self>, name: &str) -> Arc<Topic> {
+        let mut topics = lock(&self.topics);
+        if let Some(topic) = topics.get(name) {
+            return Arc::clone(topic);
+        }
+        let topic = Arc::new(Topic::new(name, Arc::downgrade(self)));
+        topics.insert(name.into(), Arc::clone(&topic));
+        topic
+    }
+
+    /// Removes a topic without sessions, unless another one has taken its place.
+    fn remove(&self, topic: &Arc<Topic>) {
+        let mut topics = lock(&self.topics);
+        if topics.get(topic.name()).is_some_and(|known| Arc::ptr_eq(known, topic)) {
             topics.remove(topic.name());
-        }
-        drop(topics);
-        if let Some(on_leave) = shared.on_leave.get() {
-            // It may leave because something panics: a second panic would end the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| on_leave(topic.name(), session, count)));
-        }
-        // Without a runtime the process is ending, and its connection to the broker with it.
-        if count == 0
-            && shared.backplane.is_some()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let (shared, name) = (Arc::clone(shared), Box::<str>::from(topic.name()));
-            runtime.spawn(async move {
-                if let Err(error) = shared.follow(&name).await {
-                    shared.missed(&error);
-                }
-            });
+            shrink(&mut topics);
         }
     }
 
-    /// Has the backplane subscribe to the topic if somebody here does, and only then.
+    /// Makes the backplane subscribe to the topic if a session here does, and only then.
     async fn follow(&self, name: &str) -> Result<(), BackplaneError> {
         let Some(backplane) = &self.backplane else { return Ok(()) };
-        // Who joins a topic that arrives already does not wait for those of others.
+        // A session that joins a topic which arrives already does not wait for other topics.
         if self.find(name).is_some_and(|topic| topic.is_followed()) {
             return Ok(());
         }
         let mut followed = self.followed.lock().await;
         match (self.find(name), followed.get(name)) {
             (Some(topic), None | Some(false)) => {
-                // Dropped before it is done, or failed, it may have come to be all the same.
+                // Dropped before it is done, or failed, the backplane may have subscribed all the same.
                 followed.insert(name.into(), false);
                 backplane.subscribe(name).await?;
                 followed.insert(name.into(), true);
@@ -295,6 +347,7 @@ impl Shared {
             (Some(topic), Some(true)) => topic.set_followed(),
             (None, Some(_)) => {
                 followed.remove(name);
+                shrink(&mut followed);
                 backplane.unsubscribe(name).await?;
             }
             (None, None) => {}
@@ -302,14 +355,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Encodes a message that came from the backplane, and queues it for all sessions of this process that subscribe.
-    pub(super) fn deliver(&self, topic: &str, message: &OwnedMessage) {
+    /// Encodes a message of the backplane, and queues it for all sessions of this process that subscribe.
+    pub(super) async fn deliver(&self, topic: &str, message: &OwnedMessage) {
         if let Some(topic) = self.find(topic) {
-            topic.deliver_or_close(&self.prepare(message));
+            topic.deliver(&self.prepare(message)).await;
         }
     }
 
-    /// Encodes a message, to be compressed for those who agreed on that.
+    /// Encodes a message, to be compressed for the sessions that agreed on that.
     fn prepare(&self, message: &OwnedMessage) -> Prepared {
         let prepared = Prepared::message(message.as_message());
         #[cfg(feature = "deflate")]
@@ -325,7 +378,7 @@ impl Shared {
 
     pub(super) fn missed(&self, error: &BackplaneError) {
         if let Some(on_error) = self.on_error.get() {
-            // It is told by the task that goes on to deliver.
+            // It is called by the task that goes on delivering.
             let _ = catch_unwind(AssertUnwindSafe(|| on_error(error)));
         }
     }
@@ -341,26 +394,41 @@ impl fmt::Debug for Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics halfway through a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives memory back after a removal, once three quarters are free.
+pub(super) fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > 4 * map.len() + 16 {
+        map.shrink_to(2 * map.len());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::sync::Weak;
     use std::time::Duration;
 
+    use bytes::BytesMut;
+
     use super::*;
-    use crate::Message;
-    use crate::server::Pending;
+    use crate::Config;
+    use crate::Connection;
+    use crate::extension::Agreement;
+    use crate::handshake::ServerHandshake;
+    use crate::server::{Pending, Request};
+    use crate::tokio::{Parts, WebSocket, WhenFull};
+    use crate::{Message, Messages};
 
     /// Never says that it has subscribed; counts what it is asked to.
     #[derive(Debug)]
     struct Silent(Arc<Mutex<[usize; 2]>>);
 
     impl Backplane for Silent {
-        fn start(&self, _: Incoming) {}
+        fn start(&self, _: Dispatcher) {}
 
         fn subscribe<'a>(&'a self, _: &'a str) -> Pending<'a> {
             lock(&self.0)[0] += 1;
@@ -377,11 +445,74 @@ mod tests {
         }
     }
 
+    /// A session over a connection in memory.
+    fn session() -> Session {
+        let head =
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let config = Arc::<Config>::default();
+        let mut handshake = ServerHandshake::new(Arc::clone(&config), Duration::ZERO);
+        let head = handshake.receive(&mut BytesMut::from(&head[..])).unwrap().expect("a whole head");
+        let parts = Parts {
+            socket: tokio::io::duplex(64).0,
+            connection: Connection::server(Messages, config),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            subprotocol: None,
+        };
+        let sender = WebSocket::from_parts(parts).sender(1, WhenFull::Wait);
+        let request = Request::new(head, ([127, 0, 0, 1], 1).into());
+        Session::new(Weak::new(), request, None, Agreement::none(), sender)
+    }
+
+    #[tokio::test]
+    async fn subscriptions_that_have_ended_leave_nothing() {
+        let (topics, session) = (Topics::new(), session());
+        for _ in 0..3 {
+            let mut subscriptions = Vec::new();
+            for topic in 0..20_000 {
+                subscriptions.push(topics.subscribe(&std::format!("{topic}"), &session).await.unwrap());
+            }
+            assert_eq!(lock(&topics.0.topics).len(), 20_000);
+            drop(subscriptions);
+            let topics = lock(&topics.0.topics);
+            assert!(topics.is_empty() && topics.capacity() <= 16, "{}", topics.capacity());
+        }
+        let others: Vec<_> = (0..5_000).map(|_| self::session()).collect();
+        let stays = topics.subscribe("all", &session).await.unwrap();
+        for other in &others {
+            topics.subscribe("all", other).await.unwrap().detach();
+        }
+        let Published { queued, refused } = topics.publish("all", "to all").await;
+        assert_eq!(queued + refused, 5_001);
+        others.iter().for_each(Session::ended);
+        assert_eq!(topics.count("all"), 1);
+        // Neither the topic nor the list for deliveries keeps a session.
+        assert!(others.iter().all(|other| other.handles() == 1));
+        drop(stays);
+        assert_eq!(topics.count("all"), 0);
+    }
+
+    /// Would wait for ever for a lock that a delivery holds.
+    #[tokio::test]
+    async fn joining_and_counting_do_not_wait_for_a_delivery() {
+        let (topics, session) = (Topics::new(), session());
+        let first = topics.subscribe("all", &session).await.unwrap();
+        let topic = topics.0.find("all").unwrap();
+        let delivering = topic.delivering();
+        let other = self::session();
+        drop(topics.subscribe("all", &other).await.unwrap());
+        drop(topics.subscribe("other", &other).await.unwrap());
+        assert_eq!((topics.count("all"), topics.sessions("all").len(), topics.count("other")), (1, 1, 0));
+        drop(delivering);
+        drop(first);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_subscription_dropped_halfway_is_asked_for_again_and_undone() {
         let asked = Arc::default();
         let shared = Topics::with_backplane(Silent(Arc::clone(&asked))).0;
-        let topic = Arc::new(Topic::new("news"));
+        let topic = Arc::new(Topic::new("news", Arc::downgrade(&shared)));
         lock(&shared.topics).insert("news".into(), topic);
         for _ in 0..2 {
             assert!(tokio::time::timeout(Duration::from_secs(1), shared.follow("news")).await.is_err());

@@ -36,8 +36,11 @@ pub enum Failure {
     Connection(Error),
     /// A callback returned an error: the peer is told 1011, or what a [`CloseError`] says.
     Handler(BoxError),
-    /// A callback panicked, with this message: the peer is told 1011.
+    /// A callback panicked, with this message. The connection is closed with 1011.
     Panic(Box<str>),
+    /// A callback was still running 10 s after its connection began to close, failed, or was left by its peer. The callback
+    /// was dropped.
+    HandlerTimeout,
 }
 
 impl Failure {
@@ -52,7 +55,7 @@ impl Failure {
         match self {
             Self::Handler(error) => error.downcast_ref().map_or(CloseCode::INTERNAL_ERROR.into(), CloseError::close),
             // What the callback knows is not the peer's to know.
-            Self::Connection(_) | Self::Panic(_) => CloseCode::INTERNAL_ERROR.into(),
+            Self::Connection(_) | Self::Panic(_) | Self::HandlerTimeout => CloseCode::INTERNAL_ERROR.into(),
         }
     }
 }
@@ -69,6 +72,7 @@ impl fmt::Display for Failure {
             Self::Connection(error) => fmt::Display::fmt(error, f),
             Self::Handler(error) => write!(f, "the handler failed: {error}"),
             Self::Panic(message) => write!(f, "the handler panicked: {message}"),
+            Self::HandlerTimeout => f.write_str("the handler was still running 10 s after the end of its connection"),
         }
     }
 }
@@ -78,7 +82,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Connection(error) => error.source(),
             Self::Handler(error) => error.source(),
-            Self::Panic(_) => None,
+            Self::Panic(_) | Self::HandlerTimeout => None,
         }
     }
 }

@@ -11,8 +11,9 @@ mod drive;
 mod event;
 mod handler;
 
-pub(crate) use drive::drive;
+pub use drive::drive;
+pub(crate) use drive::run;
 #[cfg(feature = "server")]
-pub(crate) use drive::{guarded, start_close};
+pub(crate) use drive::{catch_panic, start_close};
 pub use event::{Closed, Event, Failure};
 pub use handler::{BoxError, Handler};

@@ -112,6 +112,13 @@ impl<D: Delivery + Clone> Connector<D> {
         self
     }
 
+    /// Sends keep-alive pings at this interval, unless the configuration has an interval.
+    pub(crate) fn default_ping_interval(&mut self, interval: Duration) {
+        if self.config.ping_interval.is_none() {
+            self.config = Arc::new(Config { ping_interval: Some(interval), ..(*self.config).clone() });
+        }
+    }
+
     /// Sets options of a TCP socket before it is connected, an address to connect from among them. Nagle's algorithm is
     /// off already.
     #[must_use]

@@ -14,8 +14,8 @@ use crate::driver::{Drive, Step};
 
 /// A socket, and a timer while a deadline is set.
 #[derive(Debug)]
-pub(super) struct Io<S> {
-    pub(super) socket: S,
+pub(crate) struct Io<S> {
+    pub(crate) socket: S,
     timer: Option<Pin<Box<Sleep>>>,
 }
 

@@ -83,9 +83,9 @@ pub use connect::{Connector, connect, connect_with};
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use next::{Next, ReadMessage, ReaderNext, ReaderRecv, Recv};
-pub use queue::WhenFull;
 #[cfg(feature = "server")]
-pub(crate) use sender::Ticket;
+pub(crate) use queue::Offered;
+pub use queue::WhenFull;
 pub use sender::{Queuing, Sender};
 pub use sending::Sending;
 pub use shutdown::Shutdown;

@@ -1,26 +1,34 @@
-//! What other tasks want to send, until the task of the connection takes it.
+//! Messages that other tasks send, until the task of the connection takes them.
 //!
 //! ```text
 //!   front                                       back
 //!   | accepted: the bytes ahead are below the bound | waiting: each with a sender that waits | Close |
 //! ```
+//!
+//! Messages of a topic may be accepted above the bound, so that no publisher waits for a slow reader: see [`Queue::offer`].
 
 use std::boxed::Box;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+#[cfg(feature = "server")]
+use std::time::Duration;
 use std::vec::Vec;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 
+#[cfg(feature = "server")]
+use super::clock;
 use super::writer::Writer;
 use crate::driver::Goal;
 use crate::{Close, CloseCode, Error, Outgoing, OwnedMessage, Prepared, Role, SendError};
 
-/// What becomes of a message for a peer that reads too slowly, once the queue of a [`Sender`](super::Sender) is full.
+/// What happens to a message when the queue of a [`Sender`](super::Sender) is full because the peer reads too slowly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum WhenFull {
-    /// [`send`](super::Sender::send) waits for room; [`try_send`](super::Sender::try_send) fails with
+    /// [`send`](super::Sender::send) waits for capacity; [`try_send`](super::Sender::try_send) fails with
     /// [`SendError::Full`].
     #[default]
     Wait,
@@ -28,13 +36,17 @@ pub enum WhenFull {
     DropNewest,
     /// The oldest messages of the queue are not sent; this one is.
     DropOldest,
-    /// What is queued is thrown away, and the connection closed with 1008.
+    /// The queue is discarded, and the connection closed with 1008.
     Disconnect,
 }
 
 /// One connection's queue.
 #[derive(Debug)]
-pub(super) struct Queue(Mutex<State>);
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Notified once the connection closes or has ended.
+    closed: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -44,6 +56,8 @@ struct State {
     accepted: usize,
     /// The bytes of those.
     bytes: usize,
+    /// The bytes of all items.
+    total: usize,
     /// The number of the next item.
     next: u64,
     /// Every item below this number has been accepted.
@@ -57,6 +71,17 @@ struct State {
     task: Option<Waker>,
     /// It waits for room in its output.
     stuck: bool,
+    /// Closed because the queue was full.
+    disconnected: bool,
+    /// How often the task has taken an item or written part of one.
+    #[cfg(feature = "server")]
+    progress: u64,
+    /// The unsent bytes when the task last looked for an item.
+    #[cfg(feature = "server")]
+    unsent: usize,
+    /// While publications find the queue full: the progress at the time of the first one since the last progress.
+    #[cfg(feature = "server")]
+    lag: Option<(u64, Duration)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,18 +116,37 @@ pub(super) struct Pushed {
     pub(super) accepted: bool,
 }
 
-/// What an item takes besides its payload, about: empty messages fill a queue, too.
+/// What happened to a message of a topic.
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Offered {
+    /// Queued.
+    Queued,
+    /// Queued above the bound: the peer reads slowly, or its task has not run yet.
+    Behind,
+}
+
+/// The approximate size of an item besides its payload: empty messages fill a queue, too.
 const ITEM: usize = 64;
+
+/// How far above its bound a queue takes messages of a topic: so many times the bound, and at least so many bytes.
+#[cfg(feature = "server")]
+const MAX_LAG: (usize, usize) = (16, 64 << 10);
+
+/// How long a peer may accept no bytes while its queue is above the bound.
+#[cfg(feature = "server")]
+const MAX_STALL: Duration = Duration::from_secs(10);
 
 /// Encoded output up to which messages are taken out of a queue: where the peer reads slowly, they wait there.
 const ROOM: usize = 64 << 10;
 
 impl Queue {
     pub(super) fn new(role: Role, max: usize, when_full: WhenFull) -> Self {
-        Self(Mutex::new(State {
+        let state = Mutex::new(State {
             items: VecDeque::new(),
             accepted: 0,
             bytes: 0,
+            total: 0,
             next: 0,
             accepted_below: 0,
             max: max.max(1),
@@ -112,17 +156,47 @@ impl Queue {
             dropped: 0,
             task: None,
             stuck: false,
-        }))
+            disconnected: false,
+            #[cfg(feature = "server")]
+            progress: 0,
+            #[cfg(feature = "server")]
+            unsent: 0,
+            #[cfg(feature = "server")]
+            lag: None,
+        });
+        Self { state, closed: Notify::new() }
     }
 
     /// Queues a message as the queue's policy says; with `may_wait`, it is queued beyond the bound where that is to wait.
     pub(super) fn push(&self, what: Queued, may_wait: bool) -> Result<Pushed, SendError> {
         let mut state = self.lock();
         let pushed = state.push(what, may_wait);
-        let task = state.task();
+        let (task, closing) = (state.task(), state.phase != Phase::Open);
         drop(state);
         wake(task);
+        if closing {
+            self.closed.notify_waiters();
+        }
         pushed
+    }
+
+    /// Queues a message of a topic at once, and never has its publisher wait. Under [`WhenFull::Wait`] and
+    /// [`WhenFull::Disconnect`], it is queued above the bound as long as the peer goes on reading and is not too far
+    /// behind; else the connection is closed with 1008.
+    #[cfg(feature = "server")]
+    pub(super) fn offer(&self, prepared: &Prepared) -> Result<Offered, SendError> {
+        let mut state = self.lock();
+        let (offered, discarded) = state.offer(prepared);
+        let (task, closing) = (state.task(), state.phase != Phase::Open);
+        drop(state);
+        wake(task);
+        for item in discarded {
+            wake(item.waker);
+        }
+        if closing {
+            self.closed.notify_waiters();
+        }
+        offered
     }
 
     /// Queues a Close behind everything.
@@ -138,6 +212,7 @@ impl Queue {
         let task = state.task();
         drop(state);
         wake(task);
+        self.closed.notify_waiters();
         Ok(())
     }
 
@@ -161,7 +236,8 @@ impl Queue {
         if number >= state.accepted_below
             && let Some(at) = state.find(number)
         {
-            drop(state.items.remove(at));
+            let item = state.items.remove(at);
+            state.total -= item.map_or(0, |item| item.what.len());
         }
     }
 
@@ -174,10 +250,29 @@ impl Queue {
         for item in items {
             wake(item.waker);
         }
+        self.closed.notify_waiters();
     }
 
     pub(super) fn is_closing(&self) -> bool {
         self.lock().phase != Phase::Open
+    }
+
+    /// Whether the connection was closed because the queue was full.
+    pub(super) fn is_disconnected(&self) -> bool {
+        self.lock().disconnected
+    }
+
+    /// Waits until the connection closes or has ended.
+    pub(super) async fn closed(&self) {
+        loop {
+            let mut closed = pin!(self.closed.notified());
+            // Registered before the look at the phase: no notification is missed.
+            closed.as_mut().enable();
+            if self.is_closing() {
+                return;
+            }
+            closed.await;
+        }
     }
 
     /// Bytes that wait, with what they take besides.
@@ -197,7 +292,7 @@ impl Queue {
         context: &mut Context<'_>,
     ) -> bool {
         loop {
-            let item = match self.pop(context.waker(), Self::has_room(writer)) {
+            let item = match self.pop(context.waker(), Self::has_room(writer), writer.send.unsent()) {
                 Ok(item) => item,
                 Err(left) => return left,
             };
@@ -239,8 +334,19 @@ impl Queue {
     /// when there is one to take.
     ///
     /// A Close takes no room of others: a peer that reads nothing does not put off the deadline that begins with it.
-    fn pop(&self, task: &Waker, has_room: bool) -> Result<Item, bool> {
+    fn pop(
+        &self,
+        task: &Waker,
+        has_room: bool,
+        #[cfg_attr(not(feature = "server"), expect(unused_variables, reason = "only topics look at the progress"))]
+        unsent: usize,
+    ) -> Result<Item, bool> {
         let mut state = self.lock();
+        #[cfg(feature = "server")]
+        if state.unsent != unsent {
+            state.unsent = unsent;
+            state.progress = state.progress.wrapping_add(1);
+        }
         let takes = state.items.front().is_some_and(|item| has_room || item.is_close());
         let first = if takes { state.items.pop_front() } else { None };
         let Some(item) = first else {
@@ -251,6 +357,10 @@ impl Queue {
             return Err(state.stuck);
         };
         let wakers = state.popped(&item);
+        #[cfg(feature = "server")]
+        {
+            state.progress = state.progress.wrapping_add(1);
+        }
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         Ok(item)
@@ -258,7 +368,7 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics halfway through a change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -292,27 +402,68 @@ impl State {
                     accepted = true;
                 }
                 WhenFull::Disconnect => {
-                    self.dropped += self.items.len() as u64 + 1;
-                    self.clear();
-                    self.close(Some(Close { code: CloseCode::POLICY_VIOLATION, reason: "you read too slowly" }));
+                    // Nobody waits under this policy, so that there is nobody to wake.
+                    drop(self.disconnect());
                     return Err(SendError::Closing);
                 }
             }
         }
-        let number = self.next;
-        self.next += 1;
-        self.items.push_back(Item { number, what, waker: None });
+        let number = self.append(what);
         if accepted {
             self.accept_next();
         }
         Ok(Pushed { number, accepted })
     }
 
+    /// The items that are discarded have senders that wait.
+    #[cfg(feature = "server")]
+    fn offer(&mut self, prepared: &Prepared) -> (Result<Offered, SendError>, VecDeque<Item>) {
+        let what = Queued::Prepared(prepared.clone());
+        let is_full = self.bytes >= self.max || self.accepted < self.items.len();
+        if self.phase != Phase::Open
+            || !is_full
+            || matches!(self.when_full, WhenFull::DropNewest | WhenFull::DropOldest)
+        {
+            self.lag = None;
+            return (self.push(what, false).map(|_| Offered::Queued), VecDeque::new());
+        }
+        let now = clock::now();
+        let since = match self.lag {
+            Some((progress, since)) if progress == self.progress => since,
+            _ => now,
+        };
+        self.lag = Some((self.progress, since));
+        let (factor, least) = MAX_LAG;
+        if self.total >= self.max.saturating_mul(factor).max(least) || now.saturating_sub(since) > MAX_STALL {
+            return (Err(SendError::Closing), self.disconnect());
+        }
+        self.append(what);
+        if self.accepted + 1 == self.items.len() {
+            self.accept_next();
+        }
+        (Ok(Offered::Behind), VecDeque::new())
+    }
+
+    fn append(&mut self, what: Queued) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.total += what.len();
+        self.items.push_back(Item { number, what, waker: None });
+        number
+    }
+
+    /// The peer reads too slowly: discards the queue, and one message more.
+    fn disconnect(&mut self) -> VecDeque<Item> {
+        self.dropped += self.items.len() as u64 + 1;
+        self.disconnected = true;
+        let discarded = self.clear();
+        self.close(Some(Close { code: CloseCode::POLICY_VIOLATION, reason: "you read too slowly" }));
+        discarded
+    }
+
     fn close(&mut self, close: Option<Close<'_>>) {
         self.phase = Phase::Closing;
-        let what = Queued::Close(close.map(|Close { code, reason }| (code, reason.into())));
-        self.items.push_back(Item { number: self.next, what, waker: None });
-        self.next += 1;
+        self.append(Queued::Close(close.map(|Close { code, reason }| (code, reason.into()))));
     }
 
     /// The item behind those that are within the bound is, too.
@@ -326,6 +477,7 @@ impl State {
 
     /// `item` was the first: those who have room now.
     fn popped(&mut self, item: &Item) -> Vec<Waker> {
+        self.total -= item.what.len();
         // A Close may be the only item, and beyond the bound.
         if self.accepted > 0 {
             self.accepted -= 1;
@@ -346,12 +498,13 @@ impl State {
         if self.phase != Phase::Ended {
             self.accepted += 1;
             self.bytes += item.what.len();
+            self.total += item.what.len();
             self.items.push_front(item);
         }
     }
 
     fn clear(&mut self) -> VecDeque<Item> {
-        (self.accepted, self.bytes) = (0, 0);
+        (self.accepted, self.bytes, self.total) = (0, 0, 0);
         std::mem::take(&mut self.items)
     }
 
@@ -387,5 +540,87 @@ impl Queued {
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
+    }
+}
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use super::*;
+
+    fn taken(queue: &Queue) -> usize {
+        let mut taken = 0;
+        while queue.pop(Waker::noop(), true, 0).is_ok() {
+            taken += 1;
+        }
+        taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_is_judged_by_time_without_progress_and_by_a_multiple_of_its_bound() {
+        for when_full in [WhenFull::Wait, WhenFull::Disconnect] {
+            let message = Prepared::binary(&[0x2a; 10_000 - ITEM]);
+            // 100,000 bytes and sixteen times as many, whatever comes at once.
+            let queue = Queue::new(Role::Server, 100_000, when_full);
+            for _ in 0..10 {
+                assert_eq!(queue.offer(&message), Ok(Offered::Queued));
+            }
+            for _ in 10..160 {
+                assert_eq!(queue.offer(&message), Ok(Offered::Behind));
+            }
+            assert_eq!(queue.offer(&message), Err(SendError::Closing));
+            assert!(queue.is_closing() && queue.is_disconnected());
+            assert_eq!((queue.dropped(), taken(&queue)), (161, 1), "the Close is left");
+
+            // A peer that goes on reading stays, for as long as it takes; one that does not is closed after ten seconds.
+            let queue = Queue::new(Role::Server, 100_000, when_full);
+            for _ in 0..20 {
+                queue.offer(&message).unwrap();
+            }
+            for unsent in 1..100 {
+                tokio::time::advance(MAX_STALL).await;
+                // Part of a message, or a whole one.
+                assert!(queue.pop(Waker::noop(), unsent % 2 == 0, unsent).is_ok() == (unsent % 2 == 0));
+                assert_eq!(queue.offer(&message), Ok(Offered::Behind));
+            }
+            tokio::time::advance(MAX_STALL).await;
+            assert_eq!(queue.offer(&message), Ok(Offered::Behind));
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(queue.offer(&message), Err(SendError::Closing));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_with_capacity_again_is_not_judged_by_its_past() {
+        let queue = Queue::new(Role::Server, 1, WhenFull::Wait);
+        let message = Prepared::text("one");
+        for _ in 0..100 {
+            assert_eq!(queue.offer(&message), Ok(Offered::Queued));
+            assert_eq!(queue.offer(&message), Ok(Offered::Behind));
+            tokio::time::advance(2 * MAX_STALL).await;
+            assert_eq!(taken(&queue), 2);
+        }
+    }
+
+    #[test]
+    fn the_other_policies_drop_messages_of_a_topic() {
+        let message = Prepared::text("one");
+        let queue = Queue::new(Role::Server, 1, WhenFull::DropNewest);
+        assert_eq!((queue.offer(&message), queue.offer(&message)), (Ok(Offered::Queued), Err(SendError::Full)));
+        let queue = Queue::new(Role::Server, 1, WhenFull::DropOldest);
+        assert_eq!((queue.offer(&message), queue.offer(&message)), (Ok(Offered::Queued), Ok(Offered::Queued)));
+        assert_eq!((queue.dropped(), taken(&queue)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn the_end_is_noticed_by_those_who_wait_for_it() {
+        for end in [Queue::end, |queue: &Queue| queue.close(None).unwrap()] {
+            let queue = Queue::new(Role::Server, 1, WhenFull::Wait);
+            let mut closed = pin!(queue.closed());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(closed.as_mut().poll(&mut context).is_pending());
+            end(&queue);
+            closed.await;
+            queue.closed().await;
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(feature = "server")]
+use super::queue::Offered;
 use super::queue::{Queue, Queued};
 use super::writer::Writer;
 use crate::{Close, Error, OwnedMessage, Prepared, SendError};
@@ -121,11 +123,29 @@ impl Sender {
         self.0.dropped()
     }
 
-    /// Queues a message at once. Beyond the bound where its sender may wait: with the ticket to do so.
+    /// Whether the connection was closed with 1008 because its queue was full ([`WhenFull::Disconnect`], or too far behind
+    /// the messages of a topic).
+    ///
+    /// [`WhenFull::Disconnect`]: super::WhenFull::Disconnect
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.0.is_disconnected()
+    }
+
+    /// Waits until the connection closes or has ended, as far as its task has noticed. May be dropped at any await.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+
+    /// The connection has ended: nothing is accepted any more.
+    pub(crate) fn end(&self) {
+        self.0.end();
+    }
+
+    /// Queues a message of a topic, as [`Queue::offer`].
     #[cfg(feature = "server")]
-    pub(crate) fn offer_prepared(&self, prepared: &Prepared, may_wait: bool) -> Result<Option<Ticket>, SendError> {
-        let pushed = self.0.push(Queued::Prepared(prepared.clone()), may_wait)?;
-        Ok((!pushed.accepted).then(|| Ticket { queue: Arc::clone(&self.0), number: pushed.number }))
+    pub(crate) fn offer(&self, prepared: &Prepared) -> Result<Offered, SendError> {
+        self.0.offer(prepared)
     }
 }
 
@@ -162,9 +182,9 @@ impl Future for Queuing<'_> {
     }
 }
 
-/// A message beyond the bound, which its sender waits with. Dropped, it is taken back.
+/// A message above the bound, whose sender waits. Dropped, it is withdrawn.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+struct Ticket {
     queue: Arc<Queue>,
     number: u64,
 }

@@ -18,7 +18,7 @@ use crate::{Close, Error, Outgoing, SendError};
 /// All its futures may be dropped at any await: a message has been queued whole then, or not at all.
 #[derive(Debug)]
 pub struct Writer<S> {
-    pub(super) io: Io<S>,
+    pub(crate) io: Io<S>,
     pub(crate) send: SendHalf<ThreadBuffers>,
 }
 

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use bowsprit::client::{Incident, Reconnecting};
+use bowsprit::client::{ClientEvent, Reconnecting};
 use bowsprit::{CloseCode, Message};
 use tokio::time::{Instant, sleep};
 
@@ -51,15 +51,15 @@ async fn next_may_be_dropped_at_every_await() {
         loop {
             match polls(times, client.next()).await {
                 None => dropped += 1,
-                Some(Ok(Some(Incident::Open { .. }))) => {
+                Some(Ok(Some(ClientEvent::Connected { .. }))) => {
                     assert!(Instant::now() >= due, "too early");
                     assert!(Instant::now() <= due + Duration::from_millis(60), "a delay counts from the loss");
                 }
-                Some(Ok(Some(Incident::Message(message, _)))) => {
+                Some(Ok(Some(ClientEvent::Message(message, _)))) => {
                     let Message::Text(text) = message else { panic!("text") };
                     received.push(text.to_owned());
                 }
-                Some(Ok(Some(Incident::Lost { delay, .. }))) => {
+                Some(Ok(Some(ClientEvent::Disconnected { delay, .. }))) => {
                     losses += 1;
                     due = Instant::now() + delay;
                 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use bowsprit::client::{Backoff, Incident, Lost, Reconnecting, State};
+use bowsprit::client::{Backoff, ClientEvent, DisconnectReason, Reconnecting, State};
 use bowsprit::session::Closed;
 use bowsprit::{Cause, Close, CloseCode, Initiator, Message, Prepared, SendError};
 use tokio::time::{Instant, sleep};
@@ -19,7 +19,9 @@ async fn messages_come_before_and_after_a_loss_and_are_answered() {
         server.send("one").await.unwrap();
         server.send("two").await.unwrap();
         for expected in ["one", "two"] {
-            let Some(Incident::Message(message, out)) = client.next().await.unwrap() else { panic!("a message") };
+            let Some(ClientEvent::Message(message, mut out)) = client.next().await.unwrap() else {
+                panic!("a message")
+            };
             assert_eq!(message, Message::Text(expected));
             out.send(message).await.unwrap();
             assert_eq!(server.recv().await.unwrap(), Some(expected.into()));
@@ -59,7 +61,7 @@ async fn codes_other_than_1000_are_followed_by_another_attempt() {
         let closing = tokio::spawn(server.close(Some(Close { code: CloseCode(code), reason: "x" })));
         assert_eq!(loses(&mut client).await.0, format!("the connection ended with {code}"));
         assert!(closing.await.unwrap().unwrap().clean);
-        let Some(Lost::Closed(Closed { end, reason })) = client.lost() else { panic!("{code}") };
+        let Some(DisconnectReason::Closed(Closed { end, reason })) = client.last_disconnect() else { panic!("{code}") };
         assert_eq!((end.code(), end.clean, &**reason), (CloseCode(code), true, "x"));
         assert_eq!(opens(&mut client).await, 1);
     }
@@ -76,7 +78,7 @@ async fn a_close_of_1000_by_the_peer_is_the_end() {
     opens(&mut client).await;
     tokio::spawn(script.server().await.close(Some(CloseCode::NORMAL.into())));
     assert!(client.next().await.unwrap().is_none());
-    let Some(Lost::Closed(closed)) = client.lost() else { panic!("it was open") };
+    let Some(DisconnectReason::Closed(closed)) = client.last_disconnect() else { panic!("it was open") };
     assert!(closed.is_clean() && closed.end.by == Initiator::Remote);
     assert!(client.next().await.unwrap().is_none());
     sleep(Duration::from_secs(3600)).await;
@@ -98,7 +100,7 @@ async fn an_own_close_is_the_end_whatever_its_code_and_whether_it_is_answered_or
                 assert_eq!(handle.try_send("more"), Err(SendError::Closing));
             } else {
                 server.send("go").await.unwrap();
-                let Some(Incident::Message(_, out)) = client.next().await.unwrap() else { panic!("a message") };
+                let Some(ClientEvent::Message(_, mut out)) = client.next().await.unwrap() else { panic!("a message") };
                 out.send("last").await.unwrap();
                 out.start_close(code.map(Close::from)).await.unwrap();
             }
@@ -248,7 +250,7 @@ async fn a_hook_resumes_before_anybody_else_speaks() {
             (server, script)
         });
         opens(&mut client).await;
-        let Some(Incident::Message(message, _)) = client.next().await.unwrap() else { panic!("news") };
+        let Some(ClientEvent::Message(message, _)) = client.next().await.unwrap() else { panic!("news") };
         assert_eq!(message, Message::Text("news"));
         let ended = server.await.unwrap();
         script = ended.1;
@@ -303,7 +305,7 @@ async fn a_peer_that_breaks_the_protocol_is_asked_again() {
         tokio::io::AsyncReadExt::read_to_end(&mut parts.socket, &mut sink).await
     });
     loses(&mut client).await;
-    let Some(Lost::Closed(closed)) = client.lost() else { panic!("it was open") };
+    let Some(DisconnectReason::Closed(closed)) = client.last_disconnect() else { panic!("it was open") };
     assert!(matches!(closed.end.cause, Cause::Protocol(_)), "{closed:?}");
     assert_eq!(opens(&mut client).await, 1);
 }

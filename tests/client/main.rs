@@ -6,6 +6,7 @@ mod authority;
 mod backoff;
 mod callbacks;
 mod cancel;
+mod holding;
 mod losses;
 mod refusals;
 mod registry;

@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use bowsprit::client::{Lost, Reconnecting, State};
-use bowsprit::handshake::{BuildError, ClientRequest, HeadError, ResponseError, UriError};
+use bowsprit::client::{DisconnectReason, Reconnecting, State};
+use bowsprit::handshake::UriError;
+use bowsprit::handshake::client::Request;
 use bowsprit::session::{BoxError, Failure};
 use bowsprit::tokio::Connector;
 use bowsprit::{Error, HandshakeError};
@@ -17,14 +18,20 @@ async fn is_final(answer: Answer) -> HandshakeError {
     let (mut client, script) = client([answer.clone()]);
     let handle = client.handle();
     match client.next().await {
-        Err(lost @ Lost::NotOpened(Failure::Connection(Error::Handshake(_)))) => {
+        Err(lost) => {
             assert!(!lost.is_temporary());
+            assert_eq!(handle.gave_up().unwrap().to_string(), lost.to_string(), "the reason stays");
+            assert!(client.last_disconnect().is_some());
             assert_eq!((script.attempts(), handle.state()), (vec![0], State::Ended));
             assert!(client.next().await.unwrap().is_none(), "it has ended");
-            let Lost::NotOpened(Failure::Connection(Error::Handshake(error))) = lost else { unreachable!() };
-            error
+            assert_eq!(handle.gave_up().unwrap().to_string(), lost.to_string(), "the reason stays");
+            assert!(client.last_disconnect().is_some());
+            let DisconnectReason::ConnectFailed(Failure::Connection(Error::Handshake(error))) = &*lost else {
+                panic!("{lost}")
+            };
+            error.clone()
         }
-        other => panic!("{answer:?} should be final: {:?}", other.map(|incident| incident.is_some())),
+        other => panic!("{answer:?} should be final: {:?}", other.map(|event| event.is_some())),
     }
 }
 
@@ -49,29 +56,23 @@ async fn a_status_that_may_change_is_not() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_breaks_the_rules_is_final() {
     let head = |fields: &str| Answer::Says(format!("HTTP/1.1 101 Yes\r\n{fields}\r\n"));
-    assert_eq!(is_final(head("Connection: Upgrade\r\n")).await, HandshakeError::Response(ResponseError::Upgrade));
-    assert_eq!(is_final(head("Upgrade: websocket\r\n")).await, HandshakeError::Response(ResponseError::Connection));
+    assert_eq!(is_final(head("Connection: Upgrade\r\n")).await, HandshakeError::Upgrade);
+    assert_eq!(is_final(head("Upgrade: websocket\r\n")).await, HandshakeError::Connection);
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     let wrong = format!("{upgrade}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
-    assert_eq!(is_final(head(&wrong)).await, HandshakeError::Response(ResponseError::Accept));
-    assert_eq!(
-        is_final(head("No colon\r\n")).await,
-        HandshakeError::Response(ResponseError::Head(HeadError::Malformed))
-    );
-    assert_eq!(
-        is_final(Answer::Says("HTTP/1.0 101 Yes\r\n\r\n".into())).await,
-        HandshakeError::Response(ResponseError::Head(HeadError::Version))
-    );
+    assert_eq!(is_final(head(&wrong)).await, HandshakeError::Accept);
+    assert_eq!(is_final(head("No colon\r\n")).await, HandshakeError::InvalidHead);
+    assert_eq!(is_final(Answer::Says("HTTP/1.0 101 Yes\r\n\r\n".into())).await, HandshakeError::HttpVersion);
     for error in [
-        HandshakeError::Response(ResponseError::Extensions),
-        HandshakeError::Response(ResponseError::Subprotocol),
-        HandshakeError::Response(ResponseError::NoSubprotocol),
-        HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })),
+        HandshakeError::Extensions,
+        HandshakeError::Subprotocol,
+        HandshakeError::NoSubprotocol,
+        HandshakeError::HeadTooLarge,
         HandshakeError::TlsUnavailable,
         HandshakeError::Uri(UriError::Scheme),
-        BuildError::InvalidHeader("X".into()).into(),
+        HandshakeError::InvalidField("X".into()),
     ] {
-        assert!(!Lost::NotOpened(Failure::Connection(error.clone().into())).is_temporary(), "{error}");
+        assert!(!DisconnectReason::ConnectFailed(Failure::Connection(error.clone().into())).is_temporary(), "{error}");
     }
 }
 
@@ -92,9 +93,7 @@ async fn failures_of_the_network_and_deadlines_are_not() {
     let (mut client, _script) = client([Answer::Says("HTTP/1.1 101 ".into())]);
     loses(&mut client).await;
     opens(&mut client).await;
-    assert!(
-        Lost::NotOpened(Failure::Connection(HandshakeError::TimedOut(Duration::from_secs(10)).into())).is_temporary()
-    );
+    assert!(DisconnectReason::ConnectFailed(Failure::Connection(HandshakeError::TimedOut.into())).is_temporary());
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,10 +120,11 @@ async fn an_address_that_is_none_is_final_also_inside_a_closure() {
     let mut client = Reconnecting::new(move |retry| {
         asked += 1;
         assert_eq!((asked, retry), (1, 0));
-        async { Ok(Connector::new(ClientRequest::try_from("http://127.0.0.1/")?)) }
+        async { Ok(Connector::new(Request::try_from("http://127.0.0.1/")?)) }
     });
     let Err(lost) = client.next().await else { panic!("refused") };
-    let Lost::NotOpened(Failure::Connection(Error::Handshake(HandshakeError::Uri(error)))) = &lost else {
+    let DisconnectReason::ConnectFailed(Failure::Connection(Error::Handshake(HandshakeError::Uri(error)))) = &*lost
+    else {
         panic!("{lost:?}")
     };
     assert_eq!(*error, UriError::Scheme);
@@ -146,7 +146,7 @@ async fn tls_that_is_not_there_is_final() {
 #[cfg(feature = "rustls")]
 #[tokio::test]
 async fn a_certificate_that_is_not_accepted_is_final_and_silence_is_not() {
-    use bowsprit::client::Incident;
+    use bowsprit::client::ClientEvent;
     use bowsprit::tls::rustls::Error as TlsError;
     use bowsprit::tokio::TlsStream;
 
@@ -164,14 +164,15 @@ async fn a_certificate_that_is_not_accepted_is_final_and_silence_is_not() {
     });
     let connector = || Connector::new(request(&uri));
     let mut client = Reconnecting::new(connector().tls(wrong.client()));
-    let Err(Lost::NotOpened(Failure::Connection(Error::Handshake(HandshakeError::Tls(error))))) = client.next().await
+    let Err(reason) = client.next().await else { panic!("not accepted") };
+    let DisconnectReason::ConnectFailed(Failure::Connection(Error::Handshake(HandshakeError::Tls(error)))) = &*reason
     else {
         panic!("not accepted")
     };
     assert!(matches!(error, TlsError::InvalidCertificate(_)), "{error}");
 
     let mut client = Reconnecting::new(connector().tls(right.client()));
-    assert!(matches!(client.next().await, Ok(Some(Incident::Lost { .. }))));
+    assert!(matches!(client.next().await, Ok(Some(ClientEvent::Disconnected { .. }))));
     server.await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bowsprit::client::{Client, Clients, Lost, Reconnecting, State};
+use bowsprit::client::{Client, Clients, DisconnectReason, Reconnecting, State};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
 use bowsprit::tokio::{Connector, WhenFull};
 use bowsprit::{Close, CloseCode, Error, HandshakeError, Message, OwnedMessage, SendError};
@@ -300,7 +300,7 @@ async fn a_client_that_reconnects_stays_listed_with_its_state() {
 }
 
 #[tokio::test]
-async fn a_client_that_reconnects_ends_with_a_refusal_or_its_handlers_error() {
+async fn a_client_that_reconnects_ends_with_a_refusal_and_not_with_its_handlers_error() {
     struct Fails;
     impl Handler<Client> for Fails {
         async fn on_open(&mut self, _: &Client) -> Result<Option<OwnedMessage>, BoxError> {
@@ -314,13 +314,21 @@ async fn a_client_that_reconnects_ends_with_a_refusal_or_its_handlers_error() {
         let server = Server::start().await;
         let clients = Clients::new();
         let reconnecting = Reconnecting::new(Connector::new(request(&server.uri()))).backoff(impatient());
-        clients.open_reconnecting("fails", reconnecting, Fails).ended().await;
+        let fails = clients.open_reconnecting("fails", reconnecting, Fails);
+        // The handler fails each time, and the attempts go on, less and less often, until the application closes it.
+        fails.watch().wait_for(|state| matches!(state, State::Waiting { retry: 3, .. })).await.unwrap();
+        let reason = fails.last_disconnect().unwrap();
+        assert!(matches!(&*reason, DisconnectReason::Dropped(_)), "{reason}");
+        assert_eq!(reason.to_string(), "this end closed the connection with 1011");
+        assert!(fails.gave_up().is_none() && fails.state() != State::Ended);
+        fails.close(None).unwrap();
+        fails.ended().await;
         let invalid = Reconnecting::new(|_| async {
             Err(HandshakeError::Uri("x".parse::<bowsprit::handshake::Uri>().unwrap_err()).into())
         });
         let invalid = clients.open_reconnecting("invalid", invalid, Fails);
         invalid.ended().await;
-        assert!(matches!(&*invalid.gave_up().unwrap(), Lost::NotOpened(_)), "it says why");
+        assert!(matches!(&*invalid.gave_up().unwrap(), DisconnectReason::ConnectFailed(_)), "it says why");
         // One that waits is closed with all others.
         let nobody = Reconnecting::new(Connector::new(request("ws://127.0.0.1:1/")));
         let waiting = clients.open_reconnecting("waiting", nobody, Fails);

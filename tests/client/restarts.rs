@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowsprit::Message;
-use bowsprit::client::{Incident, Reconnecting, State};
+use bowsprit::client::{ClientEvent, Reconnecting, State};
 use bowsprit::tokio::Connector;
 use tokio::time::sleep;
 
@@ -19,16 +19,16 @@ async fn a_server_is_killed_three_times_and_the_client_resumes_until_1000() {
         opens(&mut client).await;
         for round in 0..3 {
             handle.send(format!("{round}")).await.unwrap();
-            let Some(Incident::Message(message, _)) = client.next().await.unwrap() else { panic!("an echo") };
+            let Some(ClientEvent::Message(message, _)) = client.next().await.unwrap() else { panic!("an echo") };
             assert_eq!(message, Message::Text(&format!("{round}")));
             let address = server.kill().await;
-            // Lost, and then refused while there is no server.
+            // DisconnectReason, and then refused while there is no server.
             for _ in 0..3 {
                 loses(&mut client).await;
             }
             assert!(handle.send("nobody").await.is_err());
             server = Server::at(address).await;
-            while !matches!(client.next().await.unwrap(), Some(Incident::Open { .. })) {}
+            while !matches!(client.next().await.unwrap(), Some(ClientEvent::Connected { .. })) {}
         }
         handle.send("close").await.unwrap();
         assert!(client.next().await.unwrap().is_none(), "no retry after 1000");

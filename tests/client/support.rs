@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use bowsprit::client::{Backoff, Incident, Lost, Plan, Reconnecting};
-use bowsprit::handshake::{ClientRequest, ClientResponse};
+use bowsprit::client::{Attempt, Backoff, ClientEvent, Connect, DisconnectReason, Reconnecting};
+use bowsprit::handshake::client::{Request, Response};
 use bowsprit::session::BoxError;
 use bowsprit::tokio::{Connector, WebSocket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -92,10 +92,11 @@ impl Script {
     }
 }
 
-impl Plan for Scripted {
+impl Connect for Scripted {
     type Stream = DuplexStream;
 
-    async fn open(&mut self, retry: u32) -> Result<(WebSocket<DuplexStream>, ClientResponse), BoxError> {
+    async fn open(&mut self, attempt: Attempt) -> Result<(WebSocket<DuplexStream>, Response), BoxError> {
+        let Attempt { retry, .. } = attempt;
         self.seen.lock().unwrap().attempts.push((retry, Instant::now()));
         let (near, far) = tokio::io::duplex(64 << 10);
         let connector = Connector::new(request("ws://server/"));
@@ -119,11 +120,11 @@ impl Plan for Scripted {
     async fn resume(
         &mut self,
         ws: &mut WebSocket<DuplexStream>,
-        response: &ClientResponse,
-        lost: Option<&Lost>,
+        response: &Response,
+        lost: Option<&DisconnectReason>,
     ) -> Result<(), BoxError> {
         assert_eq!(response.status(), 101);
-        self.seen.lock().unwrap().resumed.push(lost.map(Lost::to_string));
+        self.seen.lock().unwrap().resumed.push(lost.map(DisconnectReason::to_string));
         let Some(resumes) = self.resumes else { return Ok(()) };
         ws.send(resumes).await?;
         let (answer, _) = ws.next().await?.ok_or("closed")?;
@@ -133,7 +134,7 @@ impl Plan for Scripted {
         Ok(())
     }
 
-    fn retries(&mut self, lost: &Lost) -> bool {
+    fn should_retry(&mut self, lost: &DisconnectReason) -> bool {
         self.stubborn || lost.is_temporary()
     }
 }
@@ -168,32 +169,32 @@ pub(crate) async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Out
 }
 
 /// The client opens; which attempt that was.
-pub(crate) async fn opens<P: Plan>(client: &mut Reconnecting<P>) -> u32 {
+pub(crate) async fn opens<P: Connect>(client: &mut Reconnecting<P>) -> u32 {
     match client.next().await.unwrap() {
-        Some(Incident::Open { retry, .. }) => retry,
+        Some(ClientEvent::Connected { retry, .. }) => retry,
         other => panic!("it should open: {}", shown(other)),
     }
 }
 
 /// The client loses its connection, or cannot open one; what it says, and the delay.
-pub(crate) async fn loses<P: Plan>(client: &mut Reconnecting<P>) -> (String, Duration) {
+pub(crate) async fn loses<P: Connect>(client: &mut Reconnecting<P>) -> (String, Duration) {
     match client.next().await.unwrap() {
-        Some(Incident::Lost { lost, delay, .. }) => (lost.to_string(), delay),
+        Some(ClientEvent::Disconnected { reason: lost, delay, .. }) => (lost.to_string(), delay),
         other => panic!("it should be lost: {}", shown(other)),
     }
 }
 
-fn shown<S>(incident: Option<Incident<'_, S>>) -> String {
-    match incident {
-        Some(Incident::Open { .. }) => "open".to_owned(),
-        Some(Incident::Message(message, _)) => format!("{message:?}"),
-        Some(Incident::Lost { lost, .. }) => lost.to_string(),
+fn shown<S>(event: Option<ClientEvent<'_, S>>) -> String {
+    match event {
+        Some(ClientEvent::Connected { .. }) => "open".to_owned(),
+        Some(ClientEvent::Message(message, _)) => format!("{message:?}"),
+        Some(ClientEvent::Disconnected { reason, .. }) => reason.to_string(),
         None => "the end".to_owned(),
     }
 }
 
-pub(crate) fn request(uri: &str) -> ClientRequest {
-    ClientRequest::try_from(uri).unwrap()
+pub(crate) fn request(uri: &str) -> Request {
+    Request::try_from(uri).unwrap()
 }
 
 /// Backs off for milliseconds.

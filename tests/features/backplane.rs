@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bowsprit::server::{Backplane, Incoming, Pending, Published, Router, Topics};
+use bowsprit::server::{Backplane, Dispatcher, Pending, Published, Router, Topics};
 use bowsprit::session::BoxError;
 use bowsprit::tokio::WhenFull;
 use bowsprit::{Message, OwnedMessage, Prepared};
 use tokio::sync::mpsc;
 
-use crate::slow::handed_out;
 use crate::support::{Raw, Server, Shared, close, server_of, until, within};
 use crate::topics::{joins, members, reads};
 
@@ -33,15 +32,15 @@ struct Inner {
 struct Link {
     broker: Broker,
     topics: Wanted,
-    incoming: Shared<Option<Incoming>>,
+    dispatcher: Shared<Option<Dispatcher>>,
 }
 
 impl Broker {
     /// The topics of one process, what it subscribes to, and where it hands in what arrives.
-    fn topics(&self) -> (Topics, Wanted, Shared<Option<Incoming>>) {
-        let (topics, incoming) = (Wanted::default(), Shared::default());
-        let link = Link { broker: self.clone(), topics: Arc::clone(&topics), incoming: Arc::clone(&incoming) };
-        (Topics::with_backplane(link), topics, incoming)
+    fn topics(&self) -> (Topics, Wanted, Shared<Option<Dispatcher>>) {
+        let (topics, dispatcher) = (Wanted::default(), Shared::default());
+        let link = Link { broker: self.clone(), topics: Arc::clone(&topics), dispatcher: Arc::clone(&dispatcher) };
+        (Topics::with_backplane(link), topics, dispatcher)
     }
 
     fn works(&self) -> Result<(), BoxError> {
@@ -50,15 +49,15 @@ impl Broker {
 }
 
 impl Backplane for Link {
-    fn start(&self, incoming: Incoming) {
-        *self.incoming.lock().unwrap() = Some(incoming.clone());
+    fn start(&self, dispatcher: Dispatcher) {
+        *self.dispatcher.lock().unwrap() = Some(dispatcher.clone());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let topics = Arc::clone(&self.topics);
         self.broker.0.processes.lock().unwrap().push(sender);
         tokio::spawn(async move {
             while let Some((topic, message)) = receiver.recv().await {
                 let wanted = topics.lock().unwrap().contains(&*topic);
-                if wanted && !incoming.deliver(&topic, message) {
+                if wanted && !dispatcher.deliver(&topic, message).await {
                     break;
                 }
             }
@@ -108,7 +107,7 @@ async fn a_backplane_joins_the_topics_of_two_processes() {
         for (index, ws) in open.iter_mut().enumerate() {
             within(ws.send(&*format!("{index} {count}"))).await.unwrap();
         }
-        assert_eq!(within(one.publish("all", format!("one {count}"))).await.unwrap(), Published::default());
+        assert_eq!(within(one.publish("all", format!("one {count}"))).await, Published::default());
     }
     let mut orders = Vec::new();
     for ws in &mut open {
@@ -159,15 +158,19 @@ async fn coming_and_going_at_once_leaves_the_backplane_as_it_should_be() {
 #[tokio::test]
 async fn a_backplane_that_fails_is_reported() {
     let broker = Broker::default();
-    let (topics, subscribed, incoming) = broker.topics();
+    let (topics, subscribed, dispatcher) = broker.topics();
     let (told, mut errors) = mpsc::unbounded_channel();
     let topics = topics.on_error(move |error| drop(told.send(error.to_string())));
     let server = server_of(members(&topics)).await;
     let mut first = joins(&server, "/").await;
 
     broker.0.fails.store(true, Ordering::SeqCst);
-    assert_eq!(within(topics.publish("all", "lost")).await.unwrap_err().to_string(), "the broker is away");
-    // A handler's publication fails with it, and so does one that would subscribe to another topic.
+    assert_eq!(within(topics.publish_confirmed("all", "lost")).await.unwrap_err().to_string(), "the broker is away");
+    // A handler that publishes goes on, and the error is reported.
+    within(first.send("lost, too")).await.unwrap();
+    assert_eq!(within(errors.recv()).await.unwrap(), "the broker is away");
+    assert_eq!(topics.count("all"), 1);
+    // A handler that would subscribe to another topic fails.
     let mut peer = Raw::open(server.address, "/?another").await;
     let (first_byte, close_payload) = peer.frame().await;
     assert_eq!((first_byte, close_payload), (0x88, 1011_u16.to_be_bytes().to_vec()));
@@ -187,38 +190,60 @@ async fn a_backplane_that_fails_is_reported() {
     within(third.send("back")).await.unwrap();
     assert_eq!(reads(&mut third).await, "back");
 
-    let incoming = incoming.lock().unwrap().clone().unwrap();
-    incoming.missed(&"a gap".into());
+    let dispatcher = dispatcher.lock().unwrap().clone().unwrap();
+    dispatcher.missed(&"a gap".into());
     assert_eq!(within(errors.recv()).await.unwrap(), "a gap");
     // Nobody is there any more: the broker's task may end.
     drop((third, first, peer));
     server.end().await;
     drop(topics);
     let gone = async {
-        while incoming.deliver("all", "?") {
+        while dispatcher.deliver("all", "?").await {
             tokio::task::yield_now().await;
         }
     };
     within(gone).await;
 }
 
-/// What comes from the broker waits for nobody: who has no room is closed, and the others go on.
+/// The messages of a broker wait for no session: a burst neither closes healthy readers nor stops because of one that reads
+/// nothing.
 #[tokio::test]
-async fn a_session_that_holds_up_a_backplane_is_closed() {
-    let broker = Broker::default();
-    let (topics, _, incoming) = broker.topics();
-    let (slow, mut sessions) = handed_out(1, WhenFull::Wait);
-    let router = Router::new().route("/", members(&topics)).route("/slow", slow);
-    let server = Server::start(router).await;
-    let mut peer = Raw::open(server.address, "/slow").await;
-    let session = within(sessions.recv()).await.unwrap();
-    let _subscription = within(topics.subscribe("all", &session)).await.unwrap();
-    let mut other = joins(&server, "/").await;
-    let incoming = incoming.lock().unwrap().clone().unwrap();
-    // In one go, so that no queue is looked at in between.
-    assert!(incoming.deliver("all", "one") && incoming.deliver("all", "two"));
-    assert_eq!((reads(&mut other).await, reads(&mut other).await), ("one".to_owned(), "two".to_owned()));
-    peer.expect(b"\x81\x03one\x88\x15\x03\xf0you read too slowly").await;
-    drop((peer, other));
-    server.end().await;
+async fn a_burst_of_the_backplane_closes_no_healthy_reader() {
+    // FEATURE: TS2
+    const LEN: usize = 20_000;
+    for when_full in [WhenFull::Wait, WhenFull::Disconnect] {
+        let broker = Broker::default();
+        let (topics, _, dispatcher) = broker.topics();
+        let server = server_of(members(&topics).queue(1 << 20, when_full)).await;
+        let mut healthy = Vec::new();
+        for _ in 0..5 {
+            healthy.push(joins(&server, "/").await);
+        }
+        let stuck = Raw::narrow(server.address).await.opens("/").await;
+        until(|| topics.count("all") == 6).await;
+        let dispatcher = dispatcher.lock().unwrap().clone().unwrap();
+        let readers: Vec<_> = healthy
+            .into_iter()
+            .map(|mut ws| {
+                tokio::spawn(async move {
+                    for _ in 0..400 {
+                        assert_eq!(within(ws.recv()).await.unwrap().unwrap().into_bytes().len(), LEN);
+                    }
+                    ws
+                })
+            })
+            .collect();
+        // 8 MB, as fast as they can be queued.
+        let burst = async {
+            for _ in 0..400 {
+                assert!(dispatcher.deliver("all", vec![0x2a; LEN]).await);
+            }
+        };
+        within(burst).await;
+        for reader in readers {
+            close(within(reader).await.unwrap()).await;
+        }
+        drop(stuck);
+        server.end().await;
+    }
 }

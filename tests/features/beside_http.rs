@@ -281,7 +281,7 @@ async fn odd_requests_are_answered() {
 }
 
 #[tokio::test]
-async fn what_stands_behind_a_refused_handshake_is_no_request() {
+async fn bytes_after_a_refused_upgrade_are_not_read_as_a_request() {
     let (log, mut lines) = log();
     let noted = move |request: Request| {
         log.note(format!("{} {}", request.method(), request.path()));
@@ -295,10 +295,16 @@ async fn what_stands_behind_a_refused_handshake_is_no_request() {
         .route("/panics", panics)
         .route("/unoffered", unoffered)
         .route("/ws", websocket(echo))
+        .route("/post", post(page))
         .route("/seen", get(noted));
     let server = Server::start(router).await;
     let behind = "GET /seen HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // HOSTILE: 44
     for (path, change, status) in [
+        ("/nowhere", ("", ""), 404),
+        ("/seen", ("", ""), 200),
+        ("/post", ("", ""), 405),
+        ("/ws", ("Connection: Upgrade", "Connection: keep-alive"), 400),
         ("/veto", ("", ""), 403),
         ("/panics", ("", ""), 500),
         ("/unoffered", ("", ""), 500),
@@ -311,7 +317,9 @@ async fn what_stands_behind_a_refused_handshake_is_no_request() {
         let (told, whole) = answer(&server, format!("{asked}{behind}")).await;
         assert_eq!(told, status, "{path} {change:?}");
         assert_eq!(whole.matches("HTTP/1.1 ").count(), 1, "{path} {change:?}: {whole}");
+        assert!(whole.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{path} {change:?}: {whole}");
     }
+    assert_eq!(lines.next().await, "GET /seen", "the one that was asked for with an Upgrade");
     // Plain requests may stand behind each other.
     let mut peer = Raw::connect(server.address).await;
     peer.sends(behind.repeat(2)).await;

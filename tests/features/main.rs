@@ -9,6 +9,7 @@ mod beside_http;
 mod compressed;
 mod extensions;
 mod handler_style;
+mod hanging;
 mod in_and_out;
 #[cfg(feature = "rustls")]
 mod secure;

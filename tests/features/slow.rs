@@ -5,11 +5,12 @@ use std::time::Duration;
 use bowsprit::server::{Endpoint, Published, Router, Session, Topics, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Failure, Handler};
 use bowsprit::tokio::WhenFull;
-use bowsprit::{CloseCode, Config, Message, OwnedMessage, SendError};
+use bowsprit::{CloseCode, Config, Message, OwnedMessage, Prepared, SendError};
 use hex_literal::hex;
 use tokio::sync::mpsc;
 
-use crate::support::{Log, Raw, Server, close_line, log, masked, server_of, timeless, within};
+use crate::support::{Log, Raw, Server, close, close_line, log, masked, server_of, timeless, until, within};
+use crate::topics::{joins, members};
 
 /// Sends itself a hundred messages that are longer than its queue, then replies.
 struct Flood(Log);
@@ -302,29 +303,58 @@ async fn what_is_queued_leaves_beside_a_half_that_writes() {
     }
 }
 
-/// Publishes to the topic that it subscribes to itself, where its own queue is full already.
+/// A function that publishes to a topic of its own does not wait for itself: its queue is sent once it is back in `next`.
 #[tokio::test]
-async fn a_function_that_waits_for_its_own_queue_is_closed_in_the_end() {
-    let (log, mut lines) = log();
-    let publish = move |mut ws: WebSocket| {
-        let log = log.clone();
-        async move {
-            let topics = Topics::new();
-            let _subscription = topics.subscribe("own", ws.session()).await?;
-            ws.send("begin").await?;
-            let published = [topics.publish("own", "one").await?, topics.publish("own", "two").await?];
-            log.note(format!("{published:?}"));
-            while ws.next().await?.is_some() {}
-            Ok::<_, BoxError>(())
+async fn a_function_that_publishes_to_itself_does_not_wait_for_itself() {
+    // FEATURE: TS1
+    let publish = async |mut ws: WebSocket| {
+        let topics = Topics::new();
+        let _subscription = topics.subscribe("own", ws.session()).await?;
+        ws.send("begin").await?;
+        for text in ["one", "two", "three"] {
+            assert_eq!(topics.publish("own", text).await, Published { queued: 1, refused: 0 });
         }
+        while ws.next().await?.is_some() {}
+        Ok::<_, BoxError>(())
     };
-    let config = Config { write_timeout: Some(Duration::from_millis(50)), ..Config::default() };
-    let server = server_of(websocket(publish).queue(1, WhenFull::Wait).config(config)).await;
+    let server = server_of(websocket(publish).queue(1, WhenFull::Wait)).await;
     let mut peer = Raw::open(server.address, "/").await;
-    peer.expect(b"\x81\x05begin").await;
-    let told = [Published { queued: 1, refused: 0 }, Published { queued: 0, refused: 1 }];
-    assert_eq!(lines.next().await, format!("{told:?}"));
-    peer.expect(b"\x81\x03one\x88\x15\x03\xf0you read too slowly").await;
+    peer.expect(b"\x81\x05begin\x81\x03one\x81\x03two\x81\x05three").await;
     drop(peer);
+    server.end().await;
+}
+
+// HOSTILE: 43
+#[tokio::test]
+async fn one_subscriber_that_reads_nothing_stops_nobody() {
+    // FEATURE: TS1
+    const LEN: usize = 50_000;
+    const COUNT: usize = 120;
+    let topics = Topics::new();
+    let server = server_of(members(&topics)).await;
+    let stuck = Raw::narrow(server.address).await.opens("/").await;
+    let mut healthy = Vec::new();
+    for _ in 0..99 {
+        let mut ws = joins(&server, "/").await;
+        healthy.push(tokio::spawn(async move {
+            for _ in 0..COUNT {
+                assert_eq!(within(ws.recv()).await.unwrap().unwrap().into_bytes().len(), LEN);
+            }
+            ws
+        }));
+    }
+    until(|| topics.count("all") == 100).await;
+    let message = Prepared::binary(&[0x2a; LEN]);
+    let mut queued = 0;
+    for _ in 0..COUNT {
+        // Far below the write timeout, for which a publisher would wait.
+        let publishing = tokio::time::timeout(Duration::from_secs(10), topics.publish_prepared("all", &message));
+        queued += publishing.await.expect("it waits for nobody").queued;
+    }
+    assert!(queued >= 99 * COUNT, "{queued}");
+    for reader in healthy {
+        close(within(reader).await.unwrap()).await;
+    }
+    drop(stuck);
     server.end().await;
 }

@@ -143,7 +143,7 @@ fn a_topic_leaves_nothing_behind() {
         let to = topics.clone();
         tokio::spawn(async move {
             while let Some(message) = published.recv().await {
-                to.publish("news", message).await.expect("there is no backplane");
+                to.publish("news", message).await;
             }
         });
         let subscribe = move |mut ws: WebSocket| {

@@ -20,7 +20,7 @@ use crate::adapter::{Deadline, Parts, random};
 use crate::handshake::{ClientRequest, ClientResponse};
 use crate::tokio::WebSocket;
 use crate::tokio::clock;
-use crate::tokio::exchange::before;
+use crate::tokio::clock::before;
 use crate::upgrade::http;
 use crate::{Error, HandshakeError};
 

@@ -19,7 +19,7 @@ use crate::adapter::{Deadline, Parts};
 use crate::handshake::{AcceptOptions, Accepted, BuildError, ServerRequest};
 use crate::tokio::WebSocket;
 use crate::tokio::clock;
-use crate::tokio::exchange::before;
+use crate::tokio::clock::before;
 use crate::upgrade::http;
 use crate::{Delivery, Messages};
 use crate::{Error, HandshakeError};

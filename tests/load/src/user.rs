@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bowsprit::client::{Backoff, Handle, Incident, Lost, Reconnecting};
+use bowsprit::client::{Backoff, Handle, ClientEvent, DisconnectReason, Reconnecting};
 use bowsprit::session::BoxError;
 use bowsprit::{CloseCode, Message};
 use tokio::sync::watch;
@@ -125,17 +125,17 @@ impl User {
                         handle.close(Some(CloseCode::NORMAL.into()))?;
                     }
                 }
-                incident = client.next() => match incident? {
+                event = client.next() => match event? {
                     // What fails here is lost, which is told next.
-                    Some(Incident::Open { out, .. }) => drop(out.send(&*self.join()?).await),
-                    Some(Incident::Message(message, _)) => {
+                    Some(ClientEvent::Connected { out, .. }) => drop(out.send(&*self.join()?).await),
+                    Some(ClientEvent::Message(message, _)) => {
                         self.hear(message)?;
                         // The server has answered: it knows that the other one is gone.
                         drop(silent.take());
                         self.settle(&handle)?;
                     }
-                    Some(Incident::Lost { lost, .. }) => self.lost(matches!(lost, Lost::Closed(_))),
-                    None => return self.ended(client.lost()),
+                    Some(ClientEvent::Disconnected { reason: lost, .. }) => self.lost(matches!(lost, DisconnectReason::Closed(_))),
+                    None => return self.ended(client.last_disconnect()),
                 },
                 () = sleep_until(says_at) => {
                     self.say(&handle)?;
@@ -172,9 +172,9 @@ impl User {
     }
 
     /// There is no connection, and none will come.
-    fn ended(&self, lost: Option<&Lost>) -> Result<(), BoxError> {
+    fn ended(&self, lost: Option<&DisconnectReason>) -> Result<(), BoxError> {
         match lost {
-            Some(Lost::Closed(closed)) if closed.is_clean() && *self.phase.borrow() == Phase::End => Ok(()),
+            Some(DisconnectReason::Closed(closed)) if closed.is_clean() && *self.phase.borrow() == Phase::End => Ok(()),
             _ => Err(format!("ended otherwise than by its own Close: {lost:?}").into()),
         }
     }

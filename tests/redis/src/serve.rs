@@ -46,7 +46,7 @@ async fn talk(mut ws: WebSocket, topics: Topics) -> Result<()> {
     let _subscription = topics.subscribe(topic, &session).await?;
     session.send("ready").await?;
     while let Some(message) = ws.recv().await? {
-        if topics.publish(topic, message).await.is_err() {
+        if topics.publish_confirmed(topic, message).await.is_err() {
             session.send("refused").await?;
         }
     }
