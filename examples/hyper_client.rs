@@ -7,7 +7,7 @@
 use std::env;
 use std::sync::Arc;
 
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::{CloseCode, Config, Messages, upgrade};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
         return Ok(());
     }
-    let request = Request::try_from(&*uri)?;
+    let request = ClientRequest::try_from(&*uri)?;
     let stream = TcpStream::connect((request.uri().host(), request.uri().port())).await?;
     let (mut sender, connection) = http1::handshake::<_, String>(TokioIo::new(stream)).await?;
     // Drives the connection until the upgrade takes it over.

@@ -14,7 +14,7 @@ use std::{env, io, thread};
 
 use bowsprit::CloseCode;
 use bowsprit::client::{ClientEvent, DisconnectReason, Handle, Reconnecting};
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::session::Failure;
 use bowsprit::tokio::Connector;
 
@@ -56,7 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn why(request: &Request, lost: &DisconnectReason) -> String {
+fn why(request: &ClientRequest, lost: &DisconnectReason) -> String {
     match lost {
         DisconnectReason::ConnectFailed(Failure::Connection(error)) => line::explain(request, error),
         DisconnectReason::ConnectFailed(failure) => failure.to_string(),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::server::Request;
+use bowsprit::handshake::ServerRequest;
 use bowsprit::{Close, CloseCode, Config, Deflate, Outbound};
 use bytes::BytesMut;
 
@@ -107,7 +107,7 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    pub(crate) fn to(request: &Request) -> Self {
+    pub(crate) fn to(request: &ServerRequest) -> Self {
         match (request.is_upgrade(), request.method(), request.path()) {
             (true, _, "/close") => Self::close(request),
             (true, ..) => Self::Echo,
@@ -119,7 +119,7 @@ impl Answer {
         }
     }
 
-    fn close(request: &Request) -> Self {
+    fn close(request: &ServerRequest) -> Self {
         let code = match parameter(request, "code").map(|code| code.parse::<u16>()) {
             // A Close without a body.
             None => return Self::Close(None),
@@ -146,7 +146,7 @@ pub(crate) fn no_answer() -> bowsprit::Error {
 }
 
 /// A parameter of the query, decoded from `application/x-www-form-urlencoded`.
-fn parameter(request: &Request, name: &str) -> Option<String> {
+fn parameter(request: &ServerRequest, name: &str) -> Option<String> {
     let pairs = request.query()?.split('&');
     let (_, value) = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
     let value = value.replace('+', " ");

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use bowsprit::handshake::client::{Request, Response};
+use bowsprit::handshake::{ClientRequest, ClientResponse};
 use bowsprit::{CloseCode, Config, Deflate, End, HandshakeError, Initiator, Message};
 
 const OPTIONS: &str = "\
@@ -17,7 +17,7 @@ Sends each line of standard input as a text message and prints each message rece
   --help                   print this help";
 
 pub(crate) struct Arguments {
-    pub(crate) request: Request,
+    pub(crate) request: ClientRequest,
     pub(crate) config: Config,
     /// In place of the system's root certificates.
     #[cfg(feature = "rustls")]
@@ -49,7 +49,7 @@ pub(crate) fn parse(
         }
     }
     let uri = uri.ok_or("the address is missing, for example ws://127.0.0.1:9001/ (see --help)")?;
-    let mut request = Request::new(uri.parse().map_err(|error| format!("{uri}: {error}"))?);
+    let mut request = ClientRequest::new(uri.parse().map_err(|error| format!("{uri}: {error}"))?);
     for header in headers {
         let (name, value) = header.split_once(':').ok_or_else(|| format!("no colon in the header {header:?}"))?;
         request = request.header(name, value)?;
@@ -79,7 +79,7 @@ fn trust(root: &str) -> Result<std::sync::Arc<rustls::ClientConfig>, Box<dyn Err
 }
 
 /// The text for a connection that could not be opened.
-pub(crate) fn explain(request: &Request, error: &bowsprit::Error) -> String {
+pub(crate) fn explain(request: &ClientRequest, error: &bowsprit::Error) -> String {
     let mut words = format!("cannot connect to {}: {error}", request.uri());
     // The first line of the server's response, if it is text.
     if let bowsprit::Error::Handshake(HandshakeError::Refused(response)) = error
@@ -91,7 +91,7 @@ pub(crate) fn explain(request: &Request, error: &bowsprit::Error) -> String {
     words
 }
 
-pub(crate) fn greet(response: &Response) {
+pub(crate) fn greet(response: &ClientResponse) {
     match response.subprotocol() {
         Some(subprotocol) => eprintln!("connected, subprotocol {subprotocol}"),
         None => eprintln!("connected"),

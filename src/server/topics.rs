@@ -462,7 +462,7 @@ mod tests {
         };
         let sender = WebSocket::from_parts(parts).sender(1, WhenFull::Wait);
         let request = Request::new(head, ([127, 0, 0, 1], 1).into());
-        Session::new(Weak::new(), request, None, Agreement::none(), sender)
+        Session::new(Weak::new(), request, None, Agreement::default(), sender)
     }
 
     #[tokio::test]

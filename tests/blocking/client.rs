@@ -209,7 +209,7 @@ fn a_silent_server_is_given_up() {
         let config = Config { handshake_timeout: millis(50), ..Config::default() };
         let request = ClientRequest::new("ws://example.com/".parse().unwrap());
         let silent = Connector::new(request).config(config).connect_on(stream);
-        assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut(_)))));
+        assert!(matches!(silent, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))));
         assert!(rest(&mut peer).starts_with(b"GET / HTTP/1.1\r\n"));
     });
 }
@@ -228,7 +228,7 @@ fn an_address_that_never_answers_is_given_up() {
         let config = Config { handshake_timeout: millis(50), ..Config::default() };
         let request = ClientRequest::new(format!("ws://{address}/").parse().unwrap());
         let error = Connector::new(request).config(config).connect().unwrap_err();
-        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut(_))), "{error:?}");
+        assert!(matches!(error, Error::Timeout(bowsprit::Timeout::Handshake, _)), "{error:?}");
     });
 }
 
@@ -247,7 +247,7 @@ fn a_server_that_dribbles_is_given_up() {
         let config = Config { handshake_timeout: millis(60), ..Config::default() };
         let request = ClientRequest::new("ws://example.com/".parse().unwrap());
         let slow = Connector::new(request).config(config).connect_on(stream);
-        assert!(matches!(slow, Err(Error::Handshake(HandshakeError::TimedOut(_)))));
+        assert!(matches!(slow, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))));
         join(server);
     });
 }

@@ -178,7 +178,7 @@ fn a_silent_client_is_answered_408() {
                 receive_request(stream, Arc::new(config)).unwrap_err()
             });
             assert!(rest(&mut peer).starts_with(b"HTTP/1.1 408 "));
-            assert!(matches!(join(server), Error::Handshake(HandshakeError::TimedOut(_))));
+            assert!(matches!(join(server), Error::Timeout(bowsprit::Timeout::Handshake, _)));
         });
     }
 }

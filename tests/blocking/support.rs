@@ -138,7 +138,7 @@ pub(crate) fn pattern(len: usize) -> Vec<u8> {
 
 /// Whether the connection timed out.
 pub(crate) fn timed_out(error: &Error) -> bool {
-    matches!(error, Error::Timeout(_))
+    matches!(error, Error::Timeout(..))
 }
 
 /// Of what kind this failure of the stream is.
@@ -146,7 +146,7 @@ pub(crate) fn kind(error: &Error) -> std::io::ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
         // A deadline of ours; a stream's own is never met in the tests that ask for this kind.
-        Error::Timeout(_) => std::io::ErrorKind::TimedOut,
+        Error::Timeout(..) => std::io::ErrorKind::TimedOut,
         error => panic!("{error:?} is no failure of the stream"),
     }
 }

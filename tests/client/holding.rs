@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use bowsprit::client::{Attempt, ClientEvent, Connect, DisconnectReason, Reconnecting, State};
-use bowsprit::handshake::client::Response;
+use bowsprit::handshake::ClientResponse;
 use bowsprit::session::BoxError;
 use bowsprit::tokio::{Connector, Stream, WebSocket, WhenFull};
 use bowsprit::{CloseCode, Config, Message, SendError};
@@ -150,7 +150,7 @@ struct Noting(Option<oneshot::Sender<Attempt>>);
 impl Connect for Noting {
     type Stream = Stream;
 
-    async fn open(&mut self, attempt: Attempt) -> Result<(WebSocket<Stream>, Response), BoxError> {
+    async fn open(&mut self, attempt: Attempt) -> Result<(WebSocket<Stream>, ClientResponse), BoxError> {
         self.0.take().ok_or("asked twice")?.send(attempt).map_err(|_| "the test listens")?;
         pending().await
     }

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use bowsprit::client::{DisconnectReason, Reconnecting, State};
+use bowsprit::handshake::ClientRequest;
 use bowsprit::handshake::UriError;
-use bowsprit::handshake::client::Request;
 use bowsprit::session::{BoxError, Failure};
 use bowsprit::tokio::Connector;
 use bowsprit::{Error, HandshakeError};
@@ -120,7 +120,7 @@ async fn an_address_that_is_none_is_final_also_inside_a_closure() {
     let mut client = Reconnecting::new(move |retry| {
         asked += 1;
         assert_eq!((asked, retry), (1, 0));
-        async { Ok(Connector::new(Request::try_from("http://127.0.0.1/")?)) }
+        async { Ok(Connector::new(ClientRequest::try_from("http://127.0.0.1/")?)) }
     });
     let Err(lost) = client.next().await else { panic!("refused") };
     let DisconnectReason::ConnectFailed(Failure::Connection(Error::Handshake(HandshakeError::Uri(error)))) = &*lost

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bowsprit::client::{Attempt, Backoff, ClientEvent, Connect, DisconnectReason, Reconnecting};
-use bowsprit::handshake::client::{Request, Response};
+use bowsprit::handshake::{ClientRequest, ClientResponse};
 use bowsprit::session::BoxError;
 use bowsprit::tokio::{Connector, WebSocket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -95,7 +95,7 @@ impl Script {
 impl Connect for Scripted {
     type Stream = DuplexStream;
 
-    async fn open(&mut self, attempt: Attempt) -> Result<(WebSocket<DuplexStream>, Response), BoxError> {
+    async fn open(&mut self, attempt: Attempt) -> Result<(WebSocket<DuplexStream>, ClientResponse), BoxError> {
         let Attempt { retry, .. } = attempt;
         self.seen.lock().unwrap().attempts.push((retry, Instant::now()));
         let (near, far) = tokio::io::duplex(64 << 10);
@@ -120,7 +120,7 @@ impl Connect for Scripted {
     async fn resume(
         &mut self,
         ws: &mut WebSocket<DuplexStream>,
-        response: &Response,
+        response: &ClientResponse,
         lost: Option<&DisconnectReason>,
     ) -> Result<(), BoxError> {
         assert_eq!(response.status(), 101);
@@ -193,8 +193,8 @@ fn shown<S>(event: Option<ClientEvent<'_, S>>) -> String {
     }
 }
 
-pub(crate) fn request(uri: &str) -> Request {
-    Request::try_from(uri).unwrap()
+pub(crate) fn request(uri: &str) -> ClientRequest {
+    ClientRequest::try_from(uri).unwrap()
 }
 
 /// Backs off for milliseconds.

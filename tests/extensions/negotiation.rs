@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bowsprit::extension::{Element, Extension, Param, Terms};
+use bowsprit::extension::{Element, Extension, Negotiated, Param};
 use bowsprit::handshake::{AcceptOptions, ResponseError};
 use bowsprit::{HandshakeError, Rsv};
 
@@ -118,12 +118,12 @@ impl Extension for Malformed {
         vec![param(self.1), param("right")]
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((self.offers().swap_remove(0), Terms::identity()))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((self.offers().swap_remove(0), Negotiated::identity()))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
-        Some(Terms::identity())
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
+        Some(Negotiated::identity())
     }
 }
 
@@ -148,12 +148,12 @@ impl Extension for Silent {
         Vec::new()
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((Vec::new(), Terms::identity()))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((Vec::new(), Negotiated::identity()))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
-        Some(Terms::identity())
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
+        Some(Negotiated::identity())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use bowsprit::handshake::client::Request;
+use bowsprit::handshake::ClientRequest;
 use bowsprit::server::{Session, handler};
 use bowsprit::session::{self, BoxError, Closed, Failure, Handler};
 use bowsprit::tokio::{Connector, Sender, WebSocket, WhenFull};
@@ -123,7 +123,7 @@ impl Handler<Sender> for Hangs {
 async fn pair() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
     let (near, far) = tokio::io::duplex(64 << 10);
     let config = Config { ping_interval: None, ..Config::default() };
-    let connector = Connector::new(Request::try_from("ws://server/").unwrap()).config(config);
+    let connector = Connector::new(ClientRequest::try_from("ws://server/").unwrap()).config(config);
     let (opened, accepted) = tokio::join!(connector.connect_on(near), bowsprit::tokio::accept(far));
     (opened.unwrap().0, accepted.unwrap())
 }

@@ -390,7 +390,7 @@ fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let silent = connector("localhost", port, authority.client()).config(config.clone()).connect();
-        assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{silent:?}");
+        assert!(matches!(silent, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))), "{silent:?}");
 
         // A client that says nothing, and one that stops in the middle of its first record.
         for said in [0, 100] {
@@ -403,7 +403,7 @@ fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
             far.write_all(&hello.0[..said]).unwrap();
             let tls = TlsStream::server(near, authority.server(&["localhost"])).unwrap();
             let stalls = receive_request(tls, config.clone()).map(drop);
-            assert!(matches!(stalls, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{stalls:?}");
+            assert!(matches!(stalls, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))), "{stalls:?}");
             drop(far);
         }
     });

@@ -432,7 +432,7 @@ async fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
     let request = ClientRequest::new("wss://localhost/".parse().unwrap());
     let start = tokio::time::Instant::now();
     let silent = Connector::new(request).config(config.clone()).connect_on(tls).await;
-    assert!(matches!(silent, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{silent:?}");
+    assert!(matches!(silent, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))), "{silent:?}");
     assert!(start.elapsed() <= Duration::from_secs(11), "after {:?}", start.elapsed());
     let mut hello = Vec::new();
     far.read_to_end(&mut hello).await.unwrap();
@@ -444,7 +444,7 @@ async fn a_peer_that_stalls_in_the_handshake_of_tls_is_given_up() {
         let tls = TlsStream::server(near, authority.server(&["localhost"])).unwrap();
         let start = tokio::time::Instant::now();
         let stalls = receive_request(tls, config.clone()).await.map(drop);
-        assert!(matches!(stalls, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{stalls:?}");
+        assert!(matches!(stalls, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))), "{stalls:?}");
         assert!(start.elapsed() <= Duration::from_secs(21), "after {:?}", start.elapsed());
         drop(far);
     }

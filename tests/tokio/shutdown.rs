@@ -7,7 +7,7 @@ use bowsprit::{Cause, CloseCode, Config, Error, Initiator, Message, Messages, Ro
 use hex_literal::hex;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{ROLES, Script, Stream, echo, frame, frames, open, pattern, polls, seconds, server};
+use crate::support::{ROLES, Script, Stream, echo, frame, frames, open, pattern, polls, server};
 
 /// A connection of this shutdown, in a task that echoes; how it ended.
 fn serve(shutdown: &Shutdown, stream: Stream, role: Role) -> tokio::task::JoinHandle<WebSocket<Stream>> {

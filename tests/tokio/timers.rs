@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bowsprit::handshake::{AcceptOptions, ClientRequest};
 use bowsprit::tokio::{Connector, WebSocket};
-use bowsprit::{Cause, CloseCode, Config, End, Error, HandshakeError, Initiator, Message, Messages, Role, Timeout};
+use bowsprit::{Cause, CloseCode, Config, End, Error, Initiator, Message, Messages, Role, Timeout};
 use hex_literal::hex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
@@ -421,7 +421,7 @@ fn without_a_deadline_there_is_no_timer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_the_opening_handshake() {
-    let timed_out = |error: &Error| matches!(error, Error::Handshake(HandshakeError::TimedOut(_)));
+    let timed_out = |error: &Error| matches!(error, Error::Timeout(Timeout::Handshake, _));
     let config = Config { handshake_timeout: seconds(10), ..config() };
     // A server: a silent client, one that sends byte after byte, one that does not take the answer.
     for (slow, room) in [(false, 1_000), (true, 1_000)] {

@@ -148,7 +148,7 @@ async fn a_failed_upgrade_is_told() {
             .on_failed_upgrade(move |error| sender.send(error).expect("it is waited for"))
             .on_upgrade(|_| async { panic!("there is no connection") });
         let error = within(failed).await.expect("it is told");
-        assert!(matches!(error, Error::Handshake(HandshakeError::TimedOut(_))), "{error:?}");
+        assert!(matches!(error, Error::Timeout(bowsprit::Timeout::Handshake, _)), "{error:?}");
         response
     }
     let address = serve(Router::new().route("/", any(slow))).await;

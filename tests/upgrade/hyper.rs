@@ -146,7 +146,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
     let (mut sender, _peer) = to_a_script(true).await;
     let config = Config { handshake_timeout: Some(Duration::from_millis(50)), ..Config::default() };
     let opened = open(&mut sender, config).await;
-    assert!(matches!(opened, Err(Error::Handshake(HandshakeError::TimedOut(_)))), "{opened:?}");
+    assert!(matches!(opened, Err(Error::Timeout(bowsprit::Timeout::Handshake, _))), "{opened:?}");
 }
 
 /// A connection of hyper that is not served `with_upgrades()`.

@@ -11,7 +11,7 @@ use bowsprit::tokio::{Connector, WebSocket};
 use bowsprit::client::{Attempt, Connect};
 use bowsprit::extension::permessage_deflate::Pool;
 use bowsprit::handshake::UriError;
-use bowsprit::handshake::client::{Request, Response};
+use bowsprit::handshake::{ClientRequest, ClientResponse};
 use bowsprit::session::BoxError;
 use bowsprit::{Config, Deflate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -100,7 +100,7 @@ pub struct Dial {
 impl Dial {
     pub fn new(server: SocketAddr) -> Result<Self, UriError> {
         let compression = Some(Deflate { pool: Some(Pool::new(4 << 20)), ..Deflate::default() });
-        let connector = Connector::new(Request::try_from(&*format!("ws://{server}/chat"))?);
+        let connector = Connector::new(ClientRequest::try_from(&*format!("ws://{server}/chat"))?);
         let connector = connector.config(Config { compression, ..Config::default() });
         Ok(Self { server, connector: Arc::new(connector) })
     }
@@ -109,7 +109,7 @@ impl Dial {
 impl Connect for Dial {
     type Stream = Line;
 
-    async fn open(&mut self, _: Attempt) -> Result<(WebSocket<Line>, Response), BoxError> {
+    async fn open(&mut self, _: Attempt) -> Result<(WebSocket<Line>, ClientResponse), BoxError> {
         let opening = async {
             let tcp = TcpStream::connect(self.server).await?;
             tcp.set_nodelay(true)?;
