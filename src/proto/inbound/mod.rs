@@ -166,7 +166,11 @@ impl<D: Delivery> Inbound<D> {
     /// input is discarded (RFC 6455 section 7.1.7).
     #[inline]
     pub fn next<'a>(&'a mut self, cursor: &'a mut Cursor<'_>) -> Result<Option<Event<'a>>, ProtocolError> {
-        self.next_event(cursor.input, &mut cursor.at, |_, _| {})
+        let Some(decoded) = self.find(cursor.input, &mut cursor.at)? else { return Ok(None) };
+        #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+        // SAFETY: it was found in this input just now, and neither that nor the machine has been changed since.
+        let event = unsafe { self.lend(decoded, cursor.input) };
+        Ok(Some(event))
     }
 
     /// Whether a message has begun and not ended.
