@@ -1,8 +1,8 @@
 //! What the state machine decoded: a value that borrows nothing, and how it is lent.
 //!
 //! A [`Decoded`] says where data lies, and that text there is valid UTF-8. Both hold only for the buffers that it was found
-//! in, as they were then, so the functions that make a `&str` of it are `unsafe`. [`Inbound::next_event`] is the safe
-//! form for a caller that lends at once.
+//! in, as they were then, so the functions that make a `&str` of it are `unsafe`. [`Inbound::next`] and
+//! [`Batch::next`](crate::Batch::next) are the safe forms: they lend at once.
 
 use core::ops::Range;
 
@@ -10,7 +10,6 @@ use bytes::{Buf, BytesMut};
 
 use super::Inbound;
 use crate::proto::close::Close;
-use crate::proto::error::ProtocolError;
 use crate::proto::message::{Chunk, Delivery, Event, Message};
 use crate::proto::utf8;
 
@@ -62,22 +61,6 @@ impl InputRange {
 }
 
 impl<D: Delivery> Inbound<D> {
-    /// The next event at or after `at`, which moves after it. `follow` sees each first, together with the input.
-    #[inline]
-    pub(in crate::proto) fn next_event<'a>(
-        &'a mut self,
-        input: &'a mut [u8],
-        at: &mut usize,
-        follow: impl FnOnce(Decoded, &[u8]),
-    ) -> Result<Option<Event<'a>>, ProtocolError> {
-        let Some(decoded) = self.find(input, at)? else { return Ok(None) };
-        follow(decoded, input);
-        #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
-        // SAFETY: it was found in this input just now, and neither that nor the machine has been changed since.
-        let event = unsafe { self.lend(decoded, input) };
-        Ok(Some(event))
-    }
-
     /// Lends what `find` or `find_owned` found.
     ///
     /// # Safety

@@ -164,7 +164,11 @@ impl<D: Delivery> Inbound<D> {
     /// input is discarded (RFC 6455 section 7.1.7).
     #[inline]
     pub fn next<'a>(&'a mut self, cursor: &'a mut Cursor<'_>) -> Result<Option<Event<'a>>, ProtocolError> {
-        self.next_event(cursor.input, &mut cursor.at, |_, _| {})
+        let Some(decoded) = self.find(cursor.input, &mut cursor.at)? else { return Ok(None) };
+        #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
+        // SAFETY: it was found in this input just now, and neither that nor the machine has been changed since.
+        let event = unsafe { self.lend(decoded, cursor.input) };
+        Ok(Some(event))
     }
 
     /// Whether a message has begun and not ended.
@@ -204,6 +208,7 @@ impl<D: Delivery> Inbound<D> {
     ///
     /// From each call of this function on this machine to the next one, the bytes at and after `at` stay as they are.
     /// They may move, and more may be appended.
+    #[cfg(any(feature = "blocking", feature = "tokio", all(test, feature = "std")))]
     #[inline]
     #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
     pub(in crate::proto) unsafe fn find_owned(
