@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bowsprit::client::{DisconnectReason, Reconnecting, State};
 use bowsprit::handshake::ClientRequest;
-use bowsprit::handshake::UriError;
+use bowsprit::handshake::{BuildError, HeadError, ResponseError, UriError};
 use bowsprit::session::{BoxError, Failure};
 use bowsprit::tokio::Connector;
 use bowsprit::{Error, HandshakeError};
@@ -56,21 +56,27 @@ async fn a_status_that_may_change_is_not() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_breaks_the_rules_is_final() {
     let head = |fields: &str| Answer::Says(format!("HTTP/1.1 101 Yes\r\n{fields}\r\n"));
-    assert_eq!(is_final(head("Connection: Upgrade\r\n")).await, HandshakeError::Upgrade);
-    assert_eq!(is_final(head("Upgrade: websocket\r\n")).await, HandshakeError::Connection);
+    assert_eq!(is_final(head("Connection: Upgrade\r\n")).await, HandshakeError::Response(ResponseError::Upgrade));
+    assert_eq!(is_final(head("Upgrade: websocket\r\n")).await, HandshakeError::Response(ResponseError::Connection));
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     let wrong = format!("{upgrade}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n");
-    assert_eq!(is_final(head(&wrong)).await, HandshakeError::Accept);
-    assert_eq!(is_final(head("No colon\r\n")).await, HandshakeError::InvalidHead);
-    assert_eq!(is_final(Answer::Says("HTTP/1.0 101 Yes\r\n\r\n".into())).await, HandshakeError::HttpVersion);
+    assert_eq!(is_final(head(&wrong)).await, HandshakeError::Response(ResponseError::Accept));
+    assert_eq!(
+        is_final(head("No colon\r\n")).await,
+        HandshakeError::Response(ResponseError::Head(HeadError::Malformed))
+    );
+    assert_eq!(
+        is_final(Answer::Says("HTTP/1.0 101 Yes\r\n\r\n".into())).await,
+        HandshakeError::Response(ResponseError::Head(HeadError::Version))
+    );
     for error in [
-        HandshakeError::Extensions,
-        HandshakeError::Subprotocol,
-        HandshakeError::NoSubprotocol,
-        HandshakeError::HeadTooLarge,
+        HandshakeError::Response(ResponseError::Extensions),
+        HandshakeError::Response(ResponseError::Subprotocol),
+        HandshakeError::Response(ResponseError::NoSubprotocol),
+        HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })),
         HandshakeError::TlsUnavailable,
         HandshakeError::Uri(UriError::Scheme),
-        HandshakeError::InvalidField("X".into()),
+        BuildError::InvalidHeader("X".into()).into(),
     ] {
         assert!(!DisconnectReason::ConnectFailed(Failure::Connection(error.clone().into())).is_temporary(), "{error}");
     }
@@ -93,7 +99,10 @@ async fn failures_of_the_network_and_deadlines_are_not() {
     let (mut client, _script) = client([Answer::Says("HTTP/1.1 101 ".into())]);
     loses(&mut client).await;
     opens(&mut client).await;
-    assert!(DisconnectReason::ConnectFailed(Failure::Connection(HandshakeError::TimedOut.into())).is_temporary());
+    assert!(
+        DisconnectReason::ConnectFailed(Failure::Connection(HandshakeError::TimedOut(Duration::from_secs(10)).into()))
+            .is_temporary()
+    );
 }
 
 #[tokio::test(start_paused = true)]

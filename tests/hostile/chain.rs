@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::extension::{Agreement, Decode, Element, Encode, Extension, Incoming, Outgoing, Param, Terms};
-use bowsprit::handshake::{AcceptOptions, ServerHandshake};
-use bowsprit::{Config, Deflate, Messages, ProtocolError, Rsv};
+use bowsprit::extension::{
+    Agreement, Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param,
+};
+use bowsprit::handshake::server;
+use bowsprit::{Chunk, Chunks, Config, Deflate, Delivery, Event, Message, Messages, ProtocolError, Role, Rsv};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
 
@@ -21,17 +23,17 @@ impl Extension for Copy {
         "x-copy"
     }
 
-    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Terms)> {
-        Some((Vec::new(), Terms::messages(|| (Copy, Copy))))
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        Some((Vec::new(), Negotiated::messages(|| (Copy, Copy))))
     }
 
-    fn agree(&self, _: &[&Element<'_>]) -> Option<Terms> {
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
         None
     }
 }
 
 impl Encode for Copy {
-    fn begin(&mut self, _: Outgoing) -> Option<Rsv> {
+    fn begin(&mut self, _: OutgoingUnit) -> Option<Rsv> {
         Some(Rsv::NONE)
     }
 
@@ -41,7 +43,7 @@ impl Encode for Copy {
 }
 
 impl Decode for Copy {
-    fn begin(&mut self, _: Incoming) -> Result<bool, ProtocolError> {
+    fn begin(&mut self, _: IncomingUnit) -> Result<bool, ProtocolError> {
         Ok(true)
     }
 
@@ -58,7 +60,7 @@ fn agreement(config: &Config, offers: &str) -> Agreement {
     );
     let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     let request = handshake.receive(&mut BytesMut::from(&*head)).unwrap().expect("it is whole");
-    let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).unwrap();
+    let accepted = request.accept(&server::Accept::new(), &mut BytesMut::new()).unwrap();
     assert_eq!(accepted.extensions().names().count(), 2, "both are accepted");
     accepted.extensions().clone()
 }
@@ -71,6 +73,7 @@ pub(crate) fn bombs_behind_an_extension() {
     for limit in [1_usize, 1_000, 1 << 20, 64 << 20] {
         let config = Config {
             max_message: limit as u64,
+            max_decoded_message: Config::UNLIMITED,
             max_frame: Some(Config::UNLIMITED),
             compression: Some(Deflate::default()),
             extensions: vec![Arc::new(Copy)],
@@ -89,6 +92,96 @@ pub(crate) fn bombs_behind_an_extension() {
                 let most = limit + (128 << 10) + 4 * 1_032 * (1 << 10);
                 assert!(heap.peak <= most, "{} bytes for a limit of {limit}", heap.peak);
                 assert_eq!(close_code(role, &end.output), Some(1009));
+            }
+        }
+    }
+}
+
+/// A decoder that copies, and does to the output what it must not.
+#[derive(Clone, Copy, Debug)]
+struct Changes(fn(&mut Vec<u8>), bool);
+
+impl Extension for Changes {
+    fn name(&self) -> &str {
+        "x-changes"
+    }
+
+    fn accept(&self, _: &[&Element<'_>]) -> Option<(Vec<Param<'static>>, Negotiated)> {
+        let one = *self;
+        let coders = move || (Copy, one);
+        Some((Vec::new(), if self.1 { Negotiated::frames(coders) } else { Negotiated::messages(coders) }))
+    }
+
+    fn agree(&self, _: &[&Element<'_>]) -> Option<Negotiated> {
+        None
+    }
+}
+
+impl Decode for Changes {
+    fn begin(&mut self, _: IncomingUnit) -> Result<bool, ProtocolError> {
+        Ok(true)
+    }
+
+    fn decode(&mut self, piece: &[u8], _end: bool, _limit: u64, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        output.extend_from_slice(piece);
+        (self.0)(output);
+        Ok(())
+    }
+}
+
+// HOSTILE: 40
+pub(crate) fn decoders_that_change_what_was_there() {
+    const CHANGES: [fn(&mut Vec<u8>); 8] = [
+        |output| output.fill(0xff),
+        |output| output[0] = 0xc3,
+        |output| output.truncate(1),
+        Vec::clear,
+        |output| drop(std::mem::take(output)),
+        |output| output.resize(1 << 20, 0xff),
+        |output| output.insert(0, 0xbf),
+        |output| {
+            output.pop();
+        },
+    ];
+    fn attack<D: Delivery>(delivery: D, role: Role, config: &Config, agreement: &Agreement, wire: &[u8], piece: usize) {
+        let mut end = End::with(role, delivery, config.clone());
+        end.connection = end.connection.with_extensions(agreement);
+        for piece in wire.chunks(piece) {
+            end.input.extend_from_slice(piece);
+            let mut batch = end.connection.receive(&mut end.input, &mut end.output);
+            loop {
+                let text = match batch.next() {
+                    Ok(Some((Event::Text(text) | Event::Chunk(Chunk { data: Message::Text(text), .. }), _))) => text,
+                    Ok(Some(_)) => continue,
+                    Ok(None) => break,
+                    Err(_) => return,
+                };
+                assert!(str::from_utf8(text.as_bytes()).is_ok(), "{:x?}", text.as_bytes());
+            }
+        }
+    }
+    let text = "\u{e9}".repeat(40);
+    for change in CHANGES {
+        for frames in [false, true] {
+            for max_message in [64 << 20, 100] {
+                let config = Config {
+                    max_message,
+                    extensions: vec![Arc::new(Changes(change, frames)), Arc::new(Copy)],
+                    ..Config::default()
+                };
+                for offers in ["x-changes, x-copy", "x-copy, x-changes"] {
+                    let agreement = agreement(&config, offers);
+                    for role in ROLES {
+                        let (one, two) = text.as_bytes().split_at(33);
+                        let wire = [frame(role, 0x01, one), frame(role, 0x80, two), frame(role, 0x81, text.as_bytes())]
+                            .concat();
+                        for piece in [1, 2, 7, 20, wire.len()] {
+                            attack(Messages, role, &config, &agreement, &wire, piece);
+                            let chunks = Chunks { max_message, max_fragments: 100 };
+                            attack(chunks, role, &config, &agreement, &wire, piece);
+                        }
+                    }
+                }
             }
         }
     }
