@@ -6,7 +6,7 @@ use std::time::Duration;
 use bowsprit::extension::{
     Agreement, Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param,
 };
-use bowsprit::handshake::ServerHandshake;
+use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bowsprit::{Chunk, Chunks, Config, Deflate, Delivery, Event, Message, Messages, ProtocolError, Role, Rsv};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
@@ -60,7 +60,7 @@ fn agreement(config: &Config, offers: &str) -> Agreement {
     );
     let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     let request = handshake.receive(&mut BytesMut::from(&*head)).unwrap().expect("it is whole");
-    let accepted = request.accept(&server::Accept::new(), &mut BytesMut::new()).unwrap();
+    let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).unwrap();
     assert_eq!(accepted.extensions().names().count(), 2, "both are accepted");
     accepted.extensions().clone()
 }
