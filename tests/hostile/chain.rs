@@ -60,7 +60,7 @@ fn agreement(config: &Config, offers: &str) -> Agreement {
     );
     let mut handshake = ServerHandshake::new(config.clone().into(), Duration::ZERO);
     let request = handshake.receive(&mut BytesMut::from(&*head)).unwrap().expect("it is whole");
-    let accepted = request.accept(&server::Accept::new(), &mut BytesMut::new()).unwrap();
+    let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).unwrap();
     assert_eq!(accepted.extensions().names().count(), 2, "both are accepted");
     accepted.extensions().clone()
 }
@@ -150,12 +150,13 @@ pub(crate) fn decoders_that_change_what_was_there() {
             end.input.extend_from_slice(piece);
             let mut batch = end.connection.receive(&mut end.input, &mut end.output);
             loop {
-                let text = match batch.next() {
-                    Ok(Some((Event::Text(text) | Event::Chunk(Chunk { data: Message::Text(text), .. }), _))) => text,
+                let chunk: Chunk<'_> = match batch.next() {
+                    Ok(Some((Event::Data(data), _))) => data.into(),
                     Ok(Some(_)) => continue,
                     Ok(None) => break,
                     Err(_) => return,
                 };
+                let Message::Text(text) = chunk.data else { continue };
                 assert!(str::from_utf8(text.as_bytes()).is_ok(), "{:x?}", text.as_bytes());
             }
         }
