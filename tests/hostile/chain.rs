@@ -6,6 +6,7 @@ use std::time::Duration;
 use bowsprit::extension::{
     Agreement, Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param,
 };
+use bowsprit::handshake::AcceptOptions;
 use bowsprit::handshake::ServerHandshake;
 use bowsprit::{Chunk, Chunks, Config, Deflate, Delivery, Event, Message, Messages, ProtocolError, Role, Rsv};
 use bytes::BytesMut;
