@@ -28,7 +28,7 @@
 //! |---|---|
 //! | [`Role`], [`mask`], [`utf8`], [`Close`], [`Config`], [`ProtocolError`], [`SendError`] | values: client or server, masking, UTF-8, close codes, every limit and deadline, errors |
 //! | [`Header`] | the frame header; usable alone |
-//! | [`Message`], [`Chunk`], [`Event`], [`Prepared`] | messages, their pieces, events, messages encoded once for many connections |
+//! | [`Message`], [`Chunk`], [`Event`], [`Outgoing`], [`Prepared`] | messages, their pieces, events, what can be sent, messages encoded once for many connections |
 //! | [`extension`] | permessage-deflate, and extensions of your own |
 //! | [`handshake`] | the opening handshake, both sides |
 //! | [`Inbound`], [`Outbound`] | bytes to events, messages to bytes |
@@ -61,7 +61,7 @@
 //! use std::{sync::Arc, time::Duration};
 //!
 //! use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
-//! use bowsprit::{CloseCode, Config, Connection, Event, Messages};
+//! use bowsprit::{CloseCode, Config, Connection, Event, Message, Messages};
 //! use bytes::BytesMut;
 //!
 //! let config = Arc::new(Config::default());
@@ -79,21 +79,21 @@
 //! // The connection.
 //! let mut client = Connection::client(Messages, config.clone(), [2; 32]).with_extensions(response.extensions());
 //! let mut server = Connection::server(Messages, config).with_extensions(accepted.extensions());
-//! client.text("hello", &mut to_server)?;
+//! client.send("hello", &mut to_server)?;
 //! client.close(Some(CloseCode::NORMAL.into()), &mut to_server)?;
 //!
 //! let mut batch = server.receive(&mut to_server, &mut to_client);
 //! while let Some((event, mut outbox)) = batch.next()? {
 //!     match event {
-//!         Event::Text(text) => outbox.text(text)?,
+//!         Event::Data(message) => outbox.send(message)?,
+//!         Event::Ping(_) | Event::Pong(_) => {} // a Ping has been answered
 //!         Event::Close(close) => assert_eq!(close.map(|close| close.code), Some(CloseCode::NORMAL)),
-//!         other => unreachable!("nobody sent {other:?}"),
 //!     }
 //! }
 //! drop(batch);
 //!
 //! let mut batch = client.receive(&mut to_client, &mut to_server);
-//! assert!(matches!(batch.next()?, Some((Event::Text("hello"), _))));
+//! assert!(matches!(batch.next()?, Some((Event::Data(Message::Text("hello")), _))));
 //! assert!(matches!(batch.next()?, Some((Event::Close(_), _)))); // the echo of ours
 //! drop(batch);
 //! assert!(client.end().is_some_and(|end| end.clean) && server.end().is_some_and(|end| end.clean));

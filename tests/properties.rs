@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bowsprit::{
-    Chunk, Chunks, Config, Connection, Delivery, End, Event, Header, Mask, Message, Messages, OpCode, ProtocolError,
-    Role, Rsv, TransportState,
+    Chunk, Chunks, Config, Connection, Delivery, End, Event, Header, Mask, Message, Messages, OpCode, Outgoing,
+    ProtocolError, Role, Rsv, TransportState,
 };
 use bytes::BytesMut;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -144,12 +144,13 @@ impl Kept {
     }
 }
 
-impl From<Event<'_>> for Kept {
-    fn from(event: Event<'_>) -> Self {
+impl<'a, T: Into<Chunk<'a>>> From<Event<'a, T>> for Kept {
+    fn from(event: Event<'a, T>) -> Self {
         match event {
-            Event::Text(text) => Self::message(text.into()),
-            Event::Binary(bytes) => Self::message(bytes.into()),
-            Event::Chunk(Chunk { data, end }) => Self { end, ..Self::message(data) },
+            Event::Data(data) => {
+                let Chunk { data, end } = data.into();
+                Self { end, ..Self::message(data) }
+            }
             Event::Ping(payload) => Self::new("ping", payload),
             Event::Pong(payload) => Self::new("pong", payload),
             Event::Close(close) => Self::new("close", format!("{close:?}").as_bytes()),
@@ -195,7 +196,7 @@ fn run<D: Delivery>(
 ) -> Told {
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
     if busy {
-        connection.binary(&[0; 17 << 10], &mut output).unwrap();
+        connection.send(&[0; 17 << 10], &mut output).unwrap();
     }
     let (mut events, mut error, mut taken) = (Vec::new(), None, Vec::new());
     let mut start = 0;
@@ -383,15 +384,15 @@ fn step() -> impl Strategy<Value = Step> {
 impl Step {
     fn send(&self, sender: &mut Connection, output: &mut BytesMut) {
         match self {
-            Self::Text(text) => sender.text(text, output).unwrap(),
-            Self::Binary(bytes) => sender.binary(bytes, output).unwrap(),
-            Self::Ping(payload) => sender.ping(payload, output).unwrap(),
-            Self::Pong(payload) => sender.pong(payload, output).unwrap(),
+            Self::Text(text) => sender.send(Outgoing::text(text), output).unwrap(),
+            Self::Binary(bytes) => sender.send(Outgoing::binary(bytes), output).unwrap(),
+            Self::Ping(payload) => sender.send(Outgoing::ping(payload), output).unwrap(),
+            Self::Pong(payload) => sender.send(Outgoing::pong(payload), output).unwrap(),
             Self::Texts(_) | Self::Binaries(_) => {
                 let pieces = self.pieces();
                 for (i, (data, ping)) in pieces.iter().enumerate() {
-                    sender.chunk(Chunk { data: *data, end: i + 1 == pieces.len() }, output).unwrap();
-                    sender.ping(ping, output).unwrap();
+                    sender.send(Chunk { data: *data, end: i + 1 == pieces.len() }, output).unwrap();
+                    sender.send(Outgoing::ping(ping), output).unwrap();
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::Read;
 use std::sync::Arc;
 
-use bowsprit::{Config, Connection, Event, Header, Mask, Messages, OpCode};
+use bowsprit::{Config, Connection, Event, Header, Mask, Message, Messages, OpCode};
 use bytes::BytesMut;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
@@ -89,8 +89,8 @@ fn ours(traffic: &Traffic, read: usize) -> Run {
             let mut batch = connection.receive(&mut input, &mut output);
             while let Some((event, _)) = batch.next().expect("the peer keeps the rules") {
                 let payload = match event {
-                    Event::Text(text) => text.as_bytes(),
-                    Event::Binary(bytes) => bytes,
+                    Event::Data(Message::Text(text)) => text.as_bytes(),
+                    Event::Data(Message::Binary(bytes)) => bytes,
                     _ => unreachable!("only data was sent"),
                 };
                 assert_eq!(black_box(payload).len(), len);

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bowsprit::{Config, Connection, Messages};
+use bowsprit::{Config, Connection, Messages, Outgoing};
 use bytes::BytesMut;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
@@ -37,7 +37,7 @@ fn ours(client: bool, len: usize) -> Run {
     let mut output = BytesMut::with_capacity(2 * WRITE);
     Box::new(move |messages| {
         for _ in 0..messages {
-            connection.binary(black_box(&payload), &mut output).expect("there is room");
+            connection.send(Outgoing::binary(black_box(&payload)), &mut output).expect("there is room");
             if output.len() >= WRITE {
                 connection.wrote(black_box(&output[..]).len(), &mut output);
             }

@@ -36,7 +36,7 @@ mod there_and_back {
     use std::sync::Arc;
 
     use bowsprit::extension::permessage_deflate::{Agreed, Parameters};
-    use bowsprit::{Config, Connection, Deflate, Event, Messages};
+    use bowsprit::{Config, Connection, Deflate, Event, Message, Messages, Outgoing};
     use bytes::BytesMut;
     use zlib_rs::{DeflateFlush, InflateFlush};
 
@@ -59,11 +59,13 @@ mod there_and_back {
             for _ in 0..count {
                 turn = (turn + 1) % messages.len();
                 let message = &messages[turn];
-                server.text(black_box(message), &mut output).expect("there is room");
+                server.send(Outgoing::text(black_box(message)), &mut output).expect("there is room");
                 wire.extend_from_slice(&output);
                 server.wrote(output.len(), &mut output);
                 let mut batch = client.receive(&mut wire, &mut nothing);
-                let Ok(Some((Event::Text(text), _))) = batch.next() else { panic!("the message comes back") };
+                let Ok(Some((Event::Data(Message::Text(text)), _))) = batch.next() else {
+                    panic!("the message comes back")
+                };
                 assert_eq!(text.len(), message.len());
                 black_box(text);
             }

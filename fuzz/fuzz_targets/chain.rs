@@ -17,7 +17,9 @@ use arbitrary::Arbitrary;
 use bowsprit::extension::Agreement;
 use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::handshake::{AcceptOptions, ServerHandshake};
-use bowsprit::{Chunks, Config, Connection, Deflate, Delivery, Event, Mask, Messages, ProtocolError, Role, Rsv};
+use bowsprit::{
+    Chunk, Chunks, Config, Connection, Deflate, Delivery, Event, Mask, Messages, Outgoing, ProtocolError, Role, Rsv,
+};
 use bowsprit_fuzz::cuts::Cuts;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
@@ -82,8 +84,8 @@ fuzz_target!(|input: Input<'_>| {
         for (_, payload) in &payloads {
             let text = str::from_utf8(payload).ok().filter(|_| setup.text);
             let fits = match text {
-                Some(text) => peer.text(text, &mut wire),
-                None => peer.binary(payload, &mut wire),
+                Some(text) => peer.send(Outgoing::text(text), &mut wire),
+                None => peer.send(Outgoing::binary(payload), &mut wire),
             };
             fits.expect("an end that is open and has room");
             sent.push(payload.to_vec());
@@ -176,9 +178,8 @@ fn hear<D: Delivery>(mut connection: Connection<D>, cuts: Cuts, wire: &[u8]) -> 
         let mut batch = connection.receive(&mut input, &mut output);
         loop {
             match batch.next() {
-                Ok(Some((Event::Text(text), _))) => messages.push(text.as_bytes().to_vec()),
-                Ok(Some((Event::Binary(data), _))) => messages.push(data.to_vec()),
-                Ok(Some((Event::Chunk(chunk), _))) => {
+                Ok(Some((Event::Data(item), _))) => {
+                    let chunk: Chunk<'_> = item.into();
                     begun.extend_from_slice(chunk.data.as_bytes());
                     if chunk.end {
                         messages.push(std::mem::take(&mut begun));

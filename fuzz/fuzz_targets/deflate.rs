@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Chunks, Config, Connection, Delivery, Event, Header, Messages, OpCode, ProtocolError, Rsv};
+use bowsprit::{Chunk, Chunks, Config, Connection, Delivery, Event, Header, Messages, OpCode, ProtocolError, Rsv};
 use bowsprit_fuzz::cuts::Cuts;
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -126,9 +126,8 @@ impl Setup {
             let mut batch = connection.receive(&mut input, &mut output);
             loop {
                 match batch.next() {
-                    Ok(Some((Event::Text(text), _))) => messages.push(text.as_bytes().to_vec()),
-                    Ok(Some((Event::Binary(data), _))) => messages.push(data.to_vec()),
-                    Ok(Some((Event::Chunk(chunk), _))) => {
+                    Ok(Some((Event::Data(item), _))) => {
+                        let chunk: Chunk<'_> = item.into();
                         begun.extend_from_slice(chunk.data.as_bytes());
                         assert!(begun.len() as u64 <= config.max_message);
                         if chunk.end {

@@ -99,7 +99,7 @@ impl Setup {
         };
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         if self.busy {
-            connection.binary(&[0; 17 << 10], &mut output).expect("there is room");
+            connection.send(&[0; 17 << 10], &mut output).expect("there is room");
         }
         let most_output = output.len() + OUTPUT;
         let (mut heard, mut error, mut taken) = (Heard::default(), None, Vec::new());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arbitrary::Arbitrary;
 use bowsprit::{
     Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Header, Mask, Message, Messages, OpCode,
-    Prepared, Rsv, SendError,
+    Outgoing, Prepared, Rsv, SendError,
 };
 use bowsprit_fuzz::heard::{Heard, Told};
 use bytes::BytesMut;
@@ -146,30 +146,29 @@ impl<D: Delivery> Side<D> {
         let result = match step {
             Step::Message(payload) => {
                 let payload = payload.bytes(whole);
-                let result = self.connection.message(payload.message(), output);
+                let result = self.connection.send(payload.message(), output);
                 assert_eq!(result, ready);
                 result.map(|()| self.sent.push(payload.told()))
             }
             Step::Prepared(payload) => {
                 let payload = payload.bytes(whole);
-                let result = self.connection.prepared(&Prepared::message(payload.message()), output);
+                let result = self.connection.send(&Prepared::message(payload.message()), output);
                 assert_eq!(result, ready);
                 result.map(|()| self.sent.push(payload.told()))
             }
             Step::Begin(payload) => {
                 let payload = payload.bytes(whole);
                 let result = self.connection.begin(payload.message(), output);
-                assert_eq!(result.map(drop), ready);
-                if let Ok(Some(header)) = result {
-                    output.extend_from_slice(&header);
-                    output.extend_from_slice(&payload.data);
+                assert_eq!(result.map(|_| ()), ready);
+                if let Ok(Some(uncopied)) = result {
+                    output.extend_from_slice(&uncopied.slices().concat());
                     self.sent.push(payload.told());
                 }
                 return;
             }
             Step::Chunk { data, end } => {
                 let data = data.bytes(whole);
-                let result = self.connection.chunk(Chunk { data: data.message(), end: *end }, output);
+                let result = self.connection.send(Chunk { data: data.message(), end: *end }, output);
                 let begun = self.begun.as_ref();
                 let goes_on =
                     begun.is_none_or(|(text, sent)| *text == data.text && (!text || str::from_utf8(sent).is_ok()));
@@ -177,13 +176,13 @@ impl<D: Delivery> Side<D> {
                 result.map(|()| self.piece(data.text, &data.data, *end))
             }
             Step::Ping(payload) => {
-                let result = self.connection.ping(payload, output);
+                let result = self.connection.send(Outgoing::ping(payload), output);
                 assert_eq!(result.is_ok(), !self.closed && payload.len() <= 125 && result != Err(SendError::Full));
                 assert!(full || result != Err(SendError::Full));
                 result.map(|()| self.sent.push(Told::Ping(payload.to_vec())))
             }
             Step::Pong(payload) => {
-                let result = self.connection.pong(payload, output);
+                let result = self.connection.send(Outgoing::pong(payload), output);
                 assert_eq!(result.is_ok(), !self.closed && payload.len() <= 125 && result != Err(SendError::Full));
                 assert!(full || result != Err(SendError::Full));
                 result.map(|()| self.sent.push(Told::Pong(payload.to_vec())))
@@ -192,7 +191,7 @@ impl<D: Delivery> Side<D> {
                 let close = close.map(|(code, reason)| Close { code: CloseCode(code), reason });
                 let result = self.connection.close(close, output);
                 assert!(result.is_ok() || self.closed || close.is_some(), "a plain Close is always possible");
-                result.map(|()| self.close(Told::close(close)))
+                result.map(|()| self.close(Told::close(close.map(Close::truncated))))
             }
             Step::Frame { first, extra_len, masked, payload } => {
                 let Ok(opcode) = OpCode::try_from(first & 0x0f) else { return };
@@ -203,7 +202,7 @@ impl<D: Delivery> Side<D> {
                     mask: masked.then_some(Mask([1, 2, 3, 4])),
                     len: payload.len() as u64 + u64::from(*extra_len),
                 };
-                let result = self.connection.frame(header, payload, output);
+                let result = self.connection.send(Outgoing::frame(header, payload), output);
                 assert!(result.is_err() || first & 0x70 == 0 && !masked && *extra_len == 0);
                 result.map(|()| self.framed(header, payload))
             }

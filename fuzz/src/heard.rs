@@ -1,6 +1,6 @@
 //! What a receiver was told, comparable however it was delivered.
 
-use bowsprit::{Close, Event, Message};
+use bowsprit::{Chunk, Close, Event, Message};
 
 /// An event, kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,14 +36,13 @@ pub struct Heard {
 }
 
 impl Heard {
-    pub fn hear(&mut self, event: Event<'_>) {
+    pub fn hear<'a, T: Into<Chunk<'a>>>(&mut self, event: Event<'a, T>) {
         assert!(!matches!(self.events.last(), Some(Told::Close(_))), "nothing follows a Close");
         self.events.push(match event {
-            Event::Text(text) => Told::Text(text.to_owned()),
-            Event::Binary(data) => Told::Binary(data.to_owned()),
-            Event::Chunk(chunk) => {
+            Event::Data(data) => {
+                let chunk = data.into();
                 let data = chunk.data.as_bytes();
-                assert!(chunk.end || !data.is_empty(), "a piece says something");
+                assert!(chunk.end || !data.is_empty(), "a piece before the last is not empty");
                 self.piece.extend_from_slice(data);
                 if !chunk.end {
                     return;

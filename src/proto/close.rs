@@ -103,6 +103,24 @@ impl<'a> Close<'a> {
     /// The longest reason in bytes: a control frame carries 125, the code takes two.
     pub const MAX_REASON: usize = 123;
 
+    /// The same Close with at most [`MAX_REASON`](Self::MAX_REASON) bytes of its reason, cut at a character boundary.
+    ///
+    /// Everything that sends a Close on a connection does this, because a Close that is refused for its reason would leave
+    /// the peer without one. [`encode`](Self::encode) reports the reason that is too long instead.
+    ///
+    /// ```
+    /// use bowsprit::{Close, CloseCode};
+    ///
+    /// let reason = "é".repeat(62); // 124 bytes
+    /// let close = Close { code: CloseCode::NORMAL, reason: &reason };
+    /// assert_eq!(close.truncated().reason, "é".repeat(61));
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn truncated(self) -> Self {
+        Self { reason: &self.reason[..reason_end(self.reason)], ..self }
+    }
+
     /// Reads the payload of a Close frame; `None` when it is empty.
     ///
     /// # Errors
@@ -189,9 +207,7 @@ impl CloseError {
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
         let code = if code.is_allowed_on_the_wire() { code } else { CloseCode::INTERNAL_ERROR };
         let mut reason = reason.into();
-        // At most four steps; 0 is a boundary.
-        let end = (0..=Close::MAX_REASON.min(reason.len())).rev().find(|&at| reason.is_char_boundary(at));
-        reason.truncate(end.unwrap_or(0));
+        reason.truncate(reason_end(&reason));
         Self { code, reason }
     }
 
@@ -221,6 +237,16 @@ impl fmt::Display for CloseError {
 }
 
 impl core::error::Error for CloseError {}
+
+/// Where a reason is cut: the last character boundary within the first 123 bytes.
+fn reason_end(reason: &str) -> usize {
+    let mut end = reason.len().min(Close::MAX_REASON);
+    // At most three steps; 0 is a boundary.
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
 
 /// The encoded payload of a Close frame, on the stack; derefs to its 2 to 125 bytes.
 #[derive(Clone, Copy, Debug)]

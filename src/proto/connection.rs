@@ -27,8 +27,8 @@
 //!     let mut batch = ws.receive(input, output);
 //!     // Where the peer broke a rule, the Close that says so is in the output already.
 //!     while let Ok(Some((event, mut outbox))) = batch.next() {
-//!         if let Event::Text(text) = event {
-//!             outbox.text(text).map_err(io::Error::other)?;
+//!         if let Event::Data(message) = event {
+//!             outbox.send(message).map_err(io::Error::other)?;
 //!         }
 //!     }
 //!     drop(batch);
@@ -83,12 +83,11 @@ use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::Agreement;
 use crate::proto::extension::coding;
-use crate::proto::frame::{Header, HeaderBytes};
 use crate::proto::inbound::{Decoded, Inbound};
 use crate::proto::link::{End, Link, TransportState};
-use crate::proto::message::{Chunk, Delivery, Event, Message, Messages};
+use crate::proto::message::{Delivery, Event, Messages};
 use crate::proto::outbound::Outbound;
-use crate::proto::prepared::Prepared;
+use crate::proto::outgoing::{Outgoing, Uncopied};
 use crate::proto::role::Role;
 use crate::proto::timers::{Scope, Timeout};
 
@@ -106,8 +105,8 @@ use crate::proto::timers::{Scope, Timeout};
 /// let mut output = BytesMut::new();
 /// let mut batch = connection.receive(&mut input, &mut output);
 /// while let Some((event, mut outbox)) = batch.next()? {
-///     if let Event::Text(text) = event {
-///         outbox.text(text)?; // an answer borrows well, uncopied
+///     if let Event::Data(message) = event {
+///         outbox.send(message)?; // the answer may borrow from the message
 ///     }
 /// }
 /// drop(batch);
@@ -182,132 +181,43 @@ impl<D: Delivery> Connection<D> {
         }
     }
 
-    /// Appends a text message to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::text`].
-    #[inline]
-    pub fn text(&mut self, text: &str, output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.message(Message::Text(text), output)
-    }
-
-    /// Appends a binary message to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::binary`].
-    #[inline]
-    pub fn binary(&mut self, bytes: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.message(Message::Binary(bytes), output)
-    }
-
-    /// Appends a message to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::message`].
-    #[inline]
-    pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.message(message, output)
-    }
-
-    /// Appends a message that is not compressed to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::plain`].
-    pub fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.plain(message, output)
-    }
-
-    /// Appends a piece of a message to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::chunk`].
-    pub fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.chunk(chunk, output)
-    }
-
-    /// Appends a message that was encoded before to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::prepared`].
-    pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.prepared(prepared, output)
-    }
-
-    /// Appends a Ping to `output`; its round trip becomes [`latency`](Self::latency).
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::ping`].
-    pub fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.ping(payload, output)
-    }
-
-    /// Appends a Pong that answers nothing to `output`; Pings are answered without it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::pong`].
-    pub fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.pong(payload, output)
-    }
-
-    /// Appends our Close to `output` and begins the closing handshake (RFC 6455 section 7.1.2). Events go on
+    /// Appends what `outgoing` is to `output`, and does what follows from it: the round trip of a Ping becomes
+    /// [`latency`](Self::latency); a Close begins the closing handshake (RFC 6455 section 7.1.2), in which events go on
     /// until the peer's Close, the last one, is received.
     ///
     /// # Errors
     ///
-    /// As [`Outbound::close`].
+    /// Nothing was appended and nothing has changed: [`SendError::Closing`] after a Close of either side or a failure,
+    /// [`SendError::Full`] while [`Config::max_unsent`] bytes or more are in `output`, and the others of
+    /// [`Outbound::send`].
+    #[inline]
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.link.send(outgoing.into(), output)
+    }
+
+    /// Sends a Close: short for [`send`](Self::send) with [`Outgoing::close`], which cuts a reason of more than 123 bytes
+    /// at a character boundary.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closing`], [`SendError::InvalidCloseCode`] (from a server also for 1010).
     pub fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.close(close, output)
+        self.send(Outgoing::close(close), output)
     }
 
-    /// Appends a raw frame to `output`.
+    /// Begins a message whose payload the caller writes itself, uncopied, directly after `output`, as
+    /// [`Outbound::begin`]; `None` where only [`send`](Self::send) will do. What the transport does not accept of
+    /// [`Uncopied::slices`] must be appended to `output` before anything else is.
     ///
     /// # Errors
     ///
-    /// As [`Outbound::frame`].
-    pub fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.link.frame(header, payload, output)
-    }
-
-    /// Begins a message whose payload the caller sends itself behind `output`, as [`Outbound::begin`]. What
-    /// the transport does not take of header and payload is appended to `output` before anything else.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::begin`].
-    pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
-        self.link.begin_message(message, output)
-    }
-
-    /// Likewise a message that is not compressed, as [`Outbound::begin_plain`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::begin_plain`].
-    pub fn begin_plain(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
-        self.link.begin_plain(message, output)
-    }
-
-    /// The whole frame of a prepared message, which the caller sends itself behind `output`, as
-    /// [`Outbound::begin_prepared`]. What the transport does not take of it is appended to `output` before anything
-    /// else.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::begin_prepared`].
-    pub fn begin_prepared<'p>(
+    /// [`SendError::Closing`], [`SendError::Full`], [`SendError::MessageInProgress`].
+    pub fn begin<'m>(
         &mut self,
-        prepared: &'p Prepared,
+        outgoing: impl Into<Outgoing<'m>>,
         output: &BytesMut,
-    ) -> Result<Option<&'p [u8]>, SendError> {
-        self.link.begin_prepared(prepared, output)
+    ) -> Result<Option<Uncopied<'m>>, SendError> {
+        self.link.begin(outgoing.into(), output)
     }
 
     /// The transport took the first `n` bytes of `output`: drops them, and lets a Pong in that waited for room.
@@ -448,7 +358,8 @@ impl<D: Delivery> Batch<'_, D> {
     /// stays failed, the same error comes again, and all further input is discarded.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
-    pub fn next(&mut self) -> Result<Option<(Event<'_>, Outbox<'_>)>, ProtocolError> {
+    #[expect(clippy::type_complexity, reason = "an alias would hide that event and outbox are borrowed together")]
+    pub fn next(&mut self) -> Result<Option<(Event<'_, D::Item<'_>>, Outbox<'_>)>, ProtocolError> {
         let Some(decoded) = self.connection.step(self.input, &mut self.at, self.output)? else { return Ok(None) };
         #[expect(unsafe_code, reason = "the boundary at which validated bytes become text; a closure costs 10 ns here")]
         // SAFETY: it was found in this input just now, and neither that nor the machine has been changed since: `step`
@@ -472,96 +383,22 @@ pub struct Outbox<'a> {
 }
 
 impl Outbox<'_> {
-    /// Appends a text message.
+    /// Appends what `outgoing` is, as [`Connection::send`].
     ///
     /// # Errors
     ///
-    /// As [`Outbound::text`].
+    /// As [`Outbound::send`], nothing has changed then.
     #[inline]
-    pub fn text(&mut self, text: &str) -> Result<(), SendError> {
-        self.link.message(Message::Text(text), self.output)
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
+        self.link.send(outgoing.into(), self.output)
     }
 
-    /// Appends a binary message.
+    /// Sends a Close, as [`Connection::close`].
     ///
     /// # Errors
     ///
-    /// As [`Outbound::binary`].
-    #[inline]
-    pub fn binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.link.message(Message::Binary(bytes), self.output)
-    }
-
-    /// Appends a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::message`].
-    #[inline]
-    pub fn message(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        self.link.message(message, self.output)
-    }
-
-    /// Appends a message that is not compressed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::plain`].
-    pub fn plain(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        self.link.plain(message, self.output)
-    }
-
-    /// Appends a piece of a message.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::chunk`].
-    pub fn chunk(&mut self, chunk: Chunk<'_>) -> Result<(), SendError> {
-        self.link.chunk(chunk, self.output)
-    }
-
-    /// Appends a message that was encoded before.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::prepared`].
-    pub fn prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
-        self.link.prepared(prepared, self.output)
-    }
-
-    /// Appends a Ping.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::ping`].
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.link.ping(payload, self.output)
-    }
-
-    /// Appends a Pong that answers nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::pong`].
-    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.link.pong(payload, self.output)
-    }
-
-    /// Appends our Close and begins the closing handshake.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::close`].
+    /// [`SendError::Closing`], [`SendError::InvalidCloseCode`] (from a server also for 1010).
     pub fn close(&mut self, close: Option<Close<'_>>) -> Result<(), SendError> {
-        self.link.close(close, self.output)
-    }
-
-    /// Appends a raw frame.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outbound::frame`].
-    pub fn frame(&mut self, header: Header, payload: &[u8]) -> Result<(), SendError> {
-        self.link.frame(header, payload, self.output)
+        self.send(Outgoing::close(close))
     }
 }

@@ -25,12 +25,10 @@ use crate::proto::close::{Close, CloseCode};
 use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;
-use crate::proto::frame::{Header, HeaderBytes, OpCode};
+use crate::proto::frame::OpCode;
 use crate::proto::inbound::{Decoded, InboundStatus};
-use crate::proto::message::{Chunk, Message};
 use crate::proto::outbound::Outbound;
-use crate::proto::outgoing::{Kind, Outgoing, Uncopied};
-use crate::proto::prepared::Prepared;
+use crate::proto::outgoing::{Content, Outgoing, Uncopied};
 use crate::proto::role::Role;
 use crate::proto::timers::{Conditions, Due, Scope, Timeout, Timers};
 
@@ -237,48 +235,40 @@ impl Link {
 
     // ---- what the caller wants
 
+    /// Appends what the caller sends, and notes what follows from it.
     #[inline]
     pub(in crate::proto) fn send(&mut self, outgoing: Outgoing<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        match outgoing.kind {
-            Kind::Message(message) if outgoing.uncompressed => self.outbound.plain(message, output),
-            Kind::Message(message) => self.outbound.message(message, output),
-            Kind::Chunk(chunk) => self.outbound.chunk(chunk, output),
-            Kind::Prepared(prepared) => self.outbound.prepared(prepared, output),
-            Kind::Ping(payload) => self.ping(payload, output),
-            Kind::Pong(payload) => self.outbound.pong(payload, output),
-            Kind::Close(close) => self.close(close, output),
-            Kind::Frame(header, payload) => self.frame(header, payload, output),
+        self.outbound.send(outgoing, output)?;
+        match outgoing.0 {
+            Content::Message { .. } | Content::Chunk { .. } | Content::Prepared { .. } => {}
+            control => self.sent_control(control, output.len()),
         }
+        Ok(())
     }
 
+    /// As [`Outbound::begin`]: only of whole messages, from which nothing follows.
     pub(in crate::proto) fn begin<'m>(
         &mut self,
         outgoing: Outgoing<'m>,
         output: &BytesMut,
     ) -> Result<Option<Uncopied<'m>>, SendError> {
-        Ok(match outgoing.kind {
-            Kind::Message(message) => {
-                let header = if outgoing.uncompressed {
-                    self.outbound.begin_plain(message, output)?
-                } else {
-                    self.outbound.begin(message, output)?
-                };
-                header.map(|header| Uncopied { header: Some(header), payload: message.as_bytes() })
-            }
-            Kind::Prepared(prepared) => {
-                self.outbound.begin_prepared(prepared, output)?.map(|payload| Uncopied { header: None, payload })
-            }
-            _ => None,
-        })
+        self.outbound.begin(outgoing, output)
     }
 
-    #[inline]
-    pub(in crate::proto) fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.message(message, output)
-    }
-
-    pub(in crate::proto) fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.plain(message, output)
+    #[inline(never)]
+    fn sent_control(&mut self, content: Content<'_>, unsent: usize) {
+        match content {
+            Content::Ping(payload) | Content::Frame { opcode: OpCode::Ping, payload, .. } => {
+                self.timers.ping_queued(payload, unsent, false);
+            }
+            Content::EmptyClose => self.close_sent(None),
+            Content::Close { code, .. } => self.close_sent(Some(code)),
+            Content::Frame { opcode: OpCode::Close, payload, .. } => {
+                // It was accepted, so it can be decoded.
+                self.close_sent(Close::decode(payload).unwrap_or(None).map(|close| close.code));
+            }
+            _ => {}
+        }
     }
 
     pub(in crate::proto) fn encode_with(&mut self, encoder: Encoder) {
@@ -292,69 +282,6 @@ impl Link {
 
     pub(in crate::proto) fn shrink(&mut self) {
         self.outbound.shrink();
-    }
-
-    pub(in crate::proto) fn begin_message(
-        &mut self,
-        message: Message<'_>,
-        output: &BytesMut,
-    ) -> Result<Option<HeaderBytes>, SendError> {
-        self.outbound.begin(message, output)
-    }
-
-    pub(in crate::proto) fn begin_plain(
-        &mut self,
-        message: Message<'_>,
-        output: &BytesMut,
-    ) -> Result<Option<HeaderBytes>, SendError> {
-        self.outbound.begin_plain(message, output)
-    }
-
-    pub(in crate::proto) fn begin_prepared<'p>(
-        &mut self,
-        prepared: &'p Prepared,
-        output: &BytesMut,
-    ) -> Result<Option<&'p [u8]>, SendError> {
-        self.outbound.begin_prepared(prepared, output)
-    }
-
-    pub(in crate::proto) fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.chunk(chunk, output)
-    }
-
-    pub(in crate::proto) fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.prepared(prepared, output)
-    }
-
-    pub(in crate::proto) fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.ping(payload, output)?;
-        self.timers.ping_queued(payload, output.len(), false);
-        Ok(())
-    }
-
-    pub(in crate::proto) fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.pong(payload, output)
-    }
-
-    pub(in crate::proto) fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.outbound.close(close, output)?;
-        self.close_sent(close);
-        Ok(())
-    }
-
-    pub(in crate::proto) fn frame(
-        &mut self,
-        header: Header,
-        payload: &[u8],
-        output: &mut BytesMut,
-    ) -> Result<(), SendError> {
-        self.outbound.frame(header, payload, output)?;
-        match header.opcode {
-            OpCode::Ping => self.timers.ping_queued(payload, output.len(), false),
-            OpCode::Close => self.close_sent(Close::decode(payload).unwrap_or(None)),
-            _ => {}
-        }
-        Ok(())
     }
 
     // ---- time
@@ -455,7 +382,7 @@ impl Link {
     fn keep_alive(&mut self, output: &mut BytesMut) {
         let Some(payload) = self.timers.keep_alive() else { return };
         // Full or closing: there is output for the peer anyhow, and a deadline on that.
-        if self.outbound.ping(&payload, output).is_ok() {
+        if self.outbound.send(Outgoing::ping(&payload), output).is_ok() {
             self.timers.ping_queued(&payload, output.len(), true);
         }
     }
@@ -503,8 +430,8 @@ impl Link {
         }
     }
 
-    fn close_sent(&mut self, close: Option<Close<'_>>) {
-        self.sent = Some(close.map_or(CloseCode::NO_STATUS, |close| close.code));
+    fn close_sent(&mut self, code: Option<CloseCode>) {
+        self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
         self.begin_end(Initiator::Local, Cause::Close);
     }
 

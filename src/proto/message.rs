@@ -262,37 +262,34 @@ pub struct Chunk<'a> {
     pub end: bool,
 }
 
-/// What the peer's bytes turned into. Payloads are lent from the input, unmasked in place.
+impl<'a> From<Message<'a>> for Chunk<'a> {
+    /// The whole message as its only piece.
+    #[inline]
+    fn from(data: Message<'a>) -> Self {
+        Self { data, end: true }
+    }
+}
+
+/// What the peer's bytes turned into. Payloads are borrowed from the input, unmasked in place.
+///
+/// `T` is what the connection's [`Delivery`] hands out: `Event<'a>` of a [`Messages`] connection holds a [`Message`],
+/// `Event<'a, Chunk<'a>>` of a [`Chunks`] connection a [`Chunk`]. Complete: RFC 6455 defines no other frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event<'a> {
-    /// A text message, under [`Messages`] delivery.
-    Text(&'a str),
-    /// A binary message, under [`Messages`] delivery.
-    Binary(&'a [u8]),
-    /// A piece of a message, under [`Chunks`] delivery.
-    Chunk(Chunk<'a>),
+pub enum Event<'a, T = Message<'a>> {
+    /// A whole message, or a piece of one.
+    Data(T),
     /// A Ping of up to 125 bytes; a [`Connection`](crate::Connection) has answered it.
     Ping(&'a [u8]),
-    /// A Pong of up to 125 bytes, asked for or not.
+    /// A Pong of up to 125 bytes, requested or not.
     Pong(&'a [u8]),
     /// The peer's Close, the last event; a [`Connection`](crate::Connection) has answered it.
     Close(Option<Close<'a>>),
 }
 
-impl<'a> From<Message<'a>> for Event<'a> {
-    #[inline]
-    fn from(message: Message<'a>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text),
-            Message::Binary(bytes) => Self::Binary(bytes),
-        }
-    }
-}
-
 /// How messages are handed out: [`Messages`] or [`Chunks`]. Fixed when the connection is made.
 pub trait Delivery: sealed::Delivery {
-    /// What an adapter hands out: [`Message`] or [`Chunk`].
-    type Item<'a>;
+    /// What is handed out: [`Message`] or [`Chunk`]. Generic code takes either as a chunk.
+    type Item<'a>: Copy + Eq + core::fmt::Debug + Into<Chunk<'a>>;
 
     #[doc(hidden)]
     fn item(data: Message<'_>, end: bool) -> Self::Item<'_>;
@@ -315,7 +312,7 @@ pub struct Messages;
 /// let mut input = BytesMut::from(&b"\x81\x05caf"[..]); // two bytes of the message are still to come
 /// let mut output = BytesMut::new();
 /// let mut batch = connection.receive(&mut input, &mut output);
-/// let Some((Event::Chunk(Chunk { data, end }), _)) = batch.next()? else { panic!("a piece") };
+/// let Some((Event::Data(Chunk { data, end }), _)) = batch.next()? else { panic!("a piece") };
 /// assert_eq!((data, end), (Message::Text("caf"), false));
 /// # Ok::<(), bowsprit::ProtocolError>(())
 /// ```

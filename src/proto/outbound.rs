@@ -15,9 +15,9 @@ use crate::proto::close::{Close, CloseCode};
 use crate::proto::config::Config;
 use crate::proto::error::SendError;
 use crate::proto::extension::coding::Encoder;
-use crate::proto::frame::{Header, HeaderBytes, OpCode, Rsv};
+use crate::proto::frame::{Header, OpCode, Rsv};
 use crate::proto::mask::{self, Mask};
-use crate::proto::message::{Chunk, Message};
+use crate::proto::outgoing::{Content, Outgoing, Uncopied};
 use crate::proto::prepared::Prepared;
 use crate::proto::role::Role;
 use crate::proto::utf8::Validator;
@@ -31,10 +31,10 @@ use crate::proto::utf8::Validator;
 ///
 /// let mut outbound = Outbound::server(Arc::new(Config::default()));
 /// let mut output = BytesMut::new();
-/// outbound.text("Hello", &mut output)?;
+/// outbound.send("Hello", &mut output)?;
 /// outbound.close(None, &mut output)?;
 /// assert_eq!(&output[..], b"\x81\x05Hello\x88\x00");
-/// assert_eq!(outbound.text("more", &mut output), Err(SendError::Closing));
+/// assert_eq!(outbound.send("more", &mut output), Err(SendError::Closing));
 /// # Ok::<(), SendError>(())
 /// ```
 #[derive(Debug)]
@@ -58,7 +58,7 @@ struct Piece<'a> {
     bytes: &'a [u8],
     end: bool,
     /// Whether the caller asks for no encoding.
-    plain: bool,
+    uncompressed: bool,
     /// The longest frame that the caller wants.
     size: Option<usize>,
 }
@@ -76,8 +76,6 @@ enum State {
     Closed,
 }
 
-/// Each verb fails with [`SendError::Closing`] once a Close has been sent, and those that carry messages with
-/// [`SendError::Full`] while [`Config::max_unsent`] bytes or more wait in `output`.
 impl Outbound {
     /// The sending machine of a server: no frame is masked (RFC 6455 section 5.1).
     #[must_use]
@@ -107,93 +105,146 @@ impl Outbound {
         if self.keys.is_some() { Role::Client } else { Role::Server }
     }
 
-    /// Appends a text message.
+    /// Appends what `outgoing` is to `output`: a message in frames of at most [`Config::fragment_size`] bytes, everything
+    /// else as one frame.
     ///
     /// # Errors
     ///
-    /// [`Full`](SendError::Full), [`Closing`](SendError::Closing),
-    /// [`MessageInProgress`](SendError::MessageInProgress).
+    /// Nothing was appended and nothing has changed:
+    ///
+    /// - [`Closing`](SendError::Closing): a Close has been sent.
+    /// - [`Full`](SendError::Full): [`Config::max_unsent`] bytes or more are in `output`. A Ping or Pong has capacity of
+    ///   its own above that, and only the second one meets this; a Close never does.
+    /// - [`MessageInProgress`](SendError::MessageInProgress): a message, or a chunk of the other kind, before the last chunk
+    ///   or raw frame of the message in progress; [`NoMessageInProgress`](SendError::NoMessageInProgress): a raw
+    ///   continuation frame without one.
+    /// - [`ControlTooLong`](SendError::ControlTooLong): a Ping or Pong of more than 125 bytes.
+    /// - [`InvalidCloseCode`](SendError::InvalidCloseCode): a close code that may not be sent, or not by this role.
+    /// - [`InvalidFrame`](SendError::InvalidFrame): a raw frame with a wrong length, a mask or a reserved bit, a fragmented
+    ///   control frame, or a Close payload that may not be sent; [`InvalidUtf8`](SendError::InvalidUtf8): a raw text frame
+    ///   that is not UTF-8; [`ReasonTooLong`](SendError::ReasonTooLong): a raw Close frame whose reason is too long.
     #[inline]
-    pub fn text(&mut self, text: &str, output: &mut BytesMut) -> Result<(), SendError> {
-        self.message(Message::Text(text), output)
-    }
-
-    /// Appends a binary message.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text).
-    #[inline]
-    pub fn binary(&mut self, bytes: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.message(Message::Binary(bytes), output)
-    }
-
-    /// Appends a message, in frames of at most [`Config::fragment_size`] bytes.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text).
-    #[inline]
-    pub fn message(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        self.ready(output)?;
-        if self.encoder.wants(message.as_bytes().len()) {
-            self.put_encoded(message.opcode(), message.as_bytes(), output);
-        } else {
-            self.put_message(Header::new(message.opcode(), 0), message.as_bytes(), output);
+    pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>, output: &mut BytesMut) -> Result<(), SendError> {
+        match outgoing.into().0 {
+            Content::Message { opcode, uncompressed: false, bytes } => self.message(opcode, bytes, output),
+            content => self.send_other(content, output),
         }
-        Ok(())
     }
 
-    /// Appends a message that is not compressed: because it is compressed already, or because it holds a secret beside
-    /// what an attacker chooses (RFC 7692 section 8). An [extension of one's own](crate::proto::extension::Extension) is told so,
-    /// and may encode it all the same.
+    /// Appends a Close, as [`send`](Self::send) does with [`Outgoing::close`]: a reason of more than 123 bytes is cut at a
+    /// character boundary. It is the last frame but for Pongs that the peer asks for, and is accepted however full the
+    /// output is.
     ///
     /// # Errors
     ///
-    /// As [`text`](Self::text).
-    pub fn plain(&mut self, message: Message<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+    /// [`Closing`](SendError::Closing), [`InvalidCloseCode`](SendError::InvalidCloseCode) (from a server also 1010).
+    pub fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+        self.send(Outgoing::close(close), output)
+    }
+
+    /// Begins a message whose payload the caller writes itself, uncopied, directly after `output`; see [`Uncopied`].
+    /// `None` where the payload must be masked, split, encoded or validated, and for everything but a whole message: then
+    /// nothing has begun, and [`send`](Self::send) is what to call.
+    ///
+    /// # Errors
+    ///
+    /// As for a message in [`send`](Self::send): [`Closing`](SendError::Closing), [`Full`](SendError::Full),
+    /// [`MessageInProgress`](SendError::MessageInProgress).
+    pub fn begin<'m>(
+        &mut self,
+        outgoing: impl Into<Outgoing<'m>>,
+        output: &BytesMut,
+    ) -> Result<Option<Uncopied<'m>>, SendError> {
+        let content = outgoing.into().0;
+        let (Content::Message { .. } | Content::Prepared { .. }) = content else { return Ok(None) };
         self.ready(output)?;
-        let (opcode, bytes) = (message.opcode(), message.as_bytes());
-        if self.encoder.chain().is_some() {
-            let size = self.config.fragment_size;
-            self.put_chained(Piece { opcode, bytes, end: true, plain: true, size }, output);
+        if self.keys.is_some() || self.encoder.chain().is_some() {
+            return Ok(None);
+        }
+        Ok(match content {
+            Content::Message { opcode, uncompressed, bytes } => {
+                let len = bytes.len();
+                let split = self.config.fragment_size.is_some_and(|size| len > size);
+                let encoded = !uncompressed && self.encoder.wants(len);
+                (!split && !encoded).then(|| Uncopied::new(Header::new(opcode, len as u64), bytes))
+            }
+            Content::Prepared { uncompressed, prepared } => {
+                Some(Uncopied::frame(prepared.form(uncompressed, &mut self.encoder).frame()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Gives back the memory that an idle machine does not need, as [`Inbound::shrink`](crate::Inbound::shrink).
+    pub fn shrink(&mut self) {
+        self.encoder.shrink();
+    }
+
+    #[inline]
+    fn message(&mut self, opcode: OpCode, bytes: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.ready(output)?;
+        if self.encoder.wants(bytes.len()) {
+            self.put_encoded(opcode, bytes, output);
         } else {
             self.put_message(Header::new(opcode, 0), bytes, output);
         }
         Ok(())
     }
 
-    /// Appends a piece of a message, as a frame of its own (RFC 6455 section 5.4). The piece with `end` set
-    /// ends the message.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text); `MessageInProgress` where the message in progress is of the other kind.
-    pub fn chunk(&mut self, chunk: Chunk<'_>, output: &mut BytesMut) -> Result<(), SendError> {
-        let text = matches!(chunk.data, Message::Text(_));
-        let bytes = chunk.data.as_bytes();
+    #[inline(never)]
+    fn send_other(&mut self, content: Content<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        match content {
+            Content::Message { opcode, uncompressed: false, bytes } => self.message(opcode, bytes, output),
+            Content::Message { opcode, uncompressed: true, bytes } => self.uncompressed(opcode, bytes, output),
+            Content::Chunk { opcode, end, uncompressed, bytes } => {
+                self.chunk(Piece { opcode, bytes, end, uncompressed, size: None }, output)
+            }
+            Content::Prepared { uncompressed, prepared } => self.prepared(prepared, uncompressed, output),
+            Content::Ping(payload) => self.own_control(OpCode::Ping, payload, output),
+            Content::Pong(payload) => self.own_control(OpCode::Pong, payload, output),
+            Content::EmptyClose => self.own_close(None, output),
+            Content::Close { code, reason } => self.own_close(Some(Close { code, reason }), output),
+            Content::Frame { valid: false, .. } => Err(SendError::InvalidFrame),
+            Content::Frame { opcode, fin, valid: true, payload } => self.frame(opcode, fin, payload, output),
+        }
+    }
+
+    fn uncompressed(&mut self, opcode: OpCode, bytes: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        self.ready(output)?;
+        if self.encoder.chain().is_some() {
+            let size = self.config.fragment_size;
+            self.put_chained(Piece { opcode, bytes, end: true, uncompressed: true, size }, output);
+        } else {
+            self.put_message(Header::new(opcode, 0), bytes, output);
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, piece: Piece<'_>, output: &mut BytesMut) -> Result<(), SendError> {
+        let Piece { opcode, bytes, end, uncompressed, .. } = piece;
+        let text = opcode == OpCode::Text;
         let begun = match self.state {
             State::Idle => None,
-            // Raw frames may have left half a character behind them.
+            // Raw frames may have ended inside a character.
             State::Message { text: begun, encoded } if begun == text && self.utf8.incomplete().is_empty() => {
                 Some(encoded)
             }
             State::Message { .. } => return Err(SendError::MessageInProgress),
             State::Closed => return Err(SendError::Closing),
         };
-        self.room(output)?;
+        self.has_capacity(output)?;
         let (opcode, encoded) = match begun {
-            // How long the message becomes, nobody knows yet.
-            None => (chunk.data.opcode(), self.encoder.wants(if chunk.end { bytes.len() } else { usize::MAX })),
+            // The whole message's length is not known yet.
+            None => (opcode, !uncompressed && self.encoder.wants(if end { bytes.len() } else { usize::MAX })),
             Some(encoded) => (OpCode::Continuation, encoded),
         };
-        self.state = if chunk.end { State::Idle } else { State::Message { text, encoded } };
-        let header = Header { fin: chunk.end, ..Header::new(opcode, 0) };
+        self.state = if end { State::Idle } else { State::Message { text, encoded } };
+        let header = Header { fin: end, ..Header::new(opcode, 0) };
         if self.encoder.chain().is_some() {
-            self.put_chained(Piece { opcode, bytes, end: chunk.end, plain: false, size: None }, output);
+            self.put_chained(Piece { opcode, ..piece }, output);
         } else if encoded {
             let rsv = if opcode == OpCode::Continuation { Rsv::NONE } else { self.encoder.rsv() };
-            let piece = self.encoder.encode(bytes, chunk.end);
+            let piece = self.encoder.encode(bytes, end);
             self.put(Header { rsv, ..header }, &piece, output);
             self.encoder.reuse(piece);
         } else {
@@ -202,53 +253,22 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a message that was encoded before.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text).
-    pub fn prepared(&mut self, prepared: &Prepared, output: &mut BytesMut) -> Result<(), SendError> {
+    fn prepared(&mut self, prepared: &Prepared, uncompressed: bool, output: &mut BytesMut) -> Result<(), SendError> {
         self.ready(output)?;
         if self.encoder.chain().is_some() {
             let (opcode, bytes) = (prepared.opcode(), prepared.payload());
-            self.put_chained(Piece { opcode, bytes, end: true, plain: false, size: None }, output);
+            self.put_chained(Piece { opcode, bytes, end: true, uncompressed, size: None }, output);
             return Ok(());
         }
-        let encoded = prepared.encoded(&mut self.encoder);
+        let form = prepared.form(uncompressed, &mut self.encoder);
         match self.keys {
-            None => mask::append_plain(encoded.frame(), output),
-            Some(_) => self.put(encoded.header(), encoded.payload(), output),
+            None => mask::append_plain(form.frame(), output),
+            Some(_) => self.put(form.header(), form.payload(), output),
         }
         Ok(())
     }
 
-    /// Appends a Ping of at most 125 bytes (RFC 6455 section 5.5.2), also between the chunks of a message.
-    ///
-    /// # Errors
-    ///
-    /// [`ControlTooLong`](SendError::ControlTooLong), [`Closing`](SendError::Closing); [`Full`](SendError::Full)
-    /// for the second ping or pong while the output is full.
-    pub fn ping(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.own_control(OpCode::Ping, payload, output)
-    }
-
-    /// Appends a Pong that answers nothing (RFC 6455 section 5.5.3).
-    ///
-    /// # Errors
-    ///
-    /// As [`ping`](Self::ping).
-    pub fn pong(&mut self, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        self.own_control(OpCode::Pong, payload, output)
-    }
-
-    /// Appends the Close; `None` leaves its payload empty. It is the last frame but for Pongs that the peer
-    /// asks for, and has room however full the output is. A message in progress stays unfinished.
-    ///
-    /// # Errors
-    ///
-    /// [`Closing`](SendError::Closing), [`InvalidCloseCode`](SendError::InvalidCloseCode) (from a server also
-    /// 1010), [`ReasonTooLong`](SendError::ReasonTooLong).
-    pub fn close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
+    fn own_close(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) -> Result<(), SendError> {
         if self.state == State::Closed {
             return Err(SendError::Closing);
         }
@@ -263,79 +283,16 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a raw frame, for who forwards or splits as it likes: `header.len` is the payload's length, there
-    /// is no mask (a client's is added), and the frame fits behind those before it.
-    ///
-    /// # Errors
-    ///
-    /// Those of the verb that sends such a frame; [`InvalidFrame`](SendError::InvalidFrame) for a wrong length,
-    /// a mask, a reserved bit, a fragmented control frame or a Close payload that may not be sent;
-    /// [`NoMessageInProgress`](SendError::NoMessageInProgress); [`InvalidUtf8`](SendError::InvalidUtf8).
-    pub fn frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        if header.len != payload.len() as u64 || header.mask.is_some() || header.rsv != Rsv::NONE {
-            return Err(SendError::InvalidFrame);
-        }
-        match header.opcode {
-            _ if header.opcode.is_control() && !header.fin => Err(SendError::InvalidFrame),
-            OpCode::Ping | OpCode::Pong => self.own_control(header.opcode, payload, output),
+    fn frame(&mut self, opcode: OpCode, fin: bool, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
+        match opcode {
+            _ if opcode.is_control() && !fin => Err(SendError::InvalidFrame),
+            OpCode::Ping | OpCode::Pong => self.own_control(opcode, payload, output),
             OpCode::Close => {
                 let close = Close::decode(payload).map_err(|_| SendError::InvalidFrame)?;
-                self.close(close, output)
+                self.own_close(close, output)
             }
-            OpCode::Text | OpCode::Binary | OpCode::Continuation => self.data_frame(header, payload, output),
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => self.data_frame(opcode, fin, payload, output),
         }
-    }
-
-    /// The header of a message whose payload the caller sends itself, uncopied, right behind `output` and this
-    /// header; `None` where the payload has to be masked, split or encoded, so that only [`message`](Self::message) will do.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text).
-    pub fn begin(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
-        match self.begin_plain(message, output)? {
-            Some(_) if self.encoder.wants(message.as_bytes().len()) => Ok(None),
-            header => Ok(header),
-        }
-    }
-
-    /// Likewise for a message that is not compressed; where it gives `None`, only [`plain`](Self::plain) will do.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text).
-    pub fn begin_plain(&mut self, message: Message<'_>, output: &BytesMut) -> Result<Option<HeaderBytes>, SendError> {
-        self.ready(output)?;
-        let len = message.as_bytes().len();
-        let split = self.config.fragment_size.is_some_and(|size| len > size);
-        if self.keys.is_some() || split || self.encoder.chain().is_some() {
-            return Ok(None);
-        }
-        Ok(Some(Header::new(message.opcode(), len as u64).encode()))
-    }
-
-    /// The whole frame of a prepared message, which the caller sends itself, uncopied, right behind `output`; `None`
-    /// where its payload has to be masked, or an extension of one's own encodes it, so that only
-    /// [`prepared`](Self::prepared) will do.
-    ///
-    /// # Errors
-    ///
-    /// As [`text`](Self::text).
-    pub fn begin_prepared<'p>(
-        &mut self,
-        prepared: &'p Prepared,
-        output: &BytesMut,
-    ) -> Result<Option<&'p [u8]>, SendError> {
-        self.ready(output)?;
-        if self.keys.is_some() || self.encoder.chain().is_some() {
-            return Ok(None);
-        }
-        Ok(Some(prepared.encoded(&mut self.encoder).frame()))
-    }
-
-    /// Gives back the memory that an idle machine does not need, as [`Inbound::shrink`](crate::Inbound::shrink).
-    pub fn shrink(&mut self) {
-        self.encoder.shrink();
     }
 
     /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
@@ -368,14 +325,14 @@ impl Outbound {
     #[inline]
     fn ready(&mut self, output: &BytesMut) -> Result<(), SendError> {
         match self.state {
-            State::Idle => self.room(output),
+            State::Idle => self.has_capacity(output),
             State::Message { .. } => Err(SendError::MessageInProgress),
             State::Closed => Err(SendError::Closing),
         }
     }
 
     #[inline]
-    fn room(&mut self, output: &BytesMut) -> Result<(), SendError> {
+    fn has_capacity(&mut self, output: &BytesMut) -> Result<(), SendError> {
         if output.len() >= self.config.max_unsent.max(1) {
             return Err(SendError::Full);
         }
@@ -391,7 +348,7 @@ impl Outbound {
             return Err(SendError::ControlTooLong);
         }
         // Above the bound there is room for one of these and for the Close.
-        if self.room(output).is_err() && core::mem::replace(&mut self.ping_above, true) {
+        if self.has_capacity(output).is_err() && core::mem::replace(&mut self.ping_above, true) {
             return Err(SendError::Full);
         }
         self.put(Header::new(opcode, 0), payload, output);
@@ -414,7 +371,7 @@ impl Outbound {
     fn put_encoded(&mut self, opcode: OpCode, bytes: &[u8], output: &mut BytesMut) {
         if self.encoder.chain().is_some() {
             let size = self.config.fragment_size;
-            return self.put_chained(Piece { opcode, bytes, end: true, plain: false, size }, output);
+            return self.put_chained(Piece { opcode, bytes, end: true, uncompressed: false, size }, output);
         }
         let encoded = self.encoder.encode(bytes, true);
         let header = Header { rsv: self.encoder.rsv(), ..Header::new(opcode, 0) };
@@ -440,29 +397,35 @@ impl Outbound {
         }
     }
 
-    fn data_frame(&mut self, header: Header, payload: &[u8], output: &mut BytesMut) -> Result<(), SendError> {
-        let text = match (self.state, header.opcode) {
+    fn data_frame(
+        &mut self,
+        opcode: OpCode,
+        fin: bool,
+        payload: &[u8],
+        output: &mut BytesMut,
+    ) -> Result<(), SendError> {
+        let text = match (self.state, opcode) {
             (State::Closed, _) => return Err(SendError::Closing),
             (State::Idle, OpCode::Continuation) => return Err(SendError::NoMessageInProgress),
             (State::Idle, opcode) => opcode == OpCode::Text,
             (State::Message { text, encoded: false }, OpCode::Continuation) => text,
             (State::Message { .. }, _) => return Err(SendError::MessageInProgress),
         };
-        self.room(output)?;
+        self.has_capacity(output)?;
         if text {
             let mut utf8 = self.utf8;
             utf8.push(payload).map_err(|_| SendError::InvalidUtf8)?;
-            if header.fin && !utf8.incomplete().is_empty() {
+            if fin && !utf8.incomplete().is_empty() {
                 return Err(SendError::InvalidUtf8);
             }
             self.utf8 = utf8;
         }
-        self.state = if header.fin { State::Idle } else { State::Message { text, encoded: false } };
+        self.state = if fin { State::Idle } else { State::Message { text, encoded: false } };
         if self.encoder.chain().is_some() {
-            let Header { opcode, fin: end, .. } = header;
-            self.put_chained(Piece { opcode, bytes: payload, end, plain: true, size: None }, output);
+            let piece = Piece { opcode, bytes: payload, end: fin, uncompressed: true, size: None };
+            self.put_chained(piece, output);
         } else {
-            self.put(header, payload, output);
+            self.put(Header { fin, ..Header::new(opcode, 0) }, payload, output);
         }
         Ok(())
     }
@@ -472,10 +435,10 @@ impl Outbound {
     fn put_chained(&mut self, piece: Piece<'_>, output: &mut BytesMut) {
         let Self { encoder, keys, .. } = self;
         let Some(chain) = encoder.chain() else { return };
-        let Piece { mut opcode, bytes, end, plain, size } = piece;
+        let Piece { mut opcode, bytes, end, uncompressed, size } = piece;
         let mut first = match opcode {
             OpCode::Continuation => Rsv::NONE,
-            _ => chain.begin(opcode, end.then_some(bytes.len()), plain),
+            _ => chain.begin(opcode, end.then_some(bytes.len()), uncompressed),
         };
         let size = chain.max_frame(size);
         let encoded = chain.encode(bytes, end);

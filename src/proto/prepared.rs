@@ -114,7 +114,7 @@ impl Prepared {
     ///     };
     ///     let mut server = Connection::server(Messages, config.clone()).with_extensions(&agreed.into());
     ///     let mut output = BytesMut::new();
-    ///     server.prepared(&news, &mut output)?;
+    ///     server.send(&news, &mut output)?;
     ///     assert!(output.len() < 100);
     /// }
     /// assert_eq!(news.encodings(), 3);
@@ -153,11 +153,12 @@ impl Prepared {
         self.0.plain.header.opcode
     }
 
-    /// The form for a connection with this encoder, which is told of it.
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is one form alone"))]
-    pub(in crate::proto) fn encoded(&self, encoder: &mut Encoder) -> &Encoded {
+    /// The form to send on a connection with this encoder, whose state follows from it.
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "there is only one form"))]
+    pub(in crate::proto) fn form(&self, uncompressed: bool, encoder: &mut Encoder) -> &Encoded {
         #[cfg(feature = "deflate")]
-        if let Some(forms) = &self.0.deflated
+        if !uncompressed
+            && let Some(forms) = &self.0.deflated
             && let Some(window_bits) = encoder.window_bits()
             && let Some(smaller) = forms.of(&self.0.plain, window_bits)
         {

@@ -1,6 +1,6 @@
 //! What an end hears.
 
-use bowsprit::{Connection, Delivery, Event, ProtocolError};
+use bowsprit::{Chunk, Connection, Delivery, Event, ProtocolError};
 use bytes::BytesMut;
 
 /// Messages, put together where they came in chunks, and how it ended.
@@ -15,9 +15,8 @@ pub(crate) fn heard<D: Delivery>(connection: &mut Connection<D>, pieces: &[&[u8]
         let mut batch = connection.receive(&mut input, &mut output);
         loop {
             match batch.next() {
-                Ok(Some((Event::Text(text), _))) => messages.push(text.as_bytes().to_vec()),
-                Ok(Some((Event::Binary(bytes), _))) => messages.push(bytes.to_vec()),
-                Ok(Some((Event::Chunk(chunk), _))) => {
+                Ok(Some((Event::Data(item), _))) => {
+                    let chunk: Chunk<'_> = item.into();
                     begun.extend_from_slice(chunk.data.as_bytes());
                     if chunk.end {
                         messages.push(std::mem::take(&mut begun));

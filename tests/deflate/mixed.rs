@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Chunk, Config, Connection, Deflate, Event, Message, Messages, Prepared};
+use bowsprit::{Chunk, Config, Connection, Deflate, Event, Message, Messages, Outgoing, Prepared};
 use bytes::BytesMut;
 
 use crate::support::Random;
@@ -43,33 +43,33 @@ fn every_mix_of_messages_arrives() {
 fn send(sender: &mut Connection, output: &mut BytesMut, random: &mut Random) -> Option<Vec<u8>> {
     let message = message(random);
     match random.below(10) {
-        0 => sender.ping(b"ping", output).unwrap(),
+        0 => sender.send(Outgoing::ping(b"ping"), output).unwrap(),
         1 => sender.release_compression(),
         2 => {
-            sender.plain(Message::Binary(&message), output).unwrap();
+            sender.send(Outgoing::message(Message::Binary(&message)).uncompressed(), output).unwrap();
             return Some(message);
         }
         3 => {
-            sender.prepared(&Prepared::binary(&message).deflated(6), output).unwrap();
+            sender.send(&Prepared::binary(&message).deflated(6), output).unwrap();
             return Some(message);
         }
         4..=6 => {
             let mut rest = &message[..];
             while !rest.is_empty() && random.below(8) > 0 {
                 let piece = rest.split_off(..random.below(rest.len() + 1)).unwrap();
-                sender.chunk(Chunk { data: Message::Binary(piece), end: false }, output).unwrap();
+                sender.send(Chunk { data: Message::Binary(piece), end: false }, output).unwrap();
                 match random.below(6) {
-                    0 => sender.ping(b"between", output).unwrap(),
+                    0 => sender.send(Outgoing::ping(b"between"), output).unwrap(),
                     // Nothing is released in the middle of a message.
                     1 => sender.release_compression(),
                     _ => {}
                 }
             }
-            sender.chunk(Chunk { data: Message::Binary(rest), end: true }, output).unwrap();
+            sender.send(Chunk { data: Message::Binary(rest), end: true }, output).unwrap();
             return Some(message);
         }
         _ => {
-            sender.binary(&message, output).unwrap();
+            sender.send(&message, output).unwrap();
             return Some(message);
         }
     }
@@ -97,7 +97,7 @@ fn hear(receiver: &mut Connection, input: &mut BytesMut, expected: &mut Vec<Vec<
         let mut batch = receiver.receive(&mut arrived, &mut answers);
         while let Some((event, _)) = batch.next().expect("it is right") {
             match event {
-                Event::Binary(message) => {
+                Event::Data(Message::Binary(message)) => {
                     assert_eq!(message, expected[heard]);
                     heard += 1;
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
-use bowsprit::{Chunk, Config, Connection, Deflate, Event, Message, Messages, ProtocolError, Role};
+use bowsprit::{Chunk, Config, Connection, Deflate, Event, Message, Messages, Outgoing, ProtocolError, Role};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -53,9 +53,9 @@ fn no_match_leaves_its_message_whoever_had_the_engine_before() {
             let sent = [&mut own[n], &mut pooled[n]].map(|connection| {
                 let mut output = BytesMut::new();
                 if whole {
-                    connection.binary(piece, &mut output).unwrap();
+                    connection.send(Outgoing::binary(piece), &mut output).unwrap();
                 } else {
-                    connection.chunk(Chunk { data: Message::Binary(piece), end: last }, &mut output).unwrap();
+                    connection.send(Chunk { data: Message::Binary(piece), end: last }, &mut output).unwrap();
                 }
                 payloads(settings[n].0, &output).remove(0).1
             });
@@ -146,9 +146,9 @@ fn messages_go_there_and_back_on_many_threads() {
                 let mut output = BytesMut::new();
                 for round in 0..200 {
                     let message = format!("thread {n}, round {round}; ").repeat(round);
-                    client.text(&message, &mut output).unwrap();
+                    client.send(&message, &mut output).unwrap();
                     assert_eq!(receive(&mut server, &output.split()), Ok(vec![message.clone().into_bytes()]));
-                    server.text(&message, &mut output).unwrap();
+                    server.send(&message, &mut output).unwrap();
                     assert_eq!(receive(&mut client, &output.split()), Ok(vec![message.into_bytes()]));
                     assert!(pool.kept() <= 2 << 20);
                 }
@@ -167,7 +167,7 @@ fn a_window_that_is_taken_over_stays_with_its_connection() {
     let mut server = end(Role::Server, one_way, 6, Some(&pool));
     let mut output = BytesMut::new();
     for (n, expected) in [b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00".len(), 7].into_iter().enumerate() {
-        server.text("Hello", &mut output).unwrap();
+        server.send("Hello", &mut output).unwrap();
         assert_eq!(output.len(), expected, "message {n}");
         assert_eq!(receive(&mut client, &output.split()), Ok(vec![b"Hello".to_vec()]));
         assert_eq!(pool.kept(), 0);
@@ -175,7 +175,7 @@ fn a_window_that_is_taken_over_stays_with_its_connection() {
     // The other way both engines are shared.
     let mut kept = 0;
     for _ in 0..2 {
-        client.text("Hello", &mut output).unwrap();
+        client.send("Hello", &mut output).unwrap();
         assert!(pool.kept() > kept / 2);
         assert_eq!(receive(&mut server, &output.split()), Ok(vec![b"Hello".to_vec()]));
         assert!(kept == 0 || kept == pool.kept(), "the same engines again");
@@ -188,7 +188,7 @@ fn a_window_that_is_taken_over_stays_with_its_connection() {
 fn the_budget_is_kept() {
     let sends = |level, pool: &Pool| {
         let mut output = BytesMut::new();
-        end(Role::Server, ALONE, level, Some(pool)).text("Hello", &mut output).unwrap();
+        end(Role::Server, ALONE, level, Some(pool)).send("Hello", &mut output).unwrap();
     };
     let pool = Pool::new(usize::MAX);
     sends(1, &pool);
@@ -242,7 +242,7 @@ fn a_message_in_progress_has_its_engine() {
         let (mut input, mut output) =
             (BytesMut::from(&frame(Role::Client, 0x80, b"\xc9\xc9\x07\x00")[..]), BytesMut::new());
         let mut batch = connection.receive(&mut input, &mut output);
-        assert!(matches!(batch.next(), Ok(Some((Event::Text("Hello"), _)))));
+        assert!(matches!(batch.next(), Ok(Some((Event::Data(Message::Text("Hello")), _)))));
     }
     assert!(pool.kept() > 4 * (40 << 10));
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
-use bowsprit::{Chunk, Config, Connection, Deflate, Message, Messages, Prepared, Role};
+use bowsprit::{Chunk, Config, Connection, Deflate, Message, Messages, Outgoing, Prepared, Role};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
@@ -170,7 +170,8 @@ fn threads_that_ask_at_once_get_the_same_form() {
             barrier.wait();
             let forms = (9..=15).map(|bits| {
                 let (mut server, _) = ends(Role::Server, both(true, bits), Deflate::default());
-                let frame = server.begin_prepared(&news, &BytesMut::new()).unwrap().expect("nothing masks it");
+                let uncopied = server.begin(&news, &BytesMut::new()).unwrap().expect("nothing masks it");
+                let [_, frame] = uncopied.slices();
                 assert!(frame.len() < text.len() / 10);
                 (frame.as_ptr().addr(), frame.len())
             });
@@ -194,12 +195,13 @@ fn a_frame_to_be_sent_uncopied_is_the_one_that_is_appended() {
     let output = BytesMut::new();
     for bits in 8..=15 {
         let (mut server, mut client) = ends(Role::Server, both(false, bits), Deflate::default());
-        let frame = server.begin_prepared(&news, &output).unwrap().expect("nothing masks it");
+        let frame = server.begin(&news, &output).unwrap().expect("nothing masks it").slices().concat();
         assert!(frame.len() < plain.payload().len());
         assert_eq!(prepared_by(&mut server, &news), frame);
-        let wire = [frame, &text(&mut server, "and more of it, and more of it, and more of it, and more")].concat();
+        let wire =
+            [&frame[..], &text(&mut server, "and more of it, and more of it, and more of it, and more")].concat();
         assert_eq!(receive(&mut client, &wire).unwrap()[0], news.payload());
-        let frame = server.begin_prepared(&plain, &output).unwrap().expect("nothing masks it");
+        let frame = server.begin(&plain, &output).unwrap().expect("nothing masks it").slices().concat();
         assert_eq!(frame[4..], *plain.payload());
     }
 }
@@ -263,13 +265,13 @@ fn both(no_context_takeover: bool, bits: u8) -> Agreed {
 
 fn prepared_by(sender: &mut Connection, news: &Prepared) -> BytesMut {
     let mut output = BytesMut::new();
-    sender.prepared(news, &mut output).unwrap();
+    sender.send(news, &mut output).unwrap();
     output
 }
 
 fn text(sender: &mut Connection, text: &str) -> BytesMut {
     let mut output = BytesMut::new();
-    sender.text(text, &mut output).unwrap();
+    sender.send(Outgoing::text(text), &mut output).unwrap();
     output
 }
 
@@ -278,24 +280,24 @@ fn send(sender: &mut Connection, parts: &[Vec<u8>], news: &[Prepared], random: &
     let mut output = BytesMut::new();
     let message = &parts[random.below(parts.len())][..];
     match random.below(8) {
-        0 => sender.binary(message, &mut output).unwrap(),
-        1 => sender.plain(Message::Binary(message), &mut output).unwrap(),
+        0 => sender.send(Outgoing::binary(message), &mut output).unwrap(),
+        1 => sender.send(Outgoing::message(Message::Binary(message)).uncompressed(), &mut output).unwrap(),
         2 => {
             let (start, end) = message.split_at(message.len() / 2);
-            sender.chunk(Chunk { data: Message::Binary(start), end: false }, &mut output).unwrap();
-            sender.chunk(Chunk { data: Message::Binary(end), end: true }, &mut output).unwrap();
+            sender.send(Chunk { data: Message::Binary(start), end: false }, &mut output).unwrap();
+            sender.send(Chunk { data: Message::Binary(end), end: true }, &mut output).unwrap();
         }
         3 => {
             sender.release_compression();
-            sender.binary(message, &mut output).unwrap();
+            sender.send(Outgoing::binary(message), &mut output).unwrap();
         }
         way => {
             let news = &news[random.below(news.len())];
-            match sender.begin_prepared(news, &output).unwrap() {
+            match sender.begin(news, &output).unwrap() {
                 // As an adapter does.
-                Some(frame) if way < 6 => output.extend_from_slice(frame),
+                Some(frame) if way < 6 => output.extend_from_slice(&frame.slices().concat()),
                 // Twice in a row, the second one alone: asked for, and never sent.
-                Some(_) | None => sender.prepared(news, &mut output).unwrap(),
+                Some(_) | None => sender.send(news, &mut output).unwrap(),
             }
             return (news.payload().to_vec(), output);
         }

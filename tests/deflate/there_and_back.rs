@@ -23,9 +23,9 @@ fn messages_go_there_and_back() {
                 let mut output = BytesMut::new();
                 for len in [0, 0, 1, 2, 100, text.len(), 0, 700, 300_000] {
                     let message = text.repeat(len / text.len() + 1)[..len].to_owned();
-                    client.text(&message, &mut output).unwrap();
+                    client.send(&message, &mut output).unwrap();
                     assert_eq!(receive(&mut server, &output.split()), Ok(vec![message.clone().into_bytes()]));
-                    server.text(&message, &mut output).unwrap();
+                    server.send(&message, &mut output).unwrap();
                     if level > 0 && len > 90 {
                         assert!(output.len() < len / 2 + 80, "{} of {len}", output.len());
                     }
@@ -44,13 +44,13 @@ fn a_chunk_that_is_refused_changes_nothing_about_the_next_message() {
     let mut random = Random::new(3);
     let noise: Vec<u8> = (0..200).map(|_| random.byte()).collect();
     let mut output = BytesMut::new();
-    server.binary(&noise, &mut output).unwrap();
+    server.send(&noise, &mut output).unwrap();
     let chunk = Chunk { data: Message::Binary(&noise), end: true };
-    assert_eq!(server.chunk(chunk, &mut output), Err(SendError::Full));
+    assert_eq!(server.send(chunk, &mut output), Err(SendError::Full));
     output.clear();
     // What did not shrink has the next message go as it is, and only that one.
     for first in [0x82, 0xc2] {
-        server.binary(&[0x61; 200], &mut output).unwrap();
+        server.send(&[0x61; 200], &mut output).unwrap();
         assert_eq!(output[0], first);
         output.clear();
     }

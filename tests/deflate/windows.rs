@@ -1,7 +1,7 @@
 //! No match reaches further back than the agreed window (RFC 7692 section 7.1.2).
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Connection, Deflate};
+use bowsprit::{Connection, Deflate, Outgoing};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
@@ -91,7 +91,7 @@ fn without_takeover_no_match_leaves_its_message() {
 /// What the message goes out as, inflated. Some go plain, where those before them hardly shrank.
 fn inflated(sender: &mut Connection, message: &[u8], decoder: &mut Decoder) -> Vec<u8> {
     let mut output = BytesMut::new();
-    sender.binary(message, &mut output).unwrap();
+    sender.send(Outgoing::binary(message), &mut output).unwrap();
     match &payloads(sender.role(), &output)[..] {
         [(0xc2, payload)] => decoder.message(payload).expect("DEFLATE in a window"),
         [(0x82, payload)] => payload.clone(),

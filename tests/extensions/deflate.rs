@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bowsprit::extension::Extension;
 use bowsprit::handshake::{AcceptOptions, ResponseError};
-use bowsprit::{Chunk, Config, Deflate, HandshakeError, Message, ProtocolError, Rsv};
+use bowsprit::{Chunk, Config, Deflate, HandshakeError, Message, Outgoing, ProtocolError, Rsv};
 use hex_literal::hex;
 
 use crate::frames::{Claims, Split, Tag, Turn};
@@ -88,13 +88,13 @@ fn what_is_compressed_is_encoded_and_the_other_way_round() {
             &hex!("71 03 21 70 ca 89 00 b0 06 21 00 07 f1 f1 f5"),
         ),
     ] {
-        assert_eq!(sends(&all(), answer, |end, output| end.text("Hello", output)), whole, "{answer}");
+        assert_eq!(sends(&all(), answer, |end, output| end.send("Hello", output)), whole, "{answer}");
         assert_eq!(hears(&all(), answer, whole), heard([b"Hello"]), "{answer}");
         assert_eq!(hears(&all(), answer, fragments), heard([b"Hello"]), "{answer}");
         // The window is kept.
         let twice = sends(&all(), answer, |end, output| {
-            end.text("Hello", output)?;
-            end.text("Hello", output)
+            end.send("Hello", output)?;
+            end.send("Hello", output)
         });
         assert_eq!(hears(&all(), answer, &twice), heard([b"Hello", b"Hello"]), "{answer}");
         assert!(twice.len() < 2 * whole.len(), "{answer}");
@@ -104,7 +104,7 @@ fn what_is_compressed_is_encoded_and_the_other_way_round() {
 #[test]
 fn a_message_is_compressed_and_then_split() {
     let answer = "permessage-deflate, x-split; max=3";
-    let sent = sends(&all(), answer, |end, output| end.text("Hello", output));
+    let sent = sends(&all(), answer, |end, output| end.send("Hello", output));
     assert_eq!(sent, hex!("41 03 f2 48 cd 00 03 c9 c9 07 80 01 00"));
     assert_eq!(hears(&all(), answer, &sent), heard([b"Hello"]));
 }
@@ -113,9 +113,12 @@ fn a_message_is_compressed_and_then_split() {
 fn an_uncompressed_message_goes_through_the_others() {
     let answer = "x-xor; key=32, permessage-deflate, x-tag";
     let plain = hex!("91 06 68 45 4c 4c 4f 21");
-    assert_eq!(sends(&all(), answer, |end, output| end.plain(Message::Text("Hello"), output)), plain);
+    assert_eq!(
+        sends(&all(), answer, |end, output| end.send(Outgoing::message(Message::Text("Hello")).uncompressed(), output)),
+        plain
+    );
     let longer = Config { compression: Some(Deflate { threshold: 6, ..Deflate::default() }), ..all() };
-    assert_eq!(sends(&longer, answer, |end, output| end.text("Hello", output)), plain);
+    assert_eq!(sends(&longer, answer, |end, output| end.send("Hello", output)), plain);
     assert_eq!(hears(&all(), answer, &plain), heard([b"Hello"]));
 }
 
@@ -123,9 +126,9 @@ fn an_uncompressed_message_goes_through_the_others() {
 fn chunks_are_compressed_piece_by_piece() {
     for answer in ["permessage-deflate, x-xor; key=32", "x-xor; key=32, permessage-deflate, x-turn"] {
         let sent = sends(&all(), answer, |end, output| {
-            end.chunk(Chunk { data: Message::Text("He"), end: false }, output)?;
-            end.chunk(Chunk { data: Message::Text("llo"), end: true }, output)?;
-            end.text("Hello", output)
+            end.send(Chunk { data: Message::Text("He"), end: false }, output)?;
+            end.send(Chunk { data: Message::Text("llo"), end: true }, output)?;
+            end.send("Hello", output)
         });
         assert_eq!(hears(&all(), answer, &sent), heard([b"Hello", b"Hello"]), "{answer}");
     }
@@ -140,10 +143,10 @@ fn a_bomb_ends_at_the_limit() {
         "x-xor; key=32, permessage-deflate",
         "x-xor; key=32, permessage-deflate, x-tag, x-turn",
     ] {
-        let bomb = sends(&all(), answer, |end, output| end.binary(&zeros, output));
+        let bomb = sends(&all(), answer, |end, output| end.send(&zeros, output));
         assert!(bomb.len() < 200);
         assert_eq!(hears(&config, answer, &bomb), fails(ProtocolError::MessageTooLong), "{answer}");
-        let right = sends(&all(), answer, |end, output| end.binary(&zeros[..1_000], output));
+        let right = sends(&all(), answer, |end, output| end.send(&zeros[..1_000], output));
         assert_eq!(hears(&config, answer, &right), heard([&zeros[..1_000]]), "{answer}");
     }
 }
@@ -162,9 +165,9 @@ fn what_is_no_deflate_fails_behind_the_text_before_it() {
 fn memory_may_be_given_back_between_two_messages() {
     let answer = "permessage-deflate, x-xor; key=32";
     let sent = sends(&all(), answer, |end, output| {
-        end.text("Hello", output)?;
+        end.send("Hello", output)?;
         end.release_compression();
-        end.text("Hello", output)
+        end.send("Hello", output)
     });
     assert_eq!(sent, hex!("c1 07 d2 68 ed e9 e9 27 20 c1 07 d2 68 ed e9 e9 27 20"));
 }

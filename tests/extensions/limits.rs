@@ -63,8 +63,8 @@ fn what_passes_between_two_is_twice_the_message_and_64_bytes() {
     let limited = Config { max_message: 1_000, ..config() };
     let twice = |len| {
         sends(&config(), answer, |end, output| {
-            end.binary(&vec![7; len], output)?;
-            end.binary(&vec![8; len], output)
+            end.send(&vec![7; len], output)?;
+            end.send(&vec![8; len], output)
         })
     };
     assert_eq!(hears(&limited, answer, &twice(2_064)), heard([&[7], &[8]]));

@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
-use bowsprit::{Chunk, Config, Header, Message, Messages, OpCode, Prepared, ProtocolError, Role, Rsv, SendError};
+use bowsprit::{
+    Chunk, Config, Header, Message, Messages, OpCode, Outgoing, Prepared, ProtocolError, Role, Rsv, SendError,
+};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -20,7 +22,7 @@ const XOR: &str = "x-xor; key=32";
 
 #[track_caller]
 fn hello(config: &Config, answer: &str) -> Vec<u8> {
-    let wire = sends(config, answer, |end, output| end.text("Hello", output));
+    let wire = sends(config, answer, |end, output| end.send("Hello", output));
     assert_eq!(hears(config, answer, &wire), heard([b"Hello"]));
     wire
 }
@@ -30,8 +32,8 @@ fn messages_and_frames_are_encoded() {
     assert_eq!(hello(&all(), XOR), hex!("81 05 68 45 4c 4c 4f"));
     assert_eq!(hello(&all(), "x-turn"), hex!("a1 05 6f 6c 6c 65 48"));
     assert_eq!(hello(&all(), "x-tag"), hex!("91 06 48 65 6c 6c 6f 21"));
-    assert_eq!(sends(&all(), "x-turn", |end, output| end.text("H", output)), hex!("81 01 48"));
-    assert_eq!(sends(&all(), XOR, |end, output| end.binary(b"", output)), hex!("82 00"));
+    assert_eq!(sends(&all(), "x-turn", |end, output| end.send("H", output)), hex!("81 01 48"));
+    assert_eq!(sends(&all(), XOR, |end, output| end.send(b"", output)), hex!("82 00"));
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn messages_are_split_behind_those_of_messages_and_before_those_of_frames() {
     let agreement = agrees(&all(), &["x-turn, x-split; max=3"]).unwrap();
     let mut client = connection(Role::Client, Messages, &all(), &agreement);
     let mut output = BytesMut::new();
-    client.text("Hello", &mut output).unwrap();
+    client.send("Hello", &mut output).unwrap();
     assert_eq!(unmasked(Role::Client, &output), hex!("21 03 6c 65 48 a0 02 6f 6c"));
     let config = Config { fragment_size: Some(3), ..all() };
     assert_eq!(hello(&config, "x-turn"), hex!("21 03 6c 65 48 a0 02 6f 6c"));
@@ -67,8 +69,8 @@ fn messages_are_split_behind_those_of_messages_and_before_those_of_frames() {
 #[test]
 fn control_frames_pass_as_they_are() {
     let sent = sends(&all(), "x-xor; key=32, x-split; max=1, x-turn, x-tag", |end, output| {
-        end.ping(b"ping", output)?;
-        end.pong(b"pong", output)?;
+        end.send(Outgoing::ping(b"ping"), output)?;
+        end.send(Outgoing::pong(b"pong"), output)?;
         end.close(Some(bowsprit::CloseCode::NORMAL.into()), output)
     });
     assert_eq!(sent, hex!("89 04 70 69 6e 67 8a 04 70 6f 6e 67 88 02 03 e8"));
@@ -79,10 +81,10 @@ fn chunks_prepared_plain_and_raw_frames_are_encoded_too() {
     let text = |text| Chunk { data: Message::Text(text), end: false };
     let chunks = |answer| {
         sends(&all(), answer, |end, output| {
-            end.chunk(text("He"), output)?;
-            end.ping(b"", output)?;
-            end.chunk(text("llo"), output)?;
-            end.chunk(Chunk { data: Message::Text(""), end: true }, output)
+            end.send(text("He"), output)?;
+            end.send(Outgoing::ping(b""), output)?;
+            end.send(text("llo"), output)?;
+            end.send(Chunk { data: Message::Text(""), end: true }, output)
         })
     };
     assert_eq!(chunks(XOR), hex!("01 02 68 45 89 00 00 03 4c 4c 4f 80 00"));
@@ -94,14 +96,16 @@ fn chunks_prepared_plain_and_raw_frames_are_encoded_too() {
     let news = news.deflated(9);
     for answer in [XOR, "x-turn", "x-tag", "x-tag, x-turn"] {
         let wire = hello(&all(), answer);
-        assert_eq!(sends(&all(), answer, |end, output| end.prepared(&news, output)), wire);
+        assert_eq!(sends(&all(), answer, |end, output| end.send(&news, output)), wire);
     }
     // They encode the payload, each for itself.
     assert_eq!(news.encodings(), 1);
     let plain = |answer| {
-        let plain = sends(&all(), answer, |end, output| end.plain(Message::Text("Hello"), output));
+        let plain = sends(&all(), answer, |end, output| {
+            end.send(Outgoing::message(Message::Text("Hello")).uncompressed(), output)
+        });
         let header = Header::new(OpCode::Text, 5);
-        assert_eq!(sends(&all(), answer, |end, output| end.frame(header, b"Hello", output)), plain);
+        assert_eq!(sends(&all(), answer, |end, output| end.send(Outgoing::frame(header, b"Hello"), output)), plain);
         plain
     };
     assert_eq!(plain(XOR), hello(&all(), XOR));
@@ -109,9 +113,9 @@ fn chunks_prepared_plain_and_raw_frames_are_encoded_too() {
     assert_eq!(plain("x-tag, x-turn"), hello(&all(), "x-tag"));
     let raw = |answer| {
         sends(&all(), answer, |end, output| {
-            end.frame(Header { fin: false, ..Header::new(OpCode::Text, 2) }, b"He", output)?;
-            end.chunk(Chunk { data: Message::Text("l"), end: false }, output)?;
-            end.frame(Header::new(OpCode::Continuation, 2), b"lo", output)
+            end.send(Outgoing::frame(Header { fin: false, ..Header::new(OpCode::Text, 2) }, b"He"), output)?;
+            end.send(Chunk { data: Message::Text("l"), end: false }, output)?;
+            end.send(Outgoing::frame(Header::new(OpCode::Continuation, 2), b"lo"), output)
         })
     };
     assert_eq!(raw(XOR), hex!("01 02 68 45 00 01 4c 80 02 4c 4f"));
@@ -126,8 +130,10 @@ fn nothing_goes_out_behind_the_back_of_an_extension() {
         let mut server = connection(Role::Server, Messages, &all(), &agreed(&all(), Role::Server, answer));
         let output = BytesMut::new();
         assert!(server.begin(Message::Binary(long.payload()), &output).unwrap().is_none());
-        assert!(server.begin_plain(Message::Binary(long.payload()), &output).unwrap().is_none());
-        assert!(server.begin_prepared(&long, &output).unwrap().is_none());
+        assert!(
+            server.begin(Outgoing::message(Message::Binary(long.payload())).uncompressed(), &output).unwrap().is_none()
+        );
+        assert!(server.begin(&long, &output).unwrap().is_none());
     }
 }
 
@@ -137,12 +143,12 @@ fn a_refused_message_leaves_the_extensions_as_they_were() {
     let config = Config { max_unsent: 1, ..all() };
     let mut server = connection(Role::Server, Messages, &config, &agreement);
     let mut output = BytesMut::new();
-    server.text("Hello", &mut output).unwrap();
-    assert_eq!(server.text("Hello", &mut output), Err(SendError::Full));
+    server.send("Hello", &mut output).unwrap();
+    assert_eq!(server.send("Hello", &mut output), Err(SendError::Full));
     let wrong = Header { fin: false, ..Header::new(OpCode::Text, 1) };
     server.wrote(output.len(), &mut output);
-    assert_eq!(server.frame(wrong, b"\xff", &mut output), Err(SendError::InvalidUtf8));
-    server.text("Hello", &mut output).unwrap();
+    assert_eq!(server.send(Outgoing::frame(wrong, b"\xff"), &mut output), Err(SendError::InvalidUtf8));
+    server.send("Hello", &mut output).unwrap();
     assert_eq!(output, hex!("81 05 68 45 4c 4c 4f")[..]);
 }
 
@@ -191,7 +197,7 @@ fn nothing_goes_past_an_extension_that_panicked() {
         let mut end = connection(role, Messages, &config, &agreed(&config, role, "x-broken"));
         for _ in 0..2 {
             let mut output = BytesMut::new();
-            let sent = catch_unwind(AssertUnwindSafe(|| end.text("secret", &mut output)));
+            let sent = catch_unwind(AssertUnwindSafe(|| end.send("secret", &mut output)));
             assert!(sent.is_err() && output.is_empty(), "{role:?}");
         }
     }

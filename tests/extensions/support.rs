@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bowsprit::extension::{Agreement, Extension};
 use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
-use bowsprit::{Chunks, Config, Connection, Delivery, Event, HandshakeError, Messages, ProtocolError, Role};
+use bowsprit::{Chunk, Chunks, Config, Connection, Delivery, Event, HandshakeError, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 
 pub(crate) const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -159,9 +159,8 @@ pub(crate) fn hear<D: Delivery>(mut connection: Connection<D>, pieces: &[&[u8]])
         let mut batch = connection.receive(&mut input, &mut output);
         loop {
             match batch.next() {
-                Ok(Some((Event::Text(text), _))) => messages.push(text.as_bytes().to_vec()),
-                Ok(Some((Event::Binary(bytes), _))) => messages.push(bytes.to_vec()),
-                Ok(Some((Event::Chunk(chunk), _))) => {
+                Ok(Some((Event::Data(item), _))) => {
+                    let chunk: Chunk<'_> = item.into();
                     begun.extend_from_slice(chunk.data.as_bytes());
                     if chunk.end {
                         messages.push(std::mem::take(&mut begun));

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bowsprit::server::{Session, WebSocket, handler, websocket};
 use bowsprit::session::{BoxError, Closed, Event, Handler};
 use bowsprit::tokio::{Connector, Parts, WebSocket as Inner, WhenFull};
-use bowsprit::{Cause, CloseCode, Config, End, Initiator, Message, OpCode, OwnedMessage, ProtocolError, Timeout};
+use bowsprit::{
+    Cause, CloseCode, Config, End, Initiator, Message, OpCode, Outgoing, OwnedMessage, ProtocolError, Timeout,
+};
 use hex_literal::hex;
 use tokio::sync::mpsc;
 use xor::Xor;
@@ -104,7 +106,7 @@ async fn texts_bytes_and_frames_leave_as_they_are() {
         let mut frame = |opcode, fin, payload: &[u8]| {
             let len = u64::try_from(payload.len()).expect("it is short");
             let header = bowsprit::Header { fin, ..bowsprit::Header::new(opcode, len) };
-            parts.connection.frame(header, payload, &mut parts.output)
+            parts.connection.send(Outgoing::frame(header, payload), &mut parts.output)
         };
         frame(OpCode::Binary, false, &[0x01, 0x02])?;
         frame(OpCode::Ping, true, b"in between")?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bowsprit::{
     Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Header, Message, Messages, OpCode, Outbound,
-    Prepared, ProtocolError, Role, SendError, Timeout, TransportState,
+    Outgoing, Prepared, ProtocolError, Role, SendError, Timeout, TransportState,
 };
 use bytes::BytesMut;
 
@@ -81,7 +81,7 @@ pub(crate) fn pings_from_a_peer_that_never_reads() {
 pub(crate) fn pings_behind_a_full_queue() {
     for role in ROLES {
         let mut end = End::new(role, Config::default());
-        while end.connection.binary(&[0; 1000], &mut end.output).is_ok() {}
+        while end.connection.send(&[0; 1000], &mut end.output).is_ok() {}
         let full = end.output.len();
         assert!(full < (1 << 20) + 1008);
         for n in 0..10_000_u32 {
@@ -219,13 +219,13 @@ pub(crate) fn masking_keys_that_could_be_guessed() {
         let prepared = Prepared::text("prepared");
         let raw = Header::new(OpCode::Binary, 3);
         while output.len() < 40 * FRAMES {
-            outbound.text("text, of which each frame has a key", &mut output).expect("open");
-            outbound.prepared(&prepared, &mut output).expect("open");
-            outbound.chunk(Chunk { data: Message::Binary(b"chunk"), end: false }, &mut output).expect("open");
-            outbound.ping(b"ping", &mut output).expect("open");
-            outbound.chunk(Chunk { data: Message::Binary(b"end"), end: true }, &mut output).expect("open");
-            outbound.frame(raw, b"raw", &mut output).expect("open");
-            outbound.pong(b"", &mut output).expect("open");
+            outbound.send("text, of which each frame has a key", &mut output).expect("open");
+            outbound.send(&prepared, &mut output).expect("open");
+            outbound.send(Chunk { data: Message::Binary(b"chunk"), end: false }, &mut output).expect("open");
+            outbound.send(Outgoing::ping(b"ping"), &mut output).expect("open");
+            outbound.send(Chunk { data: Message::Binary(b"end"), end: true }, &mut output).expect("open");
+            outbound.send(Outgoing::frame(raw, b"raw"), &mut output).expect("open");
+            outbound.send(Outgoing::pong(b""), &mut output).expect("open");
         }
         frames(Role::Client, &output).iter().map(|frame| frame.key.expect("masked")).take(FRAMES).collect()
     }
@@ -395,7 +395,7 @@ pub(crate) fn text_in_tiny_fragments() {
                 end.input.extend_from_slice(piece);
                 let mut batch = end.connection.receive(&mut end.input, &mut end.output);
                 while let Some((event, _)) = batch.next().expect("it is right") {
-                    assert!(event == Event::Text(&text), "the text arrives as it was sent");
+                    assert!(event == Event::Data(Message::Text(&text)), "the text arrives as it was sent");
                     events += 1;
                 }
             }
@@ -437,7 +437,7 @@ pub(crate) fn text_in_tiny_reads() {
         end.input.extend_from_slice(&wire[LEN - 1..]);
         let mut batch = end.connection.receive(&mut end.input, &mut end.output);
         let (event, _) = batch.next().expect("it is right").expect("it is whole");
-        assert!(event == Event::Text(&text));
+        assert!(event == Event::Data(Message::Text(&text)));
     }
 }
 
@@ -447,15 +447,14 @@ pub(crate) fn an_oversized_close_reason() {
     for role in ROLES {
         let mut end = End::new(role, Config::default());
         for reason in [&long, &"x".repeat(124), &"x".repeat(70_000)] {
-            let close = Some(Close { code: CloseCode::NORMAL, reason });
-            let (refused, heap) = heap::of(|| end.connection.close(close, &mut end.output));
+            let close = Close { code: CloseCode::NORMAL, reason };
+            assert_eq!(close.encode().map(|_| ()), Err(SendError::ReasonTooLong));
+            let payload = [&1000_u16.to_be_bytes(), reason.as_bytes()].concat();
+            let raw = Outgoing::frame(Header::new(OpCode::Close, payload.len() as u64), &payload);
+            let (refused, heap) = heap::of(|| end.connection.send(raw, &mut end.output));
             assert_eq!(refused, Err(SendError::ReasonTooLong));
             assert_eq!((end.output.len(), heap.total), (0, 0), "nothing is sent, nothing is held");
             assert_eq!((end.connection.end(), end.connection.transport()), (None, TransportState::Open));
-            let payload = [&1000_u16.to_be_bytes(), reason.as_bytes()].concat();
-            let raw = Header::new(OpCode::Close, payload.len() as u64);
-            assert_eq!(end.connection.frame(raw, &payload, &mut end.output), Err(SendError::ReasonTooLong));
-            assert!(end.output.is_empty());
         }
         // The longest goes out as it is, and nothing beyond it.
         let close = Some(Close { code: CloseCode::NORMAL, reason: &long[..123] });
@@ -466,6 +465,34 @@ pub(crate) fn an_oversized_close_reason() {
     }
 }
 
+// HOSTILE: 52
+pub(crate) fn a_close_reason_that_is_too_long_to_send() {
+    fn close(reason: &str) -> Option<Close<'_>> {
+        Some(Close { code: CloseCode(4000), reason })
+    }
+    for role in ROLES {
+        for (reason, cut) in [
+            ("x".repeat(124), "x".repeat(123)),
+            ("x".repeat(70_000), "x".repeat(123)),
+            ("é".repeat(62), "é".repeat(61)),
+            ("😀".repeat(31), "😀".repeat(30)),
+        ] {
+            let (mut end, mut peer) = (End::new(role, Config::default()), End::new(role.peer(), Config::default()));
+            end.connection.close(close(&reason), &mut end.output).expect("the reason is cut");
+            peer.input.extend_from_slice(&end.output);
+            let mut batch = peer.connection.receive(&mut peer.input, &mut peer.output);
+            let told = batch.next().expect("the frame is valid").map(|(event, _)| event);
+            assert_eq!(told, Some(Event::Close(close(&cut))), "{role:?}");
+            drop(batch);
+            assert_eq!(peer.connection.end().map(|end| end.code()), Some(CloseCode(4000)), "not 1006");
+            assert_eq!(peer.connection.close_reason(), cut);
+            end.input.extend_from_slice(&peer.output);
+            assert!(end.connection.receive(&mut end.input, &mut end.output).next().is_ok());
+            assert!(end.connection.end().is_some_and(|end| end.clean));
+        }
+    }
+}
+
 // HOSTILE: 18
 pub(crate) fn ten_million_unsolicited_pongs() {
     const AT_ONCE: usize = 10_000;
@@ -473,7 +500,7 @@ pub(crate) fn ten_million_unsolicited_pongs() {
         // With pings of ours unanswered, so that the answers are looked for.
         let mut end = End::new(role, Config::default());
         for n in 0..100_u8 {
-            end.connection.ping(&[n], &mut end.output).expect("there is room");
+            end.connection.send(Outgoing::ping(&[n]), &mut end.output).expect("there is room");
         }
         end.connection.arm(Duration::ZERO, &end.output);
         end.writes_all();
@@ -528,7 +555,7 @@ pub(crate) fn a_peer_that_never_lets_go() {
     let exits: [Exit; 9] = [
         ("our Close", Duration::ZERO, |end, _| end.connection.close(None, &mut end.output).expect("open")),
         ("our Close behind a queue", Duration::ZERO, |end, _| {
-            end.connection.binary(&[0; 1 << 20], &mut end.output).expect("open");
+            end.connection.send(&[0; 1 << 20], &mut end.output).expect("open");
             end.connection.close(None, &mut end.output).expect("open");
         }),
         ("the peer's Close", Duration::ZERO, |end, role| {
@@ -550,7 +577,7 @@ pub(crate) fn a_peer_that_never_lets_go() {
             end.reads(&frame(role, 0x01, b"begun")).expect("it is right");
         }),
         ("stalled output", Duration::from_secs(30), |end, _| {
-            end.connection.binary(&[0; 1000], &mut end.output).expect("open");
+            end.connection.send(&[0; 1000], &mut end.output).expect("open");
         }),
     ];
     let config = Config {
@@ -590,7 +617,7 @@ pub(crate) fn a_peer_that_never_lets_go() {
                 assert!(end.connection.end().is_some_and(|end| !end.clean || what == "both Closes" || reads > 0));
                 let left = left.unwrap_or(now);
                 assert!(left <= begins && now - left <= 10 * SECOND, "{what}: from {left:?} to {now:?}");
-                assert_eq!(end.connection.text("late", &mut end.output), Err(SendError::Closing));
+                assert_eq!(end.connection.send("late", &mut end.output), Err(SendError::Closing));
             }
         }
     }
@@ -602,7 +629,7 @@ pub(crate) fn a_peer_that_never_lets_go() {
         let due = end.connection.poll_timeout().expect("a deadline stands");
         end.connection.handle_timeout(due, &mut end.output)
     };
-    assert_eq!(expired(|end| end.connection.binary(b"x", &mut end.output).unwrap()), Some(Timeout::Write));
+    assert_eq!(expired(|end| end.connection.send(b"x", &mut end.output).unwrap()), Some(Timeout::Write));
     let begun = |end: &mut End| assert_eq!(end.reads(&frame(Role::Server, 0x01, b"x")), Ok(0));
     assert_eq!(expired(begun), Some(Timeout::Message));
 }
@@ -665,8 +692,8 @@ pub(crate) fn one_huge_message_and_then_silence() {
             end.input.extend_from_slice(piece);
             let mut batch = end.connection.receive(&mut end.input, &mut end.output);
             while let Some((event, mut outbox)) = batch.next().expect("it is right") {
-                let Event::Text(text) = event else { panic!("{event:?}") };
-                outbox.text(text).expect("there is room");
+                let Event::Data(Message::Text(text)) = event else { panic!("{event:?}") };
+                outbox.send(Outgoing::text(text)).expect("there is room");
             }
         }
         assert_eq!(end.writes_all().len(), huge.len() + 10);
@@ -694,7 +721,7 @@ pub(crate) fn idle_machines() {
         end.reads(&frame(Role::Server, 0x01, text.as_bytes())).expect("it is right");
         end.reads(&frame(Role::Server, 0x80, text.as_bytes())).expect("it is right");
         end.reads(&frame(Role::Server, 0x89, b"ping")).expect("it is right");
-        end.connection.text(&text, &mut end.output).expect("open");
+        end.connection.send(&text, &mut end.output).expect("open");
         end.connection.arm(Duration::from_secs(n as u64), &end.output);
         end.writes_all();
     }
@@ -723,8 +750,8 @@ pub(crate) fn messages_that_cost_allocations() {
                     end.input.extend_from_slice(&wire);
                     let mut batch = end.connection.receive(&mut end.input, &mut end.output);
                     while let Some((event, mut outbox)) = batch.next().expect("it is right") {
-                        let Event::Text(text) = event else { panic!("{event:?}") };
-                        outbox.text(text).expect("there is room");
+                        let Event::Data(Message::Text(text)) = event else { panic!("{event:?}") };
+                        outbox.send(Outgoing::text(text)).expect("there is room");
                     }
                     drop(batch);
                     let written = end.output.len();
@@ -791,12 +818,13 @@ pub(crate) fn an_input_that_its_owner_changes_between_two_reads() {
             from = to.max(from);
             let mut batch = end.connection.receive(&mut end.input, &mut end.output);
             loop {
-                let text = match batch.next() {
-                    Ok(Some((Event::Text(text) | Event::Chunk(Chunk { data: Message::Text(text), .. }), _))) => text,
+                let chunk: Chunk<'_> = match batch.next() {
+                    Ok(Some((Event::Data(data), _))) => data.into(),
                     Ok(Some(_)) => continue,
                     Ok(None) => break,
                     Err(_) => return,
                 };
+                let Message::Text(text) = chunk.data else { continue };
                 assert!(str::from_utf8(text.as_bytes()).is_ok(), "{:x?}", text.as_bytes());
             }
             drop(batch);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
 use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
 use bowsprit::{
-    Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, Prepared, ProtocolError, Role,
+    Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, Outgoing, Prepared,
+    ProtocolError, Role,
 };
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
@@ -374,9 +375,11 @@ pub(crate) fn windows_that_lose_step() {
                 let mut engine = Decompress::new(false);
                 for (n, message) in mix().iter().cycle().take(40).enumerate() {
                     if n % 3 == 2 {
-                        end.connection.plain(Message::Binary(message), &mut end.output).expect("open");
+                        end.connection
+                            .send(Outgoing::message(Message::Binary(message)).uncompressed(), &mut end.output)
+                            .expect("open");
                     } else {
-                        end.connection.binary(message, &mut end.output).expect("open");
+                        end.connection.send(Outgoing::binary(message), &mut end.output).expect("open");
                     }
                     if n == 25 {
                         end.connection.release_compression();
@@ -426,18 +429,18 @@ pub(crate) fn idle_compression() {
 
         let idle = held(make());
         let mut sender = make();
-        sender.binary(&message, &mut output).expect("open");
+        sender.send(&message, &mut output).expect("open");
         sender.shrink();
         let mut receiver = make();
         receive(&mut receiver, &mut input, &mut output);
         receiver.shrink();
         let mut released = make();
-        released.binary(&message, &mut output).expect("open");
+        released.send(&message, &mut output).expect("open");
         receive(&mut released, &mut input, &mut output);
         released.shrink();
         let both = {
             let mut both = make();
-            both.binary(&message, &mut output).expect("open");
+            both.send(&message, &mut output).expect("open");
             receive(&mut both, &mut input, &mut output);
             both.shrink();
             held(both)
@@ -470,7 +473,7 @@ pub(crate) fn idle_connections_that_share_engines() {
                     (0..CONNECTIONS).map(|_| end(role, Messages, config.clone(), agreed).connection).collect();
                 let ((), heap) = heap::of(|| {
                     for connection in &mut connections {
-                        connection.binary(&message, &mut output).expect("open");
+                        connection.send(&message, &mut output).expect("open");
                         output.clear();
                         input.extend_from_slice(&frame(role, 0xc2, &payload));
                         let mut batch = connection.receive(&mut input, &mut output);
@@ -511,7 +514,7 @@ pub(crate) fn broadcasts_that_are_kept() {
     let ((), heap) = heap::of(|| {
         for at in 0..MESSAGES {
             let news = Prepared::text(&format!("news {at} ").repeat(20)).deflated(6);
-            server.prepared(&news, &mut output).expect("open");
+            server.send(&news, &mut output).expect("open");
             assert_eq!(news.encodings(), 2);
             output.clear();
             kept.push(news);

@@ -7,7 +7,7 @@ use bowsprit::handshake::{
     AcceptOptions, ClientHandshake, ClientRequest, HeadError, OriginPolicy, RequestError, ResponseError,
     ServerHandshake, Uri,
 };
-use bowsprit::{Config, Connection, Event, HandshakeError, Messages};
+use bowsprit::{Config, Connection, Event, HandshakeError, Message, Messages};
 use bytes::BytesMut;
 
 use crate::heap;
@@ -479,8 +479,8 @@ pub(crate) fn frames_in_the_segment_of_the_head() {
         };
         let (mut input, mut output) = (BytesMut::from(&behind[..]), BytesMut::new());
         let mut batch = connection.receive(&mut input, &mut output);
-        for expected in [Event::Text("first"), Event::Binary(b"\r\n\r\n"), Event::Text("last")] {
-            assert_eq!(batch.next().expect("it is right").map(|(event, _)| event), Some(expected));
+        for expected in [Message::Text("first"), Message::Binary(b"\r\n\r\n"), Message::Text("last")] {
+            assert_eq!(batch.next().expect("it is right").map(|(event, _)| event), Some(Event::Data(expected)));
         }
     }
 }

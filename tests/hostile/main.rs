@@ -64,6 +64,7 @@ const ROWS: &[u8] = &[
     39,
     40,
     41,
+    52,
     #[cfg(feature = "rustls")]
     25,
 ];
@@ -113,6 +114,7 @@ attacks! {
     14 core::text_in_tiny_fragments
     14 core::text_in_tiny_reads
     15 core::an_oversized_close_reason
+    52 core::a_close_reason_that_is_too_long_to_send
     18 core::ten_million_unsolicited_pongs
     19 core::an_oversized_control_frame
     20 core::a_peer_that_never_lets_go
@@ -146,7 +148,7 @@ attacks! {
     2 blocking::a_length_that_nothing_follows_over_a_stream
     3 blocking::pings_over_a_stream_that_takes_nothing
     6 blocking::masking_keys_of_two_connections
-    15 blocking::an_oversized_close_reason_over_a_stream
+    52 blocking::a_close_reason_that_is_too_long_to_send_over_a_stream
     20 blocking::a_peer_that_never_lets_go_of_its_socket
     21 blocking::sending_and_closing_at_once
     #[cfg(not(feature = "rustls"))] 24 blocking::a_secret_in_plaintext

@@ -103,7 +103,7 @@ fn a_message_of_exactly_the_limit_passes() {
     for (len, fits) in [(999, true), (1_000, true), (1_001, false)] {
         let message = vec![7; len];
         for answer in ["deflate-frame", "fragment; maxLength=100, deflate-frame"] {
-            let frames = sends(&all(), answer, |end, output| end.binary(&message, output));
+            let frames = sends(&all(), answer, |end, output| end.send(&message, output));
             let limited = Config { max_message: 1_000, ..all() };
             let agreement = agreed(&limited, Role::Client, answer);
             let (messages, error) = hear(connection(Role::Client, Messages, &limited, &agreement), &[&frames]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bowsprit::extension::Agreement;
 use bowsprit::extension::legacy::DeflateFrame;
 use bowsprit::extension::permessage_deflate::WindowBits;
-use bowsprit::{Config, Messages, Role};
+use bowsprit::{Config, Messages, Outgoing, Role};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -26,7 +26,7 @@ fn sends(role: Role, config: &Config, agreement: &Agreement, messages: &[&[u8]])
     let mut end = connection(role, Messages, config, agreement);
     let mut output = BytesMut::new();
     for message in messages {
-        end.binary(message, &mut output).unwrap();
+        end.send(Outgoing::binary(message), &mut output).unwrap();
     }
     unmasked(role, &output)
 }
@@ -59,7 +59,7 @@ fn what_this_end_asks_for_does_not_bind_it() {
         let mut output = BytesMut::new();
         let mut end = connection(role.peer(), Messages, &all(), &peer);
         for message in [&far[..], &far] {
-            end.binary(message, &mut output).unwrap();
+            end.send(Outgoing::binary(message), &mut output).unwrap();
         }
         assert!(output.len() < 33_000, "the second one refers to the first");
         let wire = from_peer(role, &unmasked(role.peer(), &output));
@@ -81,7 +81,7 @@ fn no_match_reaches_further_than_the_window_that_was_asked_for() {
                 let mut decoder = Decoder::default();
                 for message in &messages {
                     let mut output = BytesMut::new();
-                    end.binary(message, &mut output).unwrap();
+                    end.send(Outgoing::binary(message), &mut output).unwrap();
                     let frame = unmasked(role, &output);
                     let [0xc2, len, ..] = frame[..] else { panic!("it is compressed, and one frame") };
                     let payload = &frame[if len == 126 { 4 } else { 2 }..];

@@ -8,7 +8,9 @@ use bowsprit::extension::legacy::{DeflateFrame, Fragment, Identity};
 use bowsprit::extension::permessage_deflate::WindowBits;
 use bowsprit::extension::{Agreement, Extension};
 use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
-use bowsprit::{Chunk, Chunks, Config, Connection, Deflate, Header, Message, Messages, OpCode, Prepared, Role};
+use bowsprit::{
+    Chunk, Chunks, Config, Connection, Deflate, Header, Message, Messages, OpCode, Outgoing, Prepared, Role,
+};
 use bytes::BytesMut;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -80,30 +82,30 @@ fn shake_hands(client: &Config, server: &Config) -> [Agreement; 2] {
 
 fn send(connection: &mut Connection, text: &str, verb: Verb, output: &mut BytesMut) {
     let sent = match verb {
-        Verb::Message => connection.text(text, output),
-        Verb::Plain => connection.plain(Message::Text(text), output),
-        Verb::Prepared => connection.prepared(&Prepared::text(text), output),
+        Verb::Message => connection.send(Outgoing::text(text), output),
+        Verb::Plain => connection.send(Outgoing::message(Message::Text(text)).uncompressed(), output),
+        Verb::Prepared => connection.send(&Prepared::text(text), output),
         Verb::Release => {
             connection.release_compression();
-            connection.text(text, output)
+            connection.send(Outgoing::text(text), output)
         }
         Verb::Chunks(len) => {
             let chars: Vec<char> = text.chars().collect();
             for piece in chars.chunks(len) {
                 let piece: String = piece.iter().collect();
-                connection.chunk(Chunk { data: Message::Text(&piece), end: false }, output).unwrap();
+                connection.send(Chunk { data: Message::Text(&piece), end: false }, output).unwrap();
             }
-            connection.chunk(Chunk { data: Message::Text(""), end: true }, output)
+            connection.send(Chunk { data: Message::Text(""), end: true }, output)
         }
         Verb::Frames(len) => {
             let mut opcode = OpCode::Text;
             for piece in text.as_bytes().chunks(len) {
                 let header = Header { fin: false, ..Header::new(opcode, piece.len() as u64) };
-                connection.frame(header, piece, output).unwrap();
-                connection.ping(b"between", output).unwrap();
+                connection.send(Outgoing::frame(header, piece), output).unwrap();
+                connection.send(Outgoing::ping(b"between"), output).unwrap();
                 opcode = OpCode::Continuation;
             }
-            connection.frame(Header::new(opcode, 0), b"", output)
+            connection.send(Outgoing::frame(Header::new(opcode, 0), b""), output)
         }
     };
     sent.unwrap();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bowsprit::{
-    Cause, Close, CloseCode, Config, Header, Initiator, OpCode, ProtocolError, Role, SendError, Timeout, TransportState,
+    Cause, Close, CloseCode, Config, Header, Initiator, OpCode, Outgoing, ProtocolError, Role, SendError, Timeout,
+    TransportState,
 };
 use hex_literal::hex;
 
@@ -53,13 +54,29 @@ fn the_frame(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::new(role);
         let longer = format!("{REASON}.");
-        assert_eq!(end.close(Some((1000, &longer))), Err(SendError::ReasonTooLong));
-        assert_eq!(end.close(Some((1000, &"é".repeat(62)))), Err(SendError::ReasonTooLong));
+        let accents = "é".repeat(62);
+        for reason in [&longer, &accents] {
+            let close = Close { code: CloseCode::NORMAL, reason };
+            assert_eq!(close.encode().map(|_| ()), Err(SendError::ReasonTooLong));
+            let payload = [&hex!("03 e8")[..], reason.as_bytes()].concat();
+            let raw = Header::new(OpCode::Close, payload.len() as u64);
+            assert_eq!(
+                end.connection.send(Outgoing::frame(raw, &payload), &mut end.output),
+                Err(SendError::ReasonTooLong)
+            );
+        }
         assert_eq!((end.sent(), end.connection.transport()), (vec![], TransportState::Open));
-        end.connection.text("still open", &mut end.output).unwrap();
+        end.connection.send("still open", &mut end.output).unwrap();
         end.sent();
         end.close(Some((1000, REASON))).unwrap();
         assert_eq!(end.sent(), longest);
+
+        let mut end = Endpoint::new(role);
+        end.close(Some((1000, &longer))).unwrap();
+        assert_eq!(end.sent(), longest, "cut after 123 bytes");
+        let mut end = Endpoint::new(role);
+        end.close(Some((1000, &accents))).unwrap();
+        assert_eq!(end.sent(), [&hex!("88 7c 03 e8")[..], "é".repeat(61).as_bytes()].concat(), "cut at a character");
     }
 
     // REQ: WS-5.5.1-09
@@ -76,15 +93,15 @@ fn the_handshake(log: &mut Log) {
     // REQ: WS-5.5.1-03
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        end.connection.chunk(bowsprit::Chunk { data: "a".into(), end: false }, &mut end.output).unwrap();
+        end.connection.send(bowsprit::Chunk { data: "a".into(), end: false }, &mut end.output).unwrap();
         end.close(None).unwrap();
         assert_eq!(end.sent(), hex!("01 01 61 88 00"));
         let refused = [
-            end.connection.text("a", &mut end.output),
-            end.connection.binary(b"a", &mut end.output),
-            end.connection.chunk(bowsprit::Chunk { data: "a".into(), end: true }, &mut end.output),
-            end.connection.prepared(&bowsprit::Prepared::text("a"), &mut end.output),
-            end.connection.frame(Header::new(OpCode::Binary, 0), b"", &mut end.output),
+            end.connection.send("a", &mut end.output),
+            end.connection.send(b"a", &mut end.output),
+            end.connection.send(bowsprit::Chunk { data: "a".into(), end: true }, &mut end.output),
+            end.connection.send(&bowsprit::Prepared::text("a"), &mut end.output),
+            end.connection.send(Outgoing::frame(Header::new(OpCode::Binary, 0), b""), &mut end.output),
             end.close(None),
         ];
         assert_eq!(refused, [Err(SendError::Closing); 6]);
@@ -105,7 +122,7 @@ fn the_handshake(log: &mut Log) {
             let mut batch = end.connection.receive(&mut end.input, &mut end.output);
             let (event, mut outbox) = batch.next().unwrap().unwrap();
             assert_eq!(Told::from(event), Told::Close(Some((1000, String::new()))));
-            assert_eq!(outbox.text("late"), Err(SendError::Closing));
+            assert_eq!(outbox.send("late"), Err(SendError::Closing));
         }
         assert_eq!(end.sent(), hex!("88 02 03 e8"));
     }
@@ -114,7 +131,7 @@ fn the_handshake(log: &mut Log) {
     // The default answers at once, whatever is being sent.
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        end.connection.chunk(bowsprit::Chunk { data: "a".into(), end: false }, &mut end.output).unwrap();
+        end.connection.send(bowsprit::Chunk { data: "a".into(), end: false }, &mut end.output).unwrap();
         end.gets(&hex!("88 02 03 e8"));
         assert_eq!(end.sent(), hex!("01 01 61 88 02 03 e8"));
         log.proved("WS-5.5.1-05", role);
@@ -186,7 +203,7 @@ fn the_handshake(log: &mut Log) {
         let mut end = Endpoint::new(role);
         let mut raw = |payload: &[u8]| {
             let header = Header::new(OpCode::Close, payload.len() as u64);
-            end.connection.frame(header, payload, &mut end.output)
+            end.connection.send(Outgoing::frame(header, payload), &mut end.output)
         };
         assert_eq!(raw(&hex!("03")), Err(SendError::InvalidFrame));
         assert_eq!(raw(&hex!("03 ed")), Err(SendError::InvalidFrame));
@@ -209,7 +226,7 @@ fn how_it_ends(log: &mut Log) {
         let mut end = Endpoint::new(role);
         assert_eq!(end.connection.end(), None, "open");
         end.close(Some((1000, ""))).unwrap();
-        assert_eq!(end.connection.text("", &mut end.output), Err(SendError::Closing), "closing: we sent a Close");
+        assert_eq!(end.connection.send("", &mut end.output), Err(SendError::Closing), "closing: we sent a Close");
         end.gets(&hex!("88 02 03 e9"));
         end.sent();
         end.disconnected();
@@ -219,7 +236,7 @@ fn how_it_ends(log: &mut Log) {
 
         let mut end = Endpoint::new(role);
         end.gets(&hex!("88 02 03 e9"));
-        assert_eq!(end.connection.text("", &mut end.output), Err(SendError::Closing), "closing: we got a Close");
+        assert_eq!(end.connection.send("", &mut end.output), Err(SendError::Closing), "closing: we got a Close");
         end.sent();
         end.disconnected();
         let ended = end.connection.end().unwrap();
@@ -309,8 +326,8 @@ fn after_the_end(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::new(role);
         end.gets(&hex!("83 00"));
-        assert_eq!(end.connection.text("a", &mut end.output), Err(SendError::Closing));
-        assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.send("a", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.send(Outgoing::ping(b""), &mut end.output), Err(SendError::Closing));
         assert_eq!(end.close(None), Err(SendError::Closing));
         end.gets(&hex!("88 02 03 e8"));
         assert_eq!(end.sent(), hex!("88 02 03 ea"), "one Close and nothing else");
@@ -452,7 +469,7 @@ fn codes(log: &mut Log) {
     let refused = Err(SendError::InvalidCloseCode(CloseCode::MANDATORY_EXTENSION));
     let mut server = Endpoint::new(Role::Server);
     assert_eq!(server.close(mandatory), refused, "only a client can miss an extension");
-    server.connection.text("unaffected", &mut server.output).unwrap();
+    server.connection.send("unaffected", &mut server.output).unwrap();
     let mut client = Endpoint::new(Role::Client);
     assert_eq!(client.close(mandatory), Ok(()));
     assert_eq!(client.sent(), hex!("88 07 03 f2 78 2d 65 78 74"));
@@ -517,7 +534,7 @@ fn invalid(log: &mut Log, id: &str, code: u16) {
         let mut end = Endpoint::new(role);
         assert_eq!(end.close(Some((code, ""))), Err(SendError::InvalidCloseCode(CloseCode(code))));
         assert_eq!((end.sent(), end.connection.transport()), (vec![], TransportState::Open));
-        end.connection.text("unaffected", &mut end.output).unwrap();
+        end.connection.send("unaffected", &mut end.output).unwrap();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Group O: compressed messages (RFC 7692 sections 6 and 7.2), and what group M says of them.
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Chunk, Config, Deflate, Message, ProtocolError, Role};
+use bowsprit::{Chunk, Config, Deflate, Message, Outgoing, ProtocolError, Role};
 use hex_literal::hex;
 
 use crate::decoder::Decoder;
@@ -105,9 +105,9 @@ fn mixed(log: &mut Log) {
     // REQ: PMD-6-06
     for role in ROLES {
         let mut end = Endpoint::agreed(role, Config::default(), AGREED);
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("81 05 48 65 6c 6c 6f"), "below the threshold");
-        end.connection.text(&"a".repeat(1 << 10), &mut end.output).unwrap();
+        end.connection.send(&"a".repeat(1 << 10), &mut end.output).unwrap();
         let sent = end.sent();
         assert_eq!(sent[0], 0xc1);
         assert!(sent.len() < 30);
@@ -119,9 +119,9 @@ fn mixed(log: &mut Log) {
     row(log, "PMD-6-07", &wire, events([text("Hello"), text("xyz"), text("Hello")]));
     for role in ROLES {
         let mut end = sender(role, AGREED, 6);
-        end.connection.text("Hello", &mut end.output).unwrap();
-        end.connection.plain(Message::Text("xyz"), &mut end.output).unwrap();
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
+        end.connection.send(Outgoing::message(Message::Text("xyz")).uncompressed(), &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         assert_eq!(end.sent(), wire);
     }
 
@@ -129,7 +129,7 @@ fn mixed(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::agreed(role, Config::default(), AGREED);
         let secret = "secret ".repeat(100);
-        end.connection.plain(Message::Text(&secret), &mut end.output).unwrap();
+        end.connection.send(Outgoing::message(Message::Text(&secret)).uncompressed(), &mut end.output).unwrap();
         let sent = end.sent();
         assert_eq!((sent[0], &sent[4..]), (0x81, secret.as_bytes()));
         log.proved("WS-10-12", role);
@@ -140,7 +140,7 @@ fn sending(log: &mut Log) {
     for role in ROLES {
         // REQ: PMD-7.2.1-01
         let mut end = sender(role, AGREED, 6);
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("c1 07 f2 48 cd c9 c9 07 00"));
         log.proved("PMD-7.2.1-01", role);
 
@@ -148,10 +148,10 @@ fn sending(log: &mut Log) {
         for before in ["", "Hello", "\u{0}"] {
             for agreed in [AGREED, ALONE] {
                 let mut end = sender(role, agreed, 6);
-                end.connection.text(before, &mut end.output).unwrap();
+                end.connection.send(Outgoing::text(before), &mut end.output).unwrap();
                 end.sent();
                 for _ in 0..3 {
-                    end.connection.text("", &mut end.output).unwrap();
+                    end.connection.send("", &mut end.output).unwrap();
                     assert_eq!(end.sent(), hex!("c1 01 00"));
                 }
             }
@@ -160,20 +160,20 @@ fn sending(log: &mut Log) {
 
         // REQ: PMD-7.2.1-06
         let mut end = sender(role, AGREED, 0);
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("c1 0b 00 05 00 fa ff 48 65 6c 6c 6f 00"));
         log.proved("PMD-7.2.1-06", role);
 
         // REQ: PMD-7.2.1-07
         let mut end = sender(role, AGREED, 6);
-        end.connection.chunk(Chunk { data: Message::Text("He"), end: false }, &mut end.output).unwrap();
+        end.connection.send(Chunk { data: Message::Text("He"), end: false }, &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("41 08 f2 48 05 00 00 00 ff ff"));
-        end.connection.chunk(Chunk { data: Message::Text("llo"), end: true }, &mut end.output).unwrap();
+        end.connection.send(Chunk { data: Message::Text("llo"), end: true }, &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("80 05 ca c9 c9 07 00"));
         // With nothing in the last one.
-        end.connection.chunk(Chunk { data: Message::Text("Hello"), end: false }, &mut end.output).unwrap();
+        end.connection.send(Chunk { data: Message::Text("Hello"), end: false }, &mut end.output).unwrap();
         assert!(end.sent().ends_with(&hex!("00 00 ff ff")));
-        end.connection.chunk(Chunk { data: Message::Text(""), end: true }, &mut end.output).unwrap();
+        end.connection.send(Chunk { data: Message::Text(""), end: true }, &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("80 01 00"));
         log.proved("PMD-7.2.1-07", role);
 
@@ -187,8 +187,8 @@ fn sending(log: &mut Log) {
         // REQ: PMD-7.2.1-09
         assert_eq!(hellos(role, ALONE), [hex!("f2 48 cd c9 c9 07 00"); 2]);
         let mut end = sender(role, AGREED, 6);
-        end.connection.text("Hello", &mut end.output).unwrap();
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         assert_eq!(end.sent()[9..], hex!("c1 05 f2 00 11 00 00"), "with takeover the first is referred to");
         log.proved("PMD-7.2.1-09", role);
 
@@ -197,7 +197,7 @@ fn sending(log: &mut Log) {
         let mut decoder = Decoder::default();
         for level in 0..=9 {
             let mut end = sender(role, ALONE, level);
-            end.connection.binary(&[0x5a; 5_000], &mut end.output).unwrap();
+            end.connection.send(&[0x5a; 5_000], &mut end.output).unwrap();
             let wire = end.transmits();
             let frame = &frames(role, &wire)[0];
             assert_ne!(frame.payload[0], 0x78);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bowsprit::{Cause, Config, Header, OpCode, ProtocolError, Role, SendError, Timeout, TransportState};
+use bowsprit::{Cause, Config, Header, OpCode, Outgoing, ProtocolError, Role, SendError, Timeout, TransportState};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -30,13 +30,13 @@ fn lengths(log: &mut Log) {
     // REQ: WS-5.5-02
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        assert_eq!(end.connection.ping(&[0; 126], &mut end.output), Err(SendError::ControlTooLong));
-        assert_eq!(end.connection.pong(&[0; 126], &mut end.output), Err(SendError::ControlTooLong));
+        assert_eq!(end.connection.send(Outgoing::ping(&[0; 126]), &mut end.output), Err(SendError::ControlTooLong));
+        assert_eq!(end.connection.send(Outgoing::pong(&[0; 126]), &mut end.output), Err(SendError::ControlTooLong));
         assert!(end.output.is_empty());
         assert_eq!(end.connection.transport(), TransportState::Open);
-        end.connection.ping(&[0x70; 125], &mut end.output).unwrap();
+        end.connection.send(Outgoing::ping(&[0x70; 125]), &mut end.output).unwrap();
         assert_eq!(end.sent(), [&hex!("89 7d")[..], &[0x70; 125]].concat());
-        end.connection.pong(&[0x70; 125], &mut end.output).unwrap();
+        end.connection.send(Outgoing::pong(&[0x70; 125]), &mut end.output).unwrap();
         assert_eq!(end.sent(), [&hex!("8a 7d")[..], &[0x70; 125]].concat());
         log.proved("WS-5.5-02", role);
     }
@@ -132,7 +132,7 @@ fn answers(log: &mut Log) {
 /// An end with so much to send that Pongs wait.
 fn busy(role: Role) -> Endpoint {
     let mut end = Endpoint::new(role);
-    end.connection.binary(&[0; 20 << 10], &mut end.output).unwrap();
+    end.connection.send(&[0; 20 << 10], &mut end.output).unwrap();
     end
 }
 
@@ -140,14 +140,14 @@ fn pings_of_our_own(log: &mut Log) {
     // REQ: WS-5.5.2-04
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        end.connection.ping(b"\x00\xff", &mut end.output).unwrap();
+        end.connection.send(Outgoing::ping(b"\x00\xff"), &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("89 02 00 ff"));
         end.close(None).unwrap();
-        assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.send(Outgoing::ping(b""), &mut end.output), Err(SendError::Closing));
         assert_eq!(end.sent(), hex!("88 00"));
         end.gets(&hex!("88 00"));
-        assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Closing));
-        assert_eq!(end.connection.pong(b"", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.send(Outgoing::ping(b""), &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.send(Outgoing::pong(b""), &mut end.output), Err(SendError::Closing));
         assert_eq!(end.sent(), b"");
         log.proved("WS-5.5.2-04", role);
     }
@@ -199,10 +199,10 @@ fn keep_alive(log: &mut Log) {
         // Of two Pings alike, the Pong answers the second.
         let mut end = Endpoint::new(role);
         let raw = Header::new(OpCode::Ping, 4);
-        end.connection.ping(b"same", &mut end.output).unwrap();
+        end.connection.send(Outgoing::ping(b"same"), &mut end.output).unwrap();
         end.sent();
         end.arm(seconds(1));
-        end.connection.frame(raw, b"same", &mut end.output).unwrap();
+        end.connection.send(Outgoing::frame(raw, b"same"), &mut end.output).unwrap();
         end.sent();
         end.arm(seconds(5));
         end.gets(b"\x8a\x04same");

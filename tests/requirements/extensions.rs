@@ -91,7 +91,7 @@ fn order(log: &mut Log) {
                 }
             };
             let mut end = Endpoint::with_agreement(role, all(), &agreement);
-            end.connection.text("Hello", &mut end.output).unwrap();
+            end.connection.send("Hello", &mut end.output).unwrap();
             assert_eq!(end.sent(), wire, "{line}");
             row_extended(log, "WS-9.1-08", role, all(), &agreement, &from_peer(role, wire), events([text("Hello")]));
         }

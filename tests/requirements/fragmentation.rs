@@ -1,6 +1,6 @@
 //! Group H: fragmentation (RFC 6455 section 5.4).
 
-use bowsprit::{Chunk, Chunks, Config, Header, Message, OpCode, ProtocolError, Role, Rsv, SendError};
+use bowsprit::{Chunk, Chunks, Config, Header, Message, OpCode, Outgoing, ProtocolError, Role, Rsv, SendError};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -66,7 +66,10 @@ fn receiving(log: &mut Log) {
         let mut end = Endpoint::new(role);
         for opcode in [OpCode::Close, OpCode::Ping, OpCode::Pong] {
             let header = Header { fin: false, ..Header::new(opcode, 0) };
-            assert_eq!(end.connection.frame(header, b"", &mut end.output), Err(SendError::InvalidFrame));
+            assert_eq!(
+                end.connection.send(Outgoing::frame(header, b""), &mut end.output),
+                Err(SendError::InvalidFrame)
+            );
         }
         assert_eq!(end.sent(), b"");
     }
@@ -93,15 +96,18 @@ fn sending(log: &mut Log) {
         let mut end = Endpoint::new(role);
         for fin in [true, false] {
             let orphan = Header { fin, ..Header::new(OpCode::Continuation, 0) };
-            assert_eq!(end.connection.frame(orphan, b"", &mut end.output), Err(SendError::NoMessageInProgress));
+            assert_eq!(
+                end.connection.send(Outgoing::frame(orphan, b""), &mut end.output),
+                Err(SendError::NoMessageInProgress)
+            );
         }
-        end.connection.chunk(Chunk { data: Message::Text("Hel"), end: false }, &mut end.output).unwrap();
-        end.connection.chunk(Chunk { data: Message::Text("lo"), end: true }, &mut end.output).unwrap();
+        end.connection.send(Chunk { data: Message::Text("Hel"), end: false }, &mut end.output).unwrap();
+        end.connection.send(Chunk { data: Message::Text("lo"), end: true }, &mut end.output).unwrap();
         assert_eq!(end.sent(), hex!("01 03 48 65 6c 80 02 6c 6f"));
 
         let fragments = |size| {
             let mut end = Endpoint::with(role, Config { fragment_size: Some(size), ..Config::default() });
-            end.connection.binary(b"Hello", &mut end.output).unwrap();
+            end.connection.send(b"Hello", &mut end.output).unwrap();
             end.sent()
         };
         assert_eq!(fragments(0), fragments(1));
@@ -114,8 +120,8 @@ fn sending(log: &mut Log) {
             let peer = if role == Role::Client { Role::Server } else { Role::Client };
             let mut end = Endpoint::with(role, Config { fragment_size: Some(size), ..Config::default() });
             let mut peer = Endpoint::new(peer);
-            end.connection.text("Grüße 😀", &mut end.output).unwrap();
-            end.connection.text("", &mut end.output).unwrap();
+            end.connection.send("Grüße 😀", &mut end.output).unwrap();
+            end.connection.send("", &mut end.output).unwrap();
             assert_eq!(talk(&mut end, &mut peer).1, [text("Grüße 😀"), text("")]);
         }
         log.proved("WS-5.4-08", role);
@@ -159,7 +165,7 @@ fn boundaries_mean_nothing(log: &mut Log) {
     for role in ROLES {
         let mut end = Endpoint::with(role, Config { fragment_size: Some(1), ..Config::default() });
         end.gets(&hex!("89 03 61 62 63"));
-        end.connection.ping(b"abc", &mut end.output).unwrap();
+        end.connection.send(Outgoing::ping(b"abc"), &mut end.output).unwrap();
         end.close(Some((1000, "bye"))).unwrap();
         assert_eq!(end.sent(), hex!("8a 03 61 62 63 89 03 61 62 63 88 05 03 e8 62 79 65"));
         log.proved("WS-5.4-10", role);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bowsprit::{Chunk, Config, Header, Mask, Message, OpCode, Prepared, ProtocolError, Role, Rsv, SendError};
+use bowsprit::{Chunk, Config, Header, Mask, Message, OpCode, Outgoing, Prepared, ProtocolError, Role, Rsv, SendError};
 use hex_literal::hex;
 
 use crate::harness::{Log, ROLES};
@@ -22,16 +22,16 @@ pub(crate) fn rows(log: &mut Log) {
 fn who_masks(log: &mut Log) {
     // REQ: WS-5.1-01
     let mut client = Endpoint::new(Role::Client);
-    client.connection.ping(b"", &mut client.output).unwrap();
+    client.connection.send(Outgoing::ping(b""), &mut client.output).unwrap();
     assert_eq!(client.output[..2], hex!("89 80"));
     assert_eq!(client.transmits().len(), 6);
-    client.connection.text("Hello", &mut client.output).unwrap();
-    client.connection.binary(b"", &mut client.output).unwrap();
-    client.connection.pong(b"x", &mut client.output).unwrap();
-    client.connection.prepared(&Prepared::text("prepared"), &mut client.output).unwrap();
-    client.connection.chunk(Chunk { data: Message::Text("a"), end: false }, &mut client.output).unwrap();
-    client.connection.chunk(Chunk { data: Message::Text("b"), end: true }, &mut client.output).unwrap();
-    client.connection.frame(Header::new(OpCode::Binary, 1), b"!", &mut client.output).unwrap();
+    client.connection.send("Hello", &mut client.output).unwrap();
+    client.connection.send(b"", &mut client.output).unwrap();
+    client.connection.send(Outgoing::pong(b"x"), &mut client.output).unwrap();
+    client.connection.send(&Prepared::text("prepared"), &mut client.output).unwrap();
+    client.connection.send(Chunk { data: Message::Text("a"), end: false }, &mut client.output).unwrap();
+    client.connection.send(Chunk { data: Message::Text("b"), end: true }, &mut client.output).unwrap();
+    client.connection.send(Outgoing::frame(Header::new(OpCode::Binary, 1), b"!"), &mut client.output).unwrap();
     client.gets(&hex!("89 00")); // an automatic Pong
     client.close(None).unwrap();
     let wire = client.transmits();
@@ -57,19 +57,19 @@ fn who_masks(log: &mut Log) {
 
     // REQ: WS-5.1-03
     let mut server = Endpoint::new(Role::Server);
-    server.connection.text("Hello", &mut server.output).unwrap();
+    server.connection.send("Hello", &mut server.output).unwrap();
     assert_eq!(server.transmits(), hex!("81 05 48 65 6c 6c 6f"));
-    server.connection.prepared(&Prepared::binary(b"\xff"), &mut server.output).unwrap();
-    server.connection.ping(b"", &mut server.output).unwrap();
+    server.connection.send(&Prepared::binary(b"\xff"), &mut server.output).unwrap();
+    server.connection.send(Outgoing::ping(b""), &mut server.output).unwrap();
     server.gets(&hex!("89 01 70"));
     server.close(None).unwrap();
     assert_eq!(server.transmits(), hex!("82 01 ff 89 00 8a 01 70 88 00"));
     let mask = Header { mask: Some(Mask([0; 4])), ..Header::new(OpCode::Text, 0) };
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        assert_eq!(end.connection.frame(mask, b"", &mut end.output), Err(SendError::InvalidFrame));
+        assert_eq!(end.connection.send(Outgoing::frame(mask, b""), &mut end.output), Err(SendError::InvalidFrame));
         let longer = Header::new(OpCode::Binary, 2);
-        assert_eq!(end.connection.frame(longer, b"a", &mut end.output), Err(SendError::InvalidFrame));
+        assert_eq!(end.connection.send(Outgoing::frame(longer, b"a"), &mut end.output), Err(SendError::InvalidFrame));
         assert!(end.output.is_empty());
     }
     log.proved("WS-5.1-03", Role::Server);
@@ -88,10 +88,10 @@ fn who_masks(log: &mut Log) {
     // REQ: WS-5.1-05
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        end.connection.text("first", &mut end.output).unwrap();
+        end.connection.send("first", &mut end.output).unwrap();
         assert_eq!(end.sent(), b"\x81\x05first", "either side may speak first");
         assert_eq!(end.gets(b"\x01\x01a"), []);
-        end.connection.text("amid", &mut end.output).unwrap();
+        end.connection.send("amid", &mut end.output).unwrap();
         assert_eq!(end.gets(b"\x80\x01b"), [text("ab")]);
         assert_eq!(end.sent(), b"\x81\x04amid");
         log.proved("WS-5.1-05", role);
@@ -102,16 +102,19 @@ fn reserved_bits_and_opcodes(log: &mut Log) {
     // REQ: WS-5.2-01
     for role in ROLES {
         let mut end = Endpoint::with(role, Config { fragment_size: Some(3), ..Config::default() });
-        end.connection.text("Hello", &mut end.output).unwrap();
-        end.connection.binary(b"Hello", &mut end.output).unwrap();
-        end.connection.prepared(&Prepared::text("Hello"), &mut end.output).unwrap();
-        end.connection.ping(b"Hello", &mut end.output).unwrap();
-        end.connection.pong(b"Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
+        end.connection.send(b"Hello", &mut end.output).unwrap();
+        end.connection.send(&Prepared::text("Hello"), &mut end.output).unwrap();
+        end.connection.send(Outgoing::ping(b"Hello"), &mut end.output).unwrap();
+        end.connection.send(Outgoing::pong(b"Hello"), &mut end.output).unwrap();
         for bits in 1..8 {
             let rsv = Rsv::from_first_byte(bits << 4);
             for opcode in [OpCode::Text, OpCode::Binary, OpCode::Ping, OpCode::Pong, OpCode::Close] {
                 let header = Header { rsv, ..Header::new(opcode, 0) };
-                assert_eq!(end.connection.frame(header, b"", &mut end.output), Err(SendError::InvalidFrame));
+                assert_eq!(
+                    end.connection.send(Outgoing::frame(header, b""), &mut end.output),
+                    Err(SendError::InvalidFrame)
+                );
             }
         }
         end.close(Some((1000, "bye"))).unwrap();
@@ -158,9 +161,9 @@ fn lengths(log: &mut Log) {
         row_both(log, "WS-5.2-04", &wire, events([binary(&payload)]));
         for role in ROLES {
             let mut end = Endpoint::new(role);
-            end.connection.binary(&payload, &mut end.output).unwrap();
+            end.connection.send(&payload, &mut end.output).unwrap();
             assert!(end.sent() == wire, "{len} bytes as {role:?}");
-            end.connection.prepared(&Prepared::binary(&payload), &mut end.output).unwrap();
+            end.connection.send(&Prepared::binary(&payload), &mut end.output).unwrap();
             assert!(end.sent() == wire, "{len} bytes prepared as {role:?}");
         }
     }
@@ -252,9 +255,9 @@ fn keys(log: &mut Log) {
         let mut keys = Vec::new();
         for i in 0..10_000 {
             match i % 3 {
-                0 => client.ping(b"", &mut wire).unwrap(),
-                1 => client.chunk(Chunk { data: Message::Text("a"), end: i % 2 == 0 }, &mut wire).unwrap(),
-                _ => client.pong(b"", &mut wire).unwrap(),
+                0 => client.send(Outgoing::ping(b""), &mut wire).unwrap(),
+                1 => client.send(Chunk { data: Message::Text("a"), end: i % 2 == 0 }, &mut wire).unwrap(),
+                _ => client.send(Outgoing::pong(b""), &mut wire).unwrap(),
             }
             keys.extend(frames(Role::Client, &wire).into_iter().map(|frame| u32::from_be_bytes(frame.key.unwrap())));
             client.wrote(wire.len(), &mut wire);
@@ -281,7 +284,7 @@ fn keys(log: &mut Log) {
         let wire = [&[0x82, 0x80 | len][..], &key, &naive].concat();
         row(log, "WS-5.3-02", Role::Server, &wire, events([binary(&payload)]));
         let mut client = Endpoint::new(Role::Client);
-        client.connection.binary(&payload, &mut client.output).unwrap();
+        client.connection.send(&payload, &mut client.output).unwrap();
         let sent = frames(Role::Client, &client.transmits()).remove(0);
         assert_eq!(sent.payload, payload, "what the peer's naive loop makes of it");
     }
@@ -301,9 +304,9 @@ fn keys(log: &mut Log) {
 
     // REQ: WS-5.3-05
     let mut client = Endpoint::new(Role::Client);
-    client.connection.chunk(Chunk { data: Message::Text("one"), end: false }, &mut client.output).unwrap();
+    client.connection.send(Chunk { data: Message::Text("one"), end: false }, &mut client.output).unwrap();
     let before = client.output.to_vec();
-    client.connection.chunk(Chunk { data: Message::Text("two"), end: true }, &mut client.output).unwrap();
+    client.connection.send(Chunk { data: Message::Text("two"), end: true }, &mut client.output).unwrap();
     assert_eq!(client.output[..before.len()], before, "what was begun is not touched again");
     let sent = frames(Role::Client, &client.transmits());
     assert_eq!(sent.len(), 2);

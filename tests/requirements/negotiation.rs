@@ -187,10 +187,10 @@ fn answers(log: &mut Log) {
     row_both(log, "PMD-5-08", &hex!("c1 07 f2 48 cd c9 c9 07 00"), reserved());
     for role in ROLES {
         let mut plain = Endpoint::with(role, config(Parameters::default(), &[]));
-        plain.connection.text(&"a".repeat(200), &mut plain.output).unwrap();
+        plain.connection.send(&"a".repeat(200), &mut plain.output).unwrap();
         assert_eq!(plain.sent()[0], 0x81, "what is not agreed on is not used");
         let mut end = Endpoint::agreed(role, Config::default(), AGREED);
-        end.connection.text(&"a".repeat(200), &mut end.output).unwrap();
+        end.connection.send(&"a".repeat(200), &mut end.output).unwrap();
         assert_eq!(end.sent()[0], 0xc1);
         log.proved("PMD-5-08", role);
     }
@@ -462,7 +462,7 @@ pub(crate) fn hellos(role: Role, agreed: Agreed) -> [[u8; 7]; 2] {
     let deflate = Deflate { threshold: 0, ..Deflate::default() };
     let mut end = Endpoint::agreed(role, Config { compression: Some(deflate), ..Config::default() }, agreed);
     [(); 2].map(|()| {
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         let sent = end.sent();
         assert_eq!(sent[..2], hex!("c1 07"));
         sent[2..].try_into().unwrap()
@@ -477,7 +477,7 @@ pub(crate) fn farthest(role: Role, agreed: Agreed) -> usize {
         let run: Vec<u8> =
             (0..every).map(|at: u32| (at * 40_503 + every).wrapping_mul(0x9e37_79b9).to_be_bytes()[0]).collect();
         let message = run.repeat(2);
-        end.connection.binary(&message, &mut end.output).unwrap();
+        end.connection.send(&message, &mut end.output).unwrap();
         let wire = end.transmits();
         for frame in crate::wire::frames(role, &wire) {
             if frame.header[0] == 0xc2 {

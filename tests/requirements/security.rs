@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bowsprit::{
-    Cause, Chunk, Config, Header, Initiator, Message, OpCode, ProtocolError, Role, SendError, Timeout, TransportState,
+    Cause, Chunk, Config, Header, Initiator, Message, OpCode, Outgoing, ProtocolError, Role, SendError, Timeout,
+    TransportState,
 };
 use hex_literal::hex;
 
@@ -143,17 +144,17 @@ fn memory(log: &mut Log) {
         let mut end = Endpoint::new(role);
         let message = [0; 1000];
         let mut accepted = 0;
-        while end.connection.binary(&message, &mut end.output).is_ok() {
+        while end.connection.send(&message, &mut end.output).is_ok() {
             accepted += 1;
             assert!(accepted < 2000, "a peer that never reads has no end");
         }
         assert!(end.output.len() >= 1 << 20 && end.output.len() < (1 << 20) + 1008, "{}", end.output.len());
         let before = end.output.len();
         let refused = [
-            end.connection.binary(&message, &mut end.output),
-            end.connection.text("", &mut end.output),
-            end.connection.chunk(Chunk { data: Message::Text(""), end: true }, &mut end.output),
-            end.connection.frame(Header::new(OpCode::Binary, 0), b"", &mut end.output),
+            end.connection.send(&message, &mut end.output),
+            end.connection.send("", &mut end.output),
+            end.connection.send(Chunk { data: Message::Text(""), end: true }, &mut end.output),
+            end.connection.send(Outgoing::frame(Header::new(OpCode::Binary, 0), b""), &mut end.output),
         ];
         assert_eq!(refused, [Err(SendError::Full); 4], "the caller is told");
         assert_eq!(end.output.len(), before);
@@ -168,31 +169,31 @@ fn memory(log: &mut Log) {
         for (unsent, accepted) in [(99, Ok(())), (100, Err(SendError::Full))] {
             let mut end = Endpoint::with(role, Config { max_unsent: 100, ..Config::default() });
             let header = if role == Role::Client { 6 } else { 2 };
-            end.connection.binary(&message[..unsent - header], &mut end.output).unwrap();
+            end.connection.send(&message[..unsent - header], &mut end.output).unwrap();
             assert_eq!(end.output.len(), unsent);
-            assert_eq!(end.connection.binary(&message, &mut end.output), accepted);
+            assert_eq!(end.connection.send(&message, &mut end.output), accepted);
         }
         // Above it there is room for one Ping, each time that it was reached.
         let mut end = Endpoint::with(role, Config { max_unsent: 100, ..Config::default() });
         for _ in 0..2 {
-            end.connection.binary(&message, &mut end.output).unwrap();
-            assert_eq!(end.connection.ping(&[0; 125], &mut end.output), Ok(()));
-            assert_eq!(end.connection.ping(b"", &mut end.output), Err(SendError::Full));
+            end.connection.send(&message, &mut end.output).unwrap();
+            assert_eq!(end.connection.send(Outgoing::ping(&[0; 125]), &mut end.output), Ok(()));
+            assert_eq!(end.connection.send(Outgoing::ping(b""), &mut end.output), Err(SendError::Full));
             end.sent();
         }
         // Pings that nobody answers are forgotten, the oldest first.
         let (_, peak) = heap::peak(|| {
             for _ in 0..10_000 {
-                end.connection.ping(&[0; 125], &mut end.output).unwrap();
+                end.connection.send(Outgoing::ping(&[0; 125]), &mut end.output).unwrap();
                 end.connection.wrote(end.output.len(), &mut end.output);
             }
         });
         assert!(peak < 16 << 10, "{peak} bytes of heap");
         // Room comes back as the transport takes bytes.
         let mut end = Endpoint::new(role);
-        while end.connection.binary(&message, &mut end.output).is_ok() {}
+        while end.connection.send(&message, &mut end.output).is_ok() {}
         end.connection.wrote(2000, &mut end.output);
-        assert_eq!(end.connection.binary(&message, &mut end.output), Ok(()));
+        assert_eq!(end.connection.send(&message, &mut end.output), Ok(()));
         log.proved("WS-10-06", role);
     }
 }
@@ -205,9 +206,9 @@ fn stalls() {
         let mut end = Endpoint::new(role);
         end.arm(at(1));
         assert_eq!(end.connection.poll_timeout(), None, "nothing to wait for");
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         end.arm(at(2));
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         end.arm(at(20)); // more output is no progress
         assert_eq!(end.connection.poll_timeout(), Some(at(32)));
         end.connection.wrote(1, &mut end.output);
@@ -218,11 +219,11 @@ fn stalls() {
         let ended = end.connection.end().unwrap();
         assert_eq!((ended.code().0, ended.clean, ended.by), (1006, false, Initiator::Local));
         assert_eq!((ended.sent, ended.cause), (None, Cause::Timeout(Timeout::Write)));
-        assert_eq!(end.connection.text("more", &mut end.output), Err(SendError::Closing));
+        assert_eq!(end.connection.send("more", &mut end.output), Err(SendError::Closing));
 
         // What is written in time leaves no deadline behind.
         let mut end = Endpoint::new(role);
-        end.connection.text("Hello", &mut end.output).unwrap();
+        end.connection.send("Hello", &mut end.output).unwrap();
         end.arm(at(1));
         end.sent();
         end.arm(at(2));
@@ -260,7 +261,7 @@ fn failing(log: &mut Log) {
     // REQ: WS-10-08
     for role in ROLES {
         let mut end = Endpoint::new(role);
-        end.connection.text("queued", &mut end.output).unwrap();
+        end.connection.send("queued", &mut end.output).unwrap();
         end.gets(&hex!("83 00"));
         assert_eq!(end.connection.transport(), TransportState::Shutdown, "flush first, then shut down");
         assert_eq!(end.sent(), b"\x81\x06queued\x88\x02\x03\xea", "the peer learns why, behind what was queued");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bowsprit::handshake::{ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
-use bowsprit::{Chunk, Config, HandshakeError, Header, OpCode, ProtocolError, Role, SendError};
+use bowsprit::{Chunk, Config, HandshakeError, Header, OpCode, Outgoing, ProtocolError, Role, SendError};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -117,17 +117,17 @@ fn sending(log: &mut Log) {
         // Text is `&str`; only a raw frame could break the rule.
         let fragment = |opcode, fin, len| Header { fin, ..Header::new(opcode, len) };
         let mut end = Endpoint::new(role);
-        let mut raw = |header, payload: &[u8]| end.connection.frame(header, payload, &mut end.output);
+        let mut raw = |header, payload: &[u8]| end.connection.send(Outgoing::frame(header, payload), &mut end.output);
         assert_eq!(raw(fragment(OpCode::Text, true, 2), &hex!("c3 28")), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Text, true, 1), &hex!("c3")), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Text, false, 1), &hex!("c3")), Ok(()), "a fragment may end in a character");
         let chunk = Chunk { data: "a".into(), end: true };
         assert_eq!(
-            end.connection.chunk(chunk, &mut end.output),
+            end.connection.send(chunk, &mut end.output),
             Err(SendError::MessageInProgress),
             "inside a character"
         );
-        let mut raw = |header, payload: &[u8]| end.connection.frame(header, payload, &mut end.output);
+        let mut raw = |header, payload: &[u8]| end.connection.send(Outgoing::frame(header, payload), &mut end.output);
         assert_eq!(raw(fragment(OpCode::Continuation, true, 0), b""), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Continuation, true, 1), b"("), Err(SendError::InvalidUtf8));
         assert_eq!(raw(fragment(OpCode::Continuation, true, 1), &hex!("a9")), Ok(()));
@@ -138,7 +138,7 @@ fn sending(log: &mut Log) {
         let peer = if role == Role::Client { Role::Server } else { Role::Client };
         let mut end = Endpoint::with(role, Config { fragment_size: Some(1), ..Config::default() });
         let mut peer = Endpoint::new(peer);
-        end.connection.text("é😀", &mut end.output).unwrap();
+        end.connection.send("é😀", &mut end.output).unwrap();
         assert_eq!(talk(&mut end, &mut peer).1, [text("é😀")]);
         assert_eq!(peer.error, None);
         log.proved("WS-8.1-06", role);

@@ -31,13 +31,28 @@ pub(crate) enum Told {
     Close(Option<(u16, String)>),
 }
 
-impl From<Event<'_>> for Told {
-    fn from(event: Event<'_>) -> Self {
+impl From<Message<'_>> for Told {
+    fn from(message: Message<'_>) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.to_owned()),
+            Message::Binary(data) => Self::Binary(data.to_owned()),
+        }
+    }
+}
+
+impl From<Chunk<'_>> for Told {
+    fn from(Chunk { data, end }: Chunk<'_>) -> Self {
+        match data {
+            Message::Text(text) => Self::TextChunk(text.to_owned(), end),
+            Message::Binary(data) => Self::BinaryChunk(data.to_owned(), end),
+        }
+    }
+}
+
+impl<T: Into<Self>> From<Event<'_, T>> for Told {
+    fn from(event: Event<'_, T>) -> Self {
         match event {
-            Event::Text(text) => Self::Text(text.to_owned()),
-            Event::Binary(data) => Self::Binary(data.to_owned()),
-            Event::Chunk(Chunk { data: Message::Text(text), end }) => Self::TextChunk(text.to_owned(), end),
-            Event::Chunk(Chunk { data: Message::Binary(data), end }) => Self::BinaryChunk(data.to_owned(), end),
+            Event::Data(data) => data.into(),
             Event::Ping(payload) => Self::Ping(payload.to_owned()),
             Event::Pong(payload) => Self::Pong(payload.to_owned()),
             Event::Close(close) => Self::Close(close.map(|close| (close.code.0, close.reason.to_owned()))),
@@ -231,7 +246,10 @@ impl Endpoint<Chunks> {
     }
 }
 
-impl<D: Delivery> Endpoint<D> {
+impl<D: Delivery> Endpoint<D>
+where
+    for<'a> D::Item<'a>: Into<Told>,
+{
     fn of(connection: Connection<D>, role: Role) -> Self {
         Self { role, connection, input: BytesMut::new(), output: BytesMut::new(), error: None }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bowsprit::extension::permessage_deflate::Agreed;
 use bowsprit::tokio::{Parts, WebSocket};
-use bowsprit::{Config, Connection, Deflate, Event, Messages, OwnedMessage, Prepared};
+use bowsprit::{Config, Connection, Deflate, Event, Message, Messages, Outgoing, OwnedMessage, Prepared};
 use bytes::BytesMut;
 use hex_literal::hex;
 
@@ -75,7 +75,7 @@ async fn a_broadcast_is_compressed_once_for_each_window() {
         let (mut input, mut output) = (BytesMut::from(&wire[..]), BytesMut::new());
         let mut batch = receiver.receive(&mut input, &mut output);
         for expected in ["Hello", &text, "Hello"] {
-            assert!(matches!(batch.next(), Ok(Some((Event::Text(text), _))) if text == expected));
+            assert!(matches!(batch.next(), Ok(Some((Event::Data(Message::Text(text)), _))) if text == expected));
         }
     }
     assert_eq!(sent[..3], [&sent[4..5], &sent[3..4], &sent[5..]].concat());

@@ -30,8 +30,8 @@ impl Batch {
                 Ok(letters) if text => Message::Text(letters),
                 _ => Message::Binary(&payload),
             };
-            client.message(message, &mut batch.sent)?;
-            server.message(message, &mut batch.echoed)?;
+            client.send(message, &mut batch.sent)?;
+            server.send(message, &mut batch.echoed)?;
         }
         Ok(batch)
     }

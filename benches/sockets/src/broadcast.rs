@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bowsprit::tokio::accept;
 use bowsprit::handshake::{AcceptOptions, ServerHandshake};
 use bowsprit::server::{self, Router, Topics, WebSocket, websocket};
 use bowsprit::session::BoxError;
+use bowsprit::tokio::accept;
 use bowsprit::{Config, Connection, Deflate, Error, Messages, Prepared};
 use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
@@ -132,7 +132,7 @@ fn frame(offer: Option<&str>) -> io::Result<Vec<u8>> {
     let accepted = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).map_err(io::Error::other)?;
     let mut connection = Connection::server(Messages, config).with_extensions(accepted.extensions());
     let (news, mut output) = (Prepared::binary(&NEWS).deflated(Deflate::default().level), BytesMut::new());
-    connection.prepared(&news, &mut output).map_err(io::Error::other)?;
+    connection.send(&news, &mut output).map_err(io::Error::other)?;
     Ok(output.to_vec())
 }
 

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 
 use super::Inbound;
 use crate::proto::close::Close;
-use crate::proto::message::{Chunk, Delivery, Event, Message};
+use crate::proto::message::{Delivery, Event, Message};
 use crate::proto::utf8;
 
 /// What was decoded and where it lies: a value that borrows nothing, so that a loop can hold it.
@@ -68,12 +68,12 @@ impl<D: Delivery> Inbound<D> {
     /// As [`data`](Self::data).
     #[inline]
     #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
-    pub(in crate::proto) unsafe fn lend<'a>(&'a self, decoded: Decoded, input: &'a [u8]) -> Event<'a> {
+    pub(in crate::proto) unsafe fn lend<'a>(&'a self, decoded: Decoded, input: &'a [u8]) -> Event<'a, D::Item<'a>> {
         match decoded {
             Decoded::Data { text, end, location } => {
                 // SAFETY: the caller's promise.
                 let data = unsafe { self.data(text, location, input) };
-                if D::WHOLE { data.into() } else { Event::Chunk(Chunk { data, end }) }
+                Event::Data(D::item(data, end))
             }
             Decoded::Ping(range) => Event::Ping(range.of(input)),
             Decoded::Pong(range) => Event::Pong(range.of(input)),

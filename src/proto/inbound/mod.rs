@@ -51,7 +51,7 @@ pub(in crate::proto) use decoded::{Decoded, InputRange, Location};
 /// let mut inbound = Inbound::new(Role::Server, Messages, Arc::new(Config::default()));
 /// let mut input = BytesMut::from(&b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89"[..]);
 /// let mut cursor = Cursor::new(&mut input);
-/// assert_eq!(inbound.next(&mut cursor)?, Some(Event::Text("Hello")));
+/// assert_eq!(inbound.next(&mut cursor)?, Some(Event::Data("Hello".into())));
 /// assert_eq!(inbound.next(&mut cursor)?, None); // needs more bytes
 /// drop(cursor);
 /// assert_eq!(&input[..], b"\x89"); // the beginning of the next frame stays
@@ -163,7 +163,7 @@ impl<D: Delivery> Inbound<D> {
     /// The rule that the peer broke. The machine stays failed: the same error comes again, and all further
     /// input is discarded (RFC 6455 section 7.1.7).
     #[inline]
-    pub fn next<'a>(&'a mut self, cursor: &'a mut Cursor<'_>) -> Result<Option<Event<'a>>, ProtocolError> {
+    pub fn next<'a>(&'a mut self, cursor: &'a mut Cursor<'_>) -> Result<Option<Event<'a, D::Item<'a>>>, ProtocolError> {
         let Some(decoded) = self.find(cursor.input, &mut cursor.at)? else { return Ok(None) };
         #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
         // SAFETY: it was found in this input just now, and neither that nor the machine has been changed since.

@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
-use bowsprit::{Close, CloseCode, Config, Connection, Event, Header, Initiator, Mask, Messages, OpCode};
+use bowsprit::{Close, CloseCode, Config, Connection, Event, Header, Initiator, Mask, Messages, OpCode, Message, Outgoing};
 use bytes::BytesMut;
 
 #[unsafe(no_mangle)]
@@ -58,19 +58,19 @@ fn conversation() {
     let (mut to_server, mut to_client) = (BytesMut::new(), BytesMut::new());
     let mut client = Connection::client(Messages, config(), [7; 32]);
     let mut server = Connection::server(Messages, config());
-    client.text(&text, &mut to_server).expect("room for a message");
+    client.send(&text, &mut to_server).expect("room for a message");
 
     let mut batch = server.receive(&mut to_server, &mut to_client);
     let (event, mut outbox) = batch.next().expect("a legal frame").expect("a whole message");
     match event {
-        Event::Text(received) => outbox.text(received).expect("room for the echo"),
+        Event::Data(Message::Text(received)) => outbox.send(Outgoing::text(received)).expect("room for the echo"),
         other => panic!("{other:?}"),
     }
     drop(batch);
 
     let mut batch = client.receive(&mut to_client, &mut to_server);
     match batch.next() {
-        Ok(Some((Event::Text(echo), mut outbox))) => {
+        Ok(Some((Event::Data(Message::Text(echo)), mut outbox))) => {
             assert_eq!(echo, text);
             outbox.close(Some(Close::from(CloseCode::NORMAL))).expect("an open connection");
         }

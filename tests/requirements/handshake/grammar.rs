@@ -68,7 +68,7 @@ pub(crate) fn rows(log: &mut Log) {
     assert!(plain_request().header("Sec-WebSocket-Extensions", "x").is_err());
     let mut connection = Connection::client(Messages, Config::default().into(), [0; 32]);
     let mut output = BytesMut::new();
-    connection.message(Message::Text("Hello"), &mut output).unwrap();
+    connection.send(Message::Text("Hello"), &mut output).unwrap();
     assert_eq!(output[0], 0x81);
     let mut input = BytesMut::from(b"\xc1\x00".as_slice());
     assert!(matches!(connection.receive(&mut input, &mut output).next(), Err(ProtocolError::ReservedBits)));

@@ -157,7 +157,7 @@ pub(crate) fn rows(log: &mut Log) {
     // A connection's output begins behind the head: before it there is nothing to write to.
     let mut output = BytesMut::new();
     request(REQUEST).accept(&AcceptOptions::new(), &mut output).unwrap();
-    Connection::server(Messages, Config::default().into()).text("hi", &mut output).unwrap();
+    Connection::server(Messages, Config::default().into()).send("hi", &mut output).unwrap();
     assert_eq!(output, [RESPONSE.as_bytes(), b"\x81\x02\x68\x69"].concat());
     log.proved("WS-4.2.2-12", Role::Server);
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bowsprit::handshake::{AcceptOptions, HeadError, OriginPolicy, RequestError, ServerHandshake};
-use bowsprit::{Config, Connection, Event, HandshakeError, Messages, Role};
+use bowsprit::{Config, Connection, Event, HandshakeError, Message, Messages, Role};
 use bytes::BytesMut;
 
 use super::{REQUEST, RESPONSE, answer, receive, request, status, with, without};
@@ -317,7 +317,7 @@ pub(crate) fn rows(log: &mut Log) {
     let mut input = BytesMut::from(&*rest);
     let mut connection = Connection::server(Messages, Config::default().into());
     let mut batch = connection.receive(&mut input, &mut output);
-    assert!(matches!(batch.next(), Ok(Some((Event::Text("Hello"), _)))));
+    assert!(matches!(batch.next(), Ok(Some((Event::Data(Message::Text("Hello")), _)))));
     drop(batch);
     // A refusal says all there is to say, and that the connection ends: nothing would read the frame.
     output.clear();

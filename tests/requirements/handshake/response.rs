@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bowsprit::handshake::{ClientHandshake, ClientResponse, HeadError, ResponseError};
-use bowsprit::{Config, Connection, Event, HandshakeError, Messages, Role};
+use bowsprit::{Config, Connection, Event, HandshakeError, Message, Messages, Role};
 use bytes::BytesMut;
 
 use super::{NONCE, RESPONSE, plain_request, response, response_to, with, without};
@@ -164,7 +164,7 @@ pub(crate) fn rows(log: &mut Log) {
     let (mut input, mut output) = (BytesMut::from(&*rest), BytesMut::new());
     let mut connection = Connection::client(Messages, Config::default().into(), [0; 32]);
     let mut batch = connection.receive(&mut input, &mut output);
-    assert!(matches!(batch.next(), Ok(Some((Event::Text("Hello"), _)))));
+    assert!(matches!(batch.next(), Ok(Some((Event::Data(Message::Text("Hello")), _)))));
     drop(batch);
     log.proved("WS-4.1R-14", Role::Client);
 
