@@ -181,7 +181,7 @@ impl Server {
         };
         let asked = Request::new(incoming.request().clone(), peer);
         let (answer, asked) = match found {
-            Found::NoText => return refuse(&HandshakeError::Target),
+            Found::Invalid => return refuse(&HandshakeError::Target),
             Found::Nothing => (self.router.fallback_answer(), asked),
             Found::Route(route, params) => {
                 let asked = asked.with_params(params);
