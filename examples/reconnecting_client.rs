@@ -61,6 +61,7 @@ fn why(request: &ClientRequest, lost: &DisconnectReason) -> String {
         DisconnectReason::ConnectFailed(Failure::Connection(error)) => line::explain(request, error),
         DisconnectReason::ConnectFailed(failure) => failure.to_string(),
         DisconnectReason::Closed(closed) => line::describe(closed.end),
+        other => other.to_string(),
     }
 }
 

@@ -253,6 +253,7 @@ impl<P: Connect> Reconnecting<P> {
     ///
     /// The last reason, when no other attempt follows: a permanent refusal ([`Connect::should_retry`]), or
     /// [`Backoff::retries`] attempts in a row. `None` follows, and [`Handle::gave_up`] has the reason, too.
+    #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
     pub fn next(
         &mut self,
     ) -> impl Future<Output = Result<Option<ClientEvent<'_, P::Stream>>, Arc<DisconnectReason>>> + Send {

@@ -1,4 +1,4 @@
-//! Routes, sessions and topics: a server on hyper and [`tokio`](crate::tokio), for who has none.
+//! Routes, sessions and topics: a server on hyper and [`tokio`](crate::tokio), for applications without a framework.
 //!
 //! ```text
 //!   serve ── hyper ── Router ── Route ─┬─ get, post, ..     a response of plain HTTP
@@ -8,9 +8,33 @@
 //!   Topics    messages to all sessions that subscribed, encoded once; a Backplane carries them to other processes
 //! ```
 //!
-//! No rule of the protocol stands here, and no HTTP is parsed: heads are hyper's, held to the bounds of
-//! [`Config`](crate::Config), the opening handshake is [`upgrade::hyper`](crate::upgrade::hyper)'s. Once a connection is
-//! upgraded, its socket is taken back from hyper, and nothing of that is kept.
+//! No rule of the protocol is implemented here, and no HTTP is parsed: hyper reads the heads, within the bounds of
+//! [`Config`](crate::Config), and [`upgrade::hyper`](crate::upgrade::hyper) does the opening handshake. Once a connection is
+//! upgraded, its socket is taken over from hyper, and nothing of hyper is kept.
+//!
+//! # Requests that other adapters refuse
+//!
+//! hyper is more lenient than the parser of this crate, which `blocking` and [`tokio`](crate::tokio) use.
+//! Here, these requests are accepted, and answered with 400 there:
+//!
+//! - a head whose lines end with LF instead of CR LF (RFC 9112 section 2.2 allows a recipient to accept it);
+//! - an empty line (CR LF or LF) before the request line (RFC 9112 section 2.2 asks servers to ignore it);
+//! - a `#` in the request target: hyper drops it and all that follows (RFC 9112 section 3.2 does not allow it).
+//!
+//! Every response to a request with an `Upgrade` field that is not 101 carries `Connection: close`, and bytes that follow the
+//! request are not read.
+//!
+//! # Connections that live long
+//!
+//! Proxies cut idle connections, many of them after 60 s, and keep-alive pings are off by default. A server whose connections
+//! live long sets [`Config::ping_interval`](crate::Config::ping_interval), 20 s for example, by
+//! [`Router::config`]; a peer that vanished is then noticed within that time and
+//! [`Config::pong_timeout`](crate::Config::pong_timeout).
+//!
+//! A callback that blocks its thread delays every session of that thread: move such work to
+//! [`spawn_blocking`](https://docs.rs/tokio/latest/tokio/task/fn.spawn_blocking.html).
+//!
+//! # Example
 //!
 //! ```no_run
 //! use bowsprit::server::{Request, Router, WebSocket, get, html, serve, websocket};

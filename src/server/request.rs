@@ -49,7 +49,12 @@ impl Request {
 
     /// A parameter of the route's path, percent-decoded.
     ///
-    /// Of the route `/chat/{room}`, `room` is a parameter; of `/files/{*path}`, `path` is all that is left of the path.
+    /// The parameter `room` of the route `/chat/{room}` is one segment. It is never `.` or `..`, and holds no `/`, `\` and no
+    /// control character (such as CR, LF or NUL): such a request is answered with 400.
+    ///
+    /// The parameter `path` of the route `/files/{*path}` is the remainder of the path. It may hold **everything** that is
+    /// UTF-8: `..` segments, also from `%2e%2e`, a leading `/` from `%2f`, CR, LF and NUL. See [`Router`](super::Router)
+    /// before it becomes the name of a file.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find_map(|(known, value)| (**known == *name).then_some(&**value))
@@ -120,11 +125,15 @@ impl Request {
     }
 }
 
-/// The parameters of a path, decoded; `None` where one is no text.
-pub(super) fn decode<'a>(params: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Params> {
+/// The decoded parameters of a path. `None` if one of them is not UTF-8, or is one segment and cannot be a segment.
+pub(super) fn decode<'a>(params: impl Iterator<Item = (&'a str, &'a str)>, wildcard: Option<&str>) -> Option<Params> {
     params
         .map(|(name, value)| {
             let value = percent_encoding::percent_decode_str(value).decode_utf8().ok()?;
+            let invalid = |c: char| matches!(c, '/' | '\\') || c.is_control();
+            if wildcard != Some(name) && (matches!(&*value, "." | "..") || value.contains(invalid)) {
+                return None;
+            }
             Some((Box::from(name), String::from(value).into()))
         })
         .collect()

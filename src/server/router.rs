@@ -22,8 +22,13 @@ use crate::session::Failure;
 
 /// The paths of a server, and what lies there.
 ///
-/// A path is literal but for its parameters: `/chat/{room}` matches one segment, `/files/{*path}` all that is left. A
-/// literal segment comes before a parameter.
+/// A path is literal except for its parameters: `/chat/{room}` matches one segment, `/files/{*path}` the remainder of the
+/// path. A literal segment has precedence over a parameter. [`Request::param`] returns the parameters decoded; a request
+/// whose parameter is not valid is answered with 400.
+///
+/// **Files.** A parameter such as `{*path}` is chosen by the client, and may hold `..`, an absolute path or a NUL. Do not
+/// join it to a directory as it is: accept it only if all components of `std::path::Path::new(path)` are
+/// `std::path::Component::Normal`.
 ///
 /// ```
 /// use bowsprit::server::{Request, Router, WebSocket, get, html, text, websocket};
@@ -43,7 +48,7 @@ use crate::session::Failure;
 /// # let _ = router;
 /// ```
 pub struct Router {
-    routes: matchit::Router<Arc<Route>>,
+    routes: matchit::Router<Entry>,
     fallback: Answer,
     config: Arc<Config>,
     max_body: usize,
@@ -51,7 +56,13 @@ pub struct Router {
     report: Box<Report>,
 }
 
-/// Is told of failures that no handler is told of.
+/// A route, and the name of the parameter that matches several segments.
+struct Entry {
+    route: Arc<Route>,
+    wildcard: Option<Box<str>>,
+}
+
+/// Called for failures that no handler is notified of.
 type Report = dyn Fn(SocketAddr, &Failure) + Send + Sync;
 
 /// Answers a request of plain HTTP.
@@ -79,7 +90,8 @@ impl Router {
     /// For a path that cannot be told from one before it, or has braces in the wrong places.
     #[must_use]
     pub fn route(mut self, path: &str, route: impl Into<Route>) -> Self {
-        if let Err(error) = self.routes.insert(path, Arc::new(route.into())) {
+        let wildcard = path.split_once("{*").and_then(|(_, rest)| Some(rest.split_once('}')?.0.into()));
+        if let Err(error) = self.routes.insert(path, Entry { route: Arc::new(route.into()), wildcard }) {
             panic!("the path {path:?}: {error}");
         }
         self
@@ -134,12 +146,13 @@ impl Router {
         self
     }
 
-    /// What lies at this path, and its parameters; `None` for one that is not text when decoded.
+    /// The route of this path, and its parameters.
     pub(super) fn find(&self, path: &str) -> Found<'_> {
         let Ok(found) = self.routes.at(path) else { return Found::Nothing };
-        match decode(found.params.iter()) {
-            Some(params) => Found::Route(found.value, params),
-            None => Found::NoText,
+        let Entry { route, wildcard } = found.value;
+        match decode(found.params.iter(), wildcard.as_deref()) {
+            Some(params) => Found::Route(route, params),
+            None => Found::Invalid,
         }
     }
 
@@ -185,7 +198,8 @@ impl fmt::Debug for Router {
 pub(super) enum Found<'r> {
     Route(&'r Arc<Route>, Params),
     Nothing,
-    NoText,
+    /// A parameter is not valid.
+    Invalid,
 }
 
 /// What lies at a path: answers to methods of plain HTTP, and a WebSocket.

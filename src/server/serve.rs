@@ -183,7 +183,7 @@ impl Server {
         };
         let asked = Request::new(incoming.request().clone(), peer);
         let (answer, asked) = match found {
-            Found::NoText => return refuse(&RequestError::Target.into()),
+            Found::Invalid => return refuse(&RequestError::Target.into()),
             Found::Nothing => (self.router.fallback_answer(), asked),
             Found::Route(route, params) => {
                 let asked = asked.with_params(params);

@@ -186,7 +186,7 @@ struct Call<'a, S, F> {
     out: &'a mut Writer<S>,
     sender: &'a Sender,
     /// Once the callback waits.
-    watch: Option<Watch>,
+    watch: Option<Box<Watch>>,
 }
 
 /// Looks whether a callback still has a connection.
@@ -217,18 +217,17 @@ where
             // `next` returns the error. Until then, the callback is notified.
             sender.end();
         }
-        let Watch { next_look, ended } =
-            watch.get_or_insert_with(|| Watch { next_look: Box::pin(tokio::time::sleep(LOOK_INTERVAL)), ended: None });
+        let Watch { next_look, ended } = &mut **watch.get_or_insert_with(|| {
+            Box::new(Watch { next_look: Box::pin(tokio::time::sleep(LOOK_INTERVAL)), ended: None })
+        });
         loop {
             ready!(next_look.as_mut().poll(context));
             next_look.as_mut().reset(Instant::now() + LOOK_INTERVAL);
             if has_left(&out.io.socket) {
                 sender.end();
             }
-            if sender.is_closing() {
-                if ended.get_or_insert_with(Instant::now).elapsed() >= MAX_CALL_AFTER_END {
-                    return Poll::Ready(());
-                }
+            if sender.is_closing() && ended.get_or_insert_with(Instant::now).elapsed() >= MAX_CALL_AFTER_END {
+                return Poll::Ready(());
             }
         }
     }

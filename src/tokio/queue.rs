@@ -10,7 +10,7 @@
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 #[cfg(feature = "server")]
 use std::time::Duration;
@@ -44,8 +44,8 @@ pub enum WhenFull {
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Notified once the connection closes or has ended.
-    closed: Notify,
+    /// Notified once the connection closes or has ended; made by the first task that waits for that.
+    closed: OnceLock<Box<Notify>>,
 }
 
 #[derive(Debug)]
@@ -75,13 +75,13 @@ struct State {
     disconnected: bool,
     /// How often the task has taken an item or written part of one.
     #[cfg(feature = "server")]
-    progress: u64,
+    progress: u32,
     /// The unsent bytes when the task last looked for an item.
     #[cfg(feature = "server")]
-    unsent: usize,
+    unsent: u32,
     /// While publications find the queue full: the progress at the time of the first one since the last progress.
     #[cfg(feature = "server")]
-    lag: Option<(u64, Duration)>,
+    lag: Option<Box<(u32, Duration)>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,7 +164,7 @@ impl Queue {
             #[cfg(feature = "server")]
             lag: None,
         });
-        Self { state, closed: Notify::new() }
+        Self { state, closed: OnceLock::new() }
     }
 
     /// Queues a message as the queue's policy says; with `may_wait`, it is queued beyond the bound where that is to wait.
@@ -175,7 +175,7 @@ impl Queue {
         drop(state);
         wake(task);
         if closing {
-            self.closed.notify_waiters();
+            self.notify_closed();
         }
         pushed
     }
@@ -194,7 +194,7 @@ impl Queue {
             wake(item.waker);
         }
         if closing {
-            self.closed.notify_waiters();
+            self.notify_closed();
         }
         offered
     }
@@ -212,7 +212,7 @@ impl Queue {
         let task = state.task();
         drop(state);
         wake(task);
-        self.closed.notify_waiters();
+        self.notify_closed();
         Ok(())
     }
 
@@ -250,7 +250,7 @@ impl Queue {
         for item in items {
             wake(item.waker);
         }
-        self.closed.notify_waiters();
+        self.notify_closed();
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -265,7 +265,7 @@ impl Queue {
     /// Waits until the connection closes or has ended.
     pub(super) async fn closed(&self) {
         loop {
-            let mut closed = pin!(self.closed.notified());
+            let mut closed = pin!(self.closed.get_or_init(Box::default).notified());
             // Registered before the look at the phase: no notification is missed.
             closed.as_mut().enable();
             if self.is_closing() {
@@ -343,9 +343,12 @@ impl Queue {
     ) -> Result<Item, bool> {
         let mut state = self.lock();
         #[cfg(feature = "server")]
-        if state.unsent != unsent {
-            state.unsent = unsent;
-            state.progress = state.progress.wrapping_add(1);
+        {
+            let unsent = u32::try_from(unsent).unwrap_or(u32::MAX);
+            if state.unsent != unsent {
+                state.unsent = unsent;
+                state.progress = state.progress.wrapping_add(1);
+            }
         }
         let takes = state.items.front().is_some_and(|item| has_room || item.is_close());
         let first = if takes { state.items.pop_front() } else { None };
@@ -364,6 +367,13 @@ impl Queue {
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         Ok(item)
+    }
+
+    /// Called after the phase has changed.
+    fn notify_closed(&self) {
+        if let Some(closed) = self.closed.get() {
+            closed.notify_waiters();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -428,11 +438,11 @@ impl State {
             return (self.push(what, false).map(|_| Offered::Queued), VecDeque::new());
         }
         let now = clock::now();
-        let since = match self.lag {
-            Some((progress, since)) if progress == self.progress => since,
+        let since = match self.lag.as_deref() {
+            Some((progress, since)) if *progress == self.progress => *since,
             _ => now,
         };
-        self.lag = Some((self.progress, since));
+        **self.lag.get_or_insert_default() = (self.progress, since);
         let (factor, least) = MAX_LAG;
         if self.total >= self.max.saturating_mul(factor).max(least) || now.saturating_sub(since) > MAX_STALL {
             return (Err(SendError::Closing), self.disconnect());

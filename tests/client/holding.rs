@@ -241,7 +241,7 @@ async fn every_form_of_a_client_runs_in_a_task() {
             match event {
                 ClientEvent::Connected { mut out, .. } => out.send("subscribe").await.unwrap(),
                 ClientEvent::Message(message, mut out) => {
-                    out.send(Message::Text(&format!("{message:?}"))).await.unwrap()
+                    out.send(Message::Text(&format!("{message:?}"))).await.unwrap();
                 }
                 ClientEvent::Disconnected { reason, .. } => return reason.is_temporary(),
             }

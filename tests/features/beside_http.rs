@@ -548,3 +548,60 @@ async fn who_reads_no_answer_is_dropped() {
     server.end().await;
     assert!(peer.rest().await.len() < 64 << 20);
 }
+
+#[tokio::test]
+async fn a_parameter_of_one_segment_is_one_and_one_of_several_is_the_callers_affair() {
+    let segment = async |request: Request| text(200, format!("{:?}", request.param("name").unwrap()));
+    let several = async |request: Request| text(200, format!("{:?}", request.param("path").unwrap()));
+    let router = Router::new()
+        .route("/one/{name}", get(segment))
+        .route("/many/{*path}", get(several))
+        .route("/both/{name}/{*path}", get(segment));
+    let server = Server::start(router).await;
+    for (path, status, body) in [
+        ("/one/a%20b.c", 200, "\"a b.c\""),
+        ("/one/...", 200, "\"...\""),
+        ("/one/..", 400, ""),
+        ("/one/%2e%2E", 400, ""),
+        ("/one/.", 400, ""),
+        ("/one/a%2fb", 400, ""),
+        ("/one/a%5cb", 400, ""),
+        ("/one/a%0d%0ab", 400, ""),
+        ("/one/a%00b", 400, ""),
+        ("/one/%c2%85", 400, ""),
+        ("/both/../a", 400, ""),
+        ("/both/a/%2e%2e", 200, "\"a\""),
+        ("/many/a/../%2e%2e%2fb%00", 200, "\"a/../../b\\0\""),
+    ] {
+        let (told, whole) = answer(&server, plain("GET", path)).await;
+        assert_eq!(told, status, "{path}: {whole}");
+        assert!(status == 400 || whole.ends_with(&format!("\r\n\r\n{body}")), "{path}: {whole}");
+    }
+}
+
+/// What hyper reads and the parser of this crate does not: as the documentation of `server` lists it.
+#[tokio::test]
+async fn lenient_heads_are_read_as_hyper_reads_them() {
+    let path = async |request: Request| text(200, request.path().to_owned());
+    let server = Server::start(Router::new().route("/a", get(path).websocket(websocket(echo)))).await;
+    for head in [
+        "GET /a HTTP/1.1\nHost: localhost\nConnection: close\n\n",
+        "\nGET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "\r\nGET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET /a#b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    ] {
+        let (status, whole) = answer(&server, head).await;
+        assert_eq!(status, 200, "{head:?}: {whole}");
+        assert!(whole.ends_with("/a"), "{head:?}: {whole}");
+        // A WebSocket opens likewise.
+        let asked = if head.contains("1.1\n") {
+            opening("/a", "").replace("\r\n", "\n")
+        } else {
+            let line = head.split("HTTP").next().unwrap();
+            opening("/a", "").replacen("GET /a ", line, 1)
+        };
+        let mut peer = Raw::connect(server.address).await;
+        peer.sends(asked).await;
+        assert!(peer.head().await.starts_with("HTTP/1.1 101 "), "{head:?}");
+    }
+}

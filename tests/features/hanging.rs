@@ -46,9 +46,9 @@ async fn a_callback_learns_that_its_peer_has_left() {
             _ => {}
         }
         if how == "reset" {
-            peer.resets()
+            peer.resets();
         } else {
-            drop(peer)
+            drop(peer);
         }
         assert_eq!(lines.next().await, "closed", "{how}");
         assert!(lines.next().await.starts_with("close "), "{how}");

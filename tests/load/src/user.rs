@@ -127,7 +127,7 @@ impl User {
                 }
                 event = client.next() => match event? {
                     // What fails here is lost, which is told next.
-                    Some(ClientEvent::Connected { out, .. }) => drop(out.send(&*self.join()?).await),
+                    Some(ClientEvent::Connected { mut out, .. }) => drop(out.send(&*self.join()?).await),
                     Some(ClientEvent::Message(message, _)) => {
                         self.hear(message)?;
                         // The server has answered: it knows that the other one is gone.
