@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bowsprit::blocking::WebSocket;
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Config, Connection, Deflate, Message, Messages, Outgoing};
+use bowsprit::{Config, Connection, Deflate, Message, Messages};
 use hex_literal::hex;
 
 use crate::support::{expect, from_connection, masked, pattern, tcp, text, unmasked, within};

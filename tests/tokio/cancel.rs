@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 
 use bowsprit::tokio::WebSocket;
 use bowsprit::{
-    Chunk, Chunks, Close, CloseCode, Config, Delivery, Error, Message, Messages, Outgoing, OwnedMessage, Prepared,
-    Role, SendError,
+    Chunk, Chunks, Close, CloseCode, Config, Delivery, Error, Message, Messages, OwnedMessage, Prepared, Role,
+    SendError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bowsprit::extension::permessage_deflate::Agreed;
 use bowsprit::tokio::{Parts, WebSocket};
-use bowsprit::{Config, Connection, Deflate, Event, Message, Messages, Outgoing, OwnedMessage, Prepared};
+use bowsprit::{Config, Connection, Deflate, Event, Message, Messages, OwnedMessage, Prepared};
 use bytes::BytesMut;
 use hex_literal::hex;
 

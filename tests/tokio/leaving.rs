@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bowsprit::tokio::{WebSocket, Writer};
-use bowsprit::{Chunk, CloseCode, Config, Error, Message, Messages, Outgoing, Prepared, Role};
+use bowsprit::{Chunk, CloseCode, Config, Error, Message, Messages, Prepared, Role};
 use hex_literal::hex;
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 
