@@ -7,7 +7,7 @@ use bowsprit::handshake::{BuildError, OriginPolicy};
 use bowsprit::server::{Router, WebSocket, text, websocket};
 use bowsprit::session::{BoxError, Failure};
 use bowsprit::tokio::Connector;
-use bowsprit::{Cause, Close, CloseCode, Config, Error, HandshakeError, Initiator, Message, ProtocolError, Timeout};
+use bowsprit::{Cause, Close, CloseCode, Config, Error, Initiator, Message, ProtocolError, Timeout};
 use hex_literal::hex;
 use tokio::sync::{Barrier, mpsc};
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bowsprit::handshake::{BuildError, ClientHandshake, ClientRequest};
-use bowsprit::{Config, HandshakeError, Role};
+use bowsprit::{Config, Role};
 use bytes::BytesMut;
 
 use super::{NONCE, REQUEST, plain_request, with};
