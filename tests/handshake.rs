@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use bowsprit::extension::grammar;
 use bowsprit::handshake::{
-    AcceptOptions, ClientHandshake, ClientRequest, ClientResponse, HeadError, Headers, Origin, OriginPolicy,
-    RequestError, ServerHandshake, ServerRequest, Uri,
+    AcceptOptions, BuildError, ClientHandshake, ClientRequest, ClientResponse, HeadError, Headers, Origin,
+    OriginPolicy, RequestError, ResponseError, ServerHandshake, ServerRequest, Uri,
 };
 use bowsprit::{Config, HandshakeError};
 use bytes::BytesMut;
@@ -153,7 +153,8 @@ fn the_number_of_fields_is_bounded_at_any_limit() {
         let result = handshake.receive(&mut BytesMut::from(&*wire));
         match result {
             Ok(Some(request)) if accepted => assert_eq!(request.headers().len(), fields),
-            Err(HandshakeError::Request(RequestError::Head(HeadError::TooLong { .. }))) if !accepted => {}
+            Err(HandshakeError::Request(RequestError::Head(HeadError::TooManyFields { limit: 1_024 })))
+                if !accepted => {}
             other => panic!("{fields} fields: {other:?}"),
         }
     }
@@ -196,7 +197,7 @@ fn the_input_stays_until_the_head_is_whole() {
     let mut input = BytesMut::from("HTTP/1.1 101");
     assert_eq!(client.receive(&mut input), Ok(None));
     input.truncate(4);
-    assert_eq!(client.receive(&mut input), Err(HandshakeError::Request(RequestError::Head(HeadError::Malformed))));
+    assert_eq!(client.receive(&mut input), Err(HandshakeError::Response(ResponseError::Head(HeadError::Malformed))));
 }
 
 /// The response in this wire, opened or refused, and what stands behind its head.
@@ -274,5 +275,106 @@ fn an_origin_has_a_legal_scheme() {
     }
     for origin in ["a+b-c.1://h", "HTTP://h"] {
         assert!(origin.parse::<Origin>().is_ok(), "{origin}");
+    }
+}
+
+/// What an error says: the values that somebody needs to act on it.
+#[test]
+fn errors_name_their_values() {
+    fn says(error: impl Into<HandshakeError>, parts: &[&str]) {
+        let text = error.into().to_string();
+        for part in parts {
+            assert!(text.contains(part), "{text:?} lacks {part:?}");
+        }
+    }
+    let refusal = |head: &str, body: &str| {
+        let (mut refusal, mut input) = response(format!("HTTP/1.1 {head}\r\n\r\n{body}").as_bytes());
+        refusal.receive_body(&mut input, 1 << 10);
+        HandshakeError::Refused(Box::new(refusal))
+    };
+    says(
+        refusal("302 Found\r\nLocation: https://login.example/?next=%2F", ""),
+        &["302 Found", "Location: https://login.example/?next=%2F"],
+    );
+    says(
+        refusal("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", "who are you?\n"),
+        &["401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"", "; who are you?"],
+    );
+    says(refusal("403 Forbidden", "not\r\n\r\nfrom  here"), &["403 Forbidden; not from here"]);
+    says(refusal("404 Not Found\r\nContent-Type: application/json", "{\"a\": 1}"), &["404 Not Found; {\"a\": 1}"]);
+    // A body that is not text, and text that would change how a terminal or a log looks.
+    for (head, body) in [
+        ("403 No\r\nContent-Type: image/png", "text all the same"),
+        ("403 No\r\nContent-Encoding: gzip", "text all the same"),
+        ("403 No", "\x1b[31m"),
+    ] {
+        assert_eq!(refusal(head, body).to_string(), "the server refused: 403 Forbidden");
+    }
+    assert_eq!(refusal("403 No", "a\u{202e}b").to_string(), "the server refused: 403 Forbidden; ab");
+    let long = refusal("403 No", &"x".repeat(1_000)).to_string();
+    assert_eq!(long, format!("the server refused: 403 Forbidden; {}...", "x".repeat(200)));
+    assert_eq!(refusal("299 Odd", "").to_string(), "the server refused with status 299");
+
+    says(RequestError::Head(HeadError::TooLong { limit: 16 << 10 }), &["16384 bytes"]);
+    says(RequestError::Head(HeadError::TooManyFields { limit: 100 }), &["100 header fields"]);
+    says(RequestError::TargetTooLong { limit: 16 << 10 }, &["16384 bytes"]);
+    says(HandshakeError::TimedOut(Duration::from_secs(10)), &["handshake", "10s"]);
+    says(HandshakeError::TlsUnavailable, &["wss://", "`rustls`"]);
+    says(RequestError::Head(HeadError::Tls), &["TLS", "scheme", "may be wrong"]);
+    // The alert that a TLS server sends to a client that speaks plain text (RFC 8446 section 6).
+    let (mut client, _) = start(&"ws://h".try_into().expect("a URI"));
+    let alert = client.receive(&mut BytesMut::from(&b"\x15\x03\x03\x00\x02\x02\x32"[..])).expect_err("no head");
+    says(alert, &["TLS", "scheme", "may be wrong", "ws:// instead of wss://"]);
+    says(BuildError::InvalidOrigin("*".into()), &["\"*\"", "OriginPolicy::Any"]);
+    says(BuildError::InvalidHeader("X Y".into()), &["\"X Y\""]);
+
+    #[cfg(feature = "rustls")]
+    {
+        use bowsprit::tls::rustls::{CertificateError, Error, InvalidMessage};
+        let issuer = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        says(HandshakeError::Tls(issuer), &["UnknownIssuer", "`Connector::tls`"]);
+        let plain = Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        says(HandshakeError::Tls(plain), &["scheme may be wrong", "ws:// instead of wss://"]);
+    }
+}
+
+/// The error names what the policy compared; the client learns neither.
+#[test]
+fn a_refused_origin_is_named_to_the_server_alone() {
+    let (_, mut wire) =
+        start(&ClientRequest::try_from("ws://h:9001/").expect("a URI").origin("https://evil.example").expect("legal"));
+    let request = receive(&mut wire).expect("it keeps the rules").expect("it is whole");
+    let error = request.accept(&AcceptOptions::new(), &mut BytesMut::new()).expect_err("another origin");
+    let text = error.to_string();
+    for part in ["https://evil.example", "h:9001", "OriginPolicy::allow"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let mut output = BytesMut::new();
+    error.respond(&mut output);
+    assert_eq!(
+        output,
+        "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 37\r\n\r\n\
+         pages of this origin may not connect\n"
+    );
+}
+
+/// RFC 9110 section 9.3.2: the response to HEAD has the length of a body, and no body.
+#[test]
+fn a_refused_head_request_gets_no_body() {
+    for (wire, status) in [
+        ("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n", 426),
+        ("HEAD / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n", 405),
+        ("HEAD / HTTP/1.1\r\n\r\n", 400),
+        ("HEAD /\" HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        ("HEAD / HTTP/1.1\r\nHost : h\r\n\r\n", 400),
+        ("HEAD / HTTP/2.0\r\nHost: h\r\n\r\n", 505),
+        ("\r\nHEAD / HTTP/1.1\r\nX\r\n\r\n", 400),
+    ] {
+        let received = receive(&mut BytesMut::from(wire)).map(|request| request.expect("it is whole"));
+        let error = received.and_then(|it| it.accept(&AcceptOptions::new(), &mut BytesMut::new())).expect_err(wire);
+        assert_eq!(error.status(), Some(status), "{wire}");
+        let mut output = BytesMut::new();
+        error.respond(&mut output);
+        assert!(output.ends_with(b"\r\n\r\n") && !output.ends_with(b"Content-Length: 0\r\n\r\n"), "{output:?}");
     }
 }

@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, OriginPolicy, ServerHandshake, Uri};
-use bowsprit::{Config, HandshakeError};
+use bowsprit::Config;
+use bowsprit::handshake::{
+    AcceptOptions, BuildError, ClientHandshake, ClientRequest, OriginPolicy, ServerHandshake, Uri,
+};
 use bowsprit_fuzz::head;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
@@ -57,7 +59,7 @@ fuzz_target!(|input: Input<'_>| {
     let received = server.receive(&mut to_server).expect("it keeps the rules").expect("it is whole");
     assert_eq!((received.target(), received.origin()), (&*resource, origin));
     assert!(received.subprotocols().eq(offered.iter().copied()) && received.extensions().is_empty());
-    assert_eq!(field.map(|(name, _)| received.fields().get(name)), field.map(|(_, value)| Some(trimmed(value))));
+    assert_eq!(field.map(|(name, _)| received.headers().get(name)), field.map(|(_, value)| Some(trimmed(value))));
 
     let mut choices = AcceptOptions::new().origin(OriginPolicy::Any);
     choices = offered.last().map_or(choices.clone(), |name| choices.subprotocol(name));
@@ -83,7 +85,7 @@ fuzz_target!(|input: Input<'_>| {
 });
 
 /// Makes a change where it is legal, and tells whether it was.
-fn changed<T: Clone>(value: &mut T, change: impl Fn(T) -> Result<T, HandshakeError>) -> bool {
+fn changed<T: Clone>(value: &mut T, change: impl Fn(T) -> Result<T, BuildError>) -> bool {
     change(value.clone()).map(|changed| *value = changed).is_ok()
 }
 

@@ -44,7 +44,7 @@ fuzz_target!(|input: Input<'_>| {
             assert!(matches!(response.subprotocol(), None | Some("chat")));
             assert!(response.subprotocol().is_none() || setup.offers);
             assert!(response.subprotocol().is_some() || !(setup.offers && setup.requires));
-            let accept = response.fields().get("Sec-WebSocket-Accept");
+            let accept = response.headers().get("Sec-WebSocket-Accept");
             assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
             setup.check(&response, wire, behind);
         }
@@ -100,8 +100,8 @@ impl Setup {
     }
 
     fn check(&self, response: &ClientResponse, wire: &[u8], behind: usize) {
-        assert!(behind <= wire.len() && response.fields().len() <= self.max_head_fields.into());
-        for (name, value) in response.fields().iter() {
+        assert!(behind <= wire.len() && response.headers().len() <= self.max_head_fields.into());
+        for (name, value) in response.headers().iter() {
             assert!(!name.is_empty() && !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
         }
         assert!(response.versions().count() <= wire.len());

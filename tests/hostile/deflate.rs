@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bowsprit::extension::permessage_deflate::{Agreed, Pool};
-use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
+use bowsprit::handshake::{
+    AcceptOptions, ClientHandshake, ClientRequest, RequestError, ResponseError, ServerHandshake,
+};
 use bowsprit::{
     Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, Outgoing, Prepared,
     ProtocolError, Role,
@@ -242,7 +244,7 @@ pub(crate) fn bad_window_bits() {
                     assert_eq!(accepted.extensions().deflate(), None, "{element}");
                     assert!(!String::from_utf8_lossy(&output).contains("permessage"), "{element}");
                 }
-                Err(error) => assert_eq!(error, HandshakeError::Response(ResponseError::Extensions), "{element}"),
+                Err(error) => assert_eq!(error, HandshakeError::Request(RequestError::Extensions), "{element}"),
             }
 
             let asked: ClientRequest = "ws://a/".try_into().expect("a URI");

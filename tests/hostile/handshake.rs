@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::handshake::{
-    AcceptOptions, ClientHandshake, ClientRequest, HeadError, OriginPolicy, RequestError, ResponseError,
+    AcceptOptions, BuildError, ClientHandshake, ClientRequest, HeadError, OriginPolicy, RequestError, ResponseError,
     ServerHandshake, Uri,
 };
 use bowsprit::{Config, Connection, Event, HandshakeError, Message, Messages};
@@ -67,18 +67,21 @@ pub(crate) fn a_head_that_comes_byte_by_byte() {
     }
 
     // With the defaults, the limit: this many bytes and no more.
-    for (first, mut receive) in [
-        (REQUEST, Box::new(server(&Config::default())) as Box<dyn FnMut(&mut BytesMut) -> _>),
-        (RESPONSE, Box::new(client(&Config::default()))),
+    let too_long = HeadError::TooLong { limit: 16 << 10 };
+    for (first, mut receive, expected, status) in [
+        (
+            REQUEST,
+            Box::new(server(&Config::default())) as Box<dyn FnMut(&mut BytesMut) -> _>,
+            HandshakeError::from(RequestError::Head(too_long)),
+            Some(431),
+        ),
+        (RESPONSE, Box::new(client(&Config::default())), ResponseError::Head(too_long).into(), None),
     ] {
         let mut input = BytesMut::from(format!("{first}X: {}", "x".repeat((16 << 10) - first.len() - 3)).as_bytes());
         assert_eq!((input.len(), receive(&mut input)), (16 << 10, Ok(false)));
         input.extend_from_slice(b"x");
         let error = receive(&mut input).expect_err("one too much");
-        assert_eq!(
-            (&error, error.status()),
-            (&HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })), Some(431))
-        );
+        assert_eq!((&error, error.status()), (&expected, status));
     }
     let whole = format!("{REQUEST}X: {}\r\n\r\n", "x".repeat((16 << 10) - REQUEST.len() - 7));
     assert_eq!(whole.len(), 16 << 10);
@@ -125,18 +128,22 @@ pub(crate) fn too_many_header_fields() {
     for (limit, most) in [(100, 100), (7, 7), (1_024, 1_024), (usize::MAX, 1_024)] {
         let config = Config { max_head_fields: limit, max_head: 1 << 20, ..Config::default() };
         for count in [most, most + 1, 2 * most, 10_000] {
-            let expected = if count == most {
-                Ok(true)
+            let error = HeadError::TooManyFields { limit: most };
+            let (request, response) = if count == most {
+                (Ok(true), Ok(true))
             } else {
-                Err(HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })))
+                (Err(RequestError::Head(error).into()), Err(ResponseError::Head(error).into()))
             };
-            assert_eq!(server(&config)(&mut fields(REQUEST, count)), expected, "{count} of {limit}");
-            assert_eq!(client(&config)(&mut fields(RESPONSE, count)), expected, "{count} of {limit}");
+            assert_eq!(server(&config)(&mut fields(REQUEST, count)), request, "{count} of {limit}");
+            assert_eq!(client(&config)(&mut fields(RESPONSE, count)), response, "{count} of {limit}");
         }
     }
-    assert_eq!(HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })).status(), Some(431));
+    assert_eq!(
+        HandshakeError::Request(RequestError::Head(HeadError::TooManyFields { limit: 100 })).status(),
+        Some(431)
+    );
     let mut output = BytesMut::new();
-    HandshakeError::Request(RequestError::Head(HeadError::TooLong { limit: 16 << 10 })).respond(&mut output);
+    HandshakeError::Request(RequestError::Head(HeadError::TooManyFields { limit: 100 })).respond(&mut output);
     assert!(output.starts_with(b"HTTP/1.1 431 Request Header Fields Too Large\r\n"));
 }
 
@@ -361,9 +368,28 @@ pub(crate) fn pages_of_other_origins() {
         assert_eq!(answer("example.com", origin, &listed).is_ok(), accepted, "{origin:?}");
     }
     assert_eq!(answer("example.com", Some("null"), &OriginPolicy::Any), Ok(()), "explicit");
-    assert!(OriginPolicy::allow(["*"]).is_err(), "there is no wildcard");
-    if let Ok(policy) = OriginPolicy::allow(["https://*.example"]) {
-        assert!(matches!(answer("example.com", Some("https://app.example"), &policy), Err(HandshakeError::Origin(_))));
+    // An asterisk stands for subdomains, or is refused where it is given.
+    for bad in
+        ["*", "https://*", "https://*.", "https://a.*.example", "https://*.*.example", "*://a.example", "https://*a"]
+    {
+        assert_eq!(OriginPolicy::allow([bad]), Err(BuildError::InvalidOrigin(bad.to_owned())));
+    }
+    let below = OriginPolicy::allow(["https://*.app.example", "http://*.dev.example:8080"]).expect("patterns");
+    for (origin, accepted) in [
+        ("https://a.app.example", true),
+        ("https://b.a.APP.example:443", true),
+        ("http://a.dev.example:8080", true),
+        ("https://app.example", false),
+        ("https://.app.example", false),
+        ("https://evilapp.example", false),
+        ("https://a.app.example.evil", false),
+        ("http://a.app.example", false),
+        ("https://a.app.example:8443", false),
+        ("http://a.dev.example", false),
+        ("https://*.app.example", false),
+        ("null", false),
+    ] {
+        assert_eq!(answer("example.com", Some(origin), &below).is_ok(), accepted, "{origin}");
     }
     // Two of them are refused under each policy.
     let two = "https://example.com\r\nOrigin: https://evil.example";
@@ -371,6 +397,91 @@ pub(crate) fn pages_of_other_origins() {
         answer("example.com", Some(two), &OriginPolicy::Any),
         Err(HandshakeError::Request(RequestError::RepeatedOrigin))
     );
+}
+
+// HOSTILE: 47
+pub(crate) fn pages_of_apps_and_extensions() {
+    let own = [
+        "capacitor://localhost",
+        "tauri://localhost",
+        "ionic://localhost",
+        "chrome-extension://localhost",
+        "moz-extension://localhost",
+        "ftp://localhost",
+        "ws://localhost",
+        "file://localhost",
+    ];
+    let accepts = |policy: &OriginPolicy, origin: &str| {
+        let head = REQUEST.replace("server.example.com", "localhost");
+        let mut handshake = ServerHandshake::new(Config::default().into(), Duration::ZERO);
+        let request = handshake.receive(&mut format!("{head}Origin: {origin}\r\n\r\n").as_bytes().into());
+        let request = request.expect("it keeps the rules").expect("it is whole");
+        match request.accept(&AcceptOptions::new().origin(policy.clone()), &mut BytesMut::new()) {
+            Ok(_) => true,
+            Err(HandshakeError::Origin(error)) => {
+                assert_eq!((&*error.origin, &*error.host), (origin, "localhost"));
+                false
+            }
+            Err(error) => panic!("{origin}: {error}"),
+        }
+    };
+    for origin in own.into_iter().chain(["file://", "null"]) {
+        assert!(!accepts(&OriginPolicy::SameOrigin, origin), "{origin} is not the same origin");
+        let listed = OriginPolicy::allow([origin]).expect(origin);
+        assert!(accepts(&listed, origin), "{origin} is listed");
+        assert!(!accepts(&listed, "http://localhost"), "{origin} alone is listed");
+        let other = OriginPolicy::allow(["tauri://app", "https://localhost"]).expect("origins");
+        assert!(!accepts(&other, origin), "{origin} is not listed");
+        assert!(accepts(&OriginPolicy::from_fn(move |given, host| given == origin && host == "localhost"), origin));
+        assert!(!accepts(&OriginPolicy::from_fn(|_, _| false), origin));
+    }
+    assert!(accepts(&OriginPolicy::SameOrigin, "http://localhost"));
+    assert!(accepts(&OriginPolicy::SameOrigin, "https://localhost"));
+}
+
+// HOSTILE: 50
+/// The bodies of refusals that do not end: at most 64 KiB are kept, and what has arrived can be read at any time.
+pub(crate) fn refusals_without_an_end() {
+    for (header, piece) in [
+        ("", &b"no "[..]),
+        ("Content-Length: 18446744073709551615\r\n", b"no "),
+        ("Transfer-Encoding: chunked\r\n", b"3\r\nno \r\n"),
+    ] {
+        let mut input = BytesMut::from(format!("HTTP/1.1 403 Forbidden\r\n{header}\r\n").as_bytes());
+        let uri = "ws://server.example.com/".parse().expect("an address");
+        let mut handshake = ClientHandshake::start(
+            &ClientRequest::new(uri),
+            [0; 16],
+            Config::default().into(),
+            Duration::ZERO,
+            &mut BytesMut::new(),
+        );
+        let Err(HandshakeError::Refused(mut refusal)) = handshake.receive(&mut input) else { panic!("{header}") };
+        assert!(!refusal.receive_body(&mut input, usize::MAX), "it has not arrived");
+        let mut pieces = 0;
+        loop {
+            input.extend_from_slice(piece);
+            pieces += 1;
+            if refusal.receive_body(&mut input, usize::MAX) {
+                break;
+            }
+            assert!(input.len() <= piece.len() && refusal.body().len() == 3 * pieces);
+        }
+        assert_eq!((refusal.body().len(), pieces), (64 << 10, (64 << 10) / 3 + 1));
+        let text = HandshakeError::Refused(refusal).to_string();
+        assert!(text.len() < 300 && text.starts_with("the server refused: 403 Forbidden; no no no "), "{text}");
+    }
+    // A length that is shorter than what follows, or longer than what comes.
+    for (length, whole) in [(2, true), (3, true), (9, false)] {
+        let wire = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {length}\r\n\r\nno!");
+        let mut input = BytesMut::from(wire.as_bytes());
+        let request = ClientRequest::new("ws://server.example.com/".parse().expect("an address"));
+        let config = Config::default().into();
+        let mut handshake = ClientHandshake::start(&request, [0; 16], config, Duration::ZERO, &mut BytesMut::new());
+        let Err(HandshakeError::Refused(mut refusal)) = handshake.receive(&mut input) else { panic!("{length}") };
+        assert_eq!(refusal.receive_body(&mut input, 100), whole);
+        assert_eq!(refusal.body_text(), &"no!"[..length.min(3)]);
+    }
 }
 
 /// Answers that must not open a connection.
@@ -386,7 +497,7 @@ pub(crate) fn bad_responses() -> Vec<(String, Option<HandshakeError>)> {
         changed(status, "200 Connection established", None), // what a proxy would say
         changed(status, "404 Not Found", None),
         changed(status, "302 Found", None),
-        changed("HTTP/1.1", "HTTP/1.0", Some(HandshakeError::Request(RequestError::Head(HeadError::Version)))),
+        changed("HTTP/1.1", "HTTP/1.0", Some(HandshakeError::Response(ResponseError::Http10))),
         changed("Upgrade: websocket", "Upgrade: h2c", Some(HandshakeError::Response(ResponseError::Upgrade))),
         changed("Upgrade: websocket\r\n", "", Some(HandshakeError::Response(ResponseError::Upgrade))),
         changed(
@@ -394,8 +505,8 @@ pub(crate) fn bad_responses() -> Vec<(String, Option<HandshakeError>)> {
             "Upgrade: websocket, h2c",
             Some(HandshakeError::Response(ResponseError::Upgrade)),
         ),
-        changed("Connection: Upgrade", "Connection: close", Some(HandshakeError::Request(RequestError::Connection))),
-        changed("Connection: Upgrade\r\n", "", Some(HandshakeError::Request(RequestError::Connection))),
+        changed("Connection: Upgrade", "Connection: close", Some(HandshakeError::Response(ResponseError::Connection))),
+        changed("Connection: Upgrade\r\n", "", Some(HandshakeError::Response(ResponseError::Connection))),
         changed(accept, "", Some(HandshakeError::Response(ResponseError::Accept))),
         changed("s3pP", "S3pP", Some(HandshakeError::Response(ResponseError::Accept))),
         changed(

@@ -64,6 +64,8 @@ const ROWS: &[u8] = &[
     39,
     40,
     41,
+    47,
+    50,
     52,
     #[cfg(feature = "rustls")]
     25,
@@ -142,6 +144,8 @@ attacks! {
     17 handshake::too_many_header_fields
     23 handshake::header_injection
     26 handshake::pages_of_other_origins
+    47 handshake::pages_of_apps_and_extensions
+    50 handshake::refusals_without_an_end
     27 handshake::what_a_proxy_might_misread
     32 handshake::frames_in_the_segment_of_the_head
 

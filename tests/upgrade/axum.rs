@@ -31,7 +31,7 @@ async fn a_rejection_is_a_response() {
     // RFC 8441: HTTP/2 would open a WebSocket in another way.
     let rejection = extract(|request| *request.version_mut() = Version::HTTP_2).await.expect_err("not yet");
     assert_eq!(rejection, HandshakeError::Request(RequestError::Head(HeadError::Version)));
-    assert_eq!(rejection.into_response().status(), 400);
+    assert_eq!(rejection.into_response().status(), 505);
 
     let rejection = extract(|request| drop(request.headers_mut().remove("upgrade"))).await.expect_err("plain HTTP");
     let response = rejection.into_response();

@@ -164,7 +164,7 @@ fn other_versions_of_http_are_refused() {
         *other.version_mut() = version;
         assert_eq!(
             handshake.receive(&other),
-            Err(HandshakeError::Request(RequestError::Head(HeadError::Version))),
+            Err(HandshakeError::Response(ResponseError::Head(HeadError::Version))),
             "{version:?}"
         );
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::hyper::client::conn::http1::{SendRequest, handshake};
 use ::hyper::server::conn::http1;
 use ::hyper::service::service_fn;
-use bowsprit::handshake::{AcceptOptions, BuildError, ClientRequest, ClientResponse, RequestError, ResponseError, key};
+use bowsprit::handshake::{AcceptOptions, BuildError, ClientRequest, ClientResponse, ResponseError, key};
 use bowsprit::upgrade::hyper::{Socket, connect, receive};
 use bowsprit::{CloseCode, Config, Error, HandshakeError, Message, Messages, upgrade};
 use hyper_util::rt::TokioIo;
@@ -127,8 +127,8 @@ async fn a_response_that_breaks_a_rule_ends_the_connection() {
     for (line, instead, error) in [
         ("upgrade: websocket", "upgrade: h2c", HandshakeError::Response(ResponseError::Upgrade)),
         ("sec-websocket-accept: ", "sec-websocket-accept: A", HandshakeError::Response(ResponseError::Accept)),
-        ("upgrade:", "sec-websocket-protocol: chat\r\nupgrade:", HandshakeError::Request(RequestError::Subprotocol)),
-        ("upgrade:", "sec-websocket-extensions: x-a\r\nupgrade:", HandshakeError::Request(RequestError::Extensions)),
+        ("upgrade:", "sec-websocket-protocol: chat\r\nupgrade:", HandshakeError::Response(ResponseError::Subprotocol)),
+        ("upgrade:", "sec-websocket-extensions: x-a\r\nupgrade:", HandshakeError::Response(ResponseError::Extensions)),
     ] {
         let (mut sender, mut peer) = to_a_script(true).await;
         let (opened, ()) = tokio::join!(open(&mut sender, Config::default()), async {

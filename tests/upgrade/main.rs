@@ -11,3 +11,5 @@ mod hyper;
 mod servers;
 #[cfg(feature = "hyper")]
 mod support;
+#[cfg(feature = "hyper")]
+mod verdicts;

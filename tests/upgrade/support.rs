@@ -139,7 +139,7 @@ fn answer(
     if path != "/echo" && path != "/close" {
         let mut response = Response::new("there is nothing here\n".to_owned());
         *response.status_mut() = hyper::StatusCode::NOT_FOUND;
-        return Ok(response);
+        return Ok(incoming.respond(response));
     }
     let mut choices = AcceptOptions::new();
     if let Some(name) = incoming.request().select_subprotocol(SUBPROTOCOLS) {

@@ -48,16 +48,22 @@ impl HeadReader {
 
     /// Takes a request out of `input`, its empty line included. `None`: it is not complete.
     pub(super) fn request(&mut self, input: &mut BytesMut) -> Result<Option<RequestHead>, RequestError> {
-        let method =
-            |input: &[u8]| input.trim_ascii_start().split(|&byte| byte == b' ').next().unwrap_or_default().to_owned();
-        match self.take(input, parse_request) {
-            Ok(head) => Ok(head),
-            Err(HeadError::TooLong { limit }) if self.lines == 0 && input[self.line..].contains(&b' ') => {
-                // RFC 9112 section 3: 414 for a request-target that is too long; 431 is for the header section.
-                Err(RequestError::TargetTooLong { limit }.of_method(&method(input)))
+        let taken = self.take(input, parse_request);
+        taken.map_err(|error| {
+            // Only bytes within the bound count, so that the answer does not depend on how the head was cut.
+            let mut head = &input[..input.len().min(self.config.max_head)];
+            while let [b'\r', b'\n', rest @ ..] = head {
+                head = rest;
             }
-            Err(error) => Err(RequestError::Head(error).of_method(&method(input))),
-        }
+            let error = match error {
+                // RFC 9112 section 3: 414 for a request-target that is too long; 431 is for the header section.
+                HeadError::TooLong { limit } if self.lines == 0 && head.contains(&b' ') => {
+                    RequestError::TargetTooLong { limit }
+                }
+                error => RequestError::Head(error),
+            };
+            error.of_method(if head.starts_with(b"HEAD ") { b"HEAD" } else { b"" })
+        })
     }
 
     /// Takes a response likewise.

@@ -2,6 +2,7 @@
 
 use bowsprit::extension::grammar::{Element, MalformedExtensions, Param, parse};
 use bowsprit::handshake::RequestError;
+use bowsprit::handshake::ResponseError;
 use bowsprit::{Config, Connection, HandshakeError, Message, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 
@@ -139,5 +140,5 @@ fn extensions<'a>(lines: &[&'a str]) -> Vec<Element<'a>> {
 fn malformed(line: &str) {
     let line = format!("Sec-WebSocket-Extensions: {line}");
     assert_eq!(receive(with(REQUEST, &line)).0, Err(HandshakeError::Request(RequestError::Extensions)), "{line}");
-    assert_eq!(response(with(RESPONSE, &line)), Err(HandshakeError::Request(RequestError::Extensions)), "{line}");
+    assert_eq!(response(with(RESPONSE, &line)), Err(HandshakeError::Response(ResponseError::Extensions)), "{line}");
 }

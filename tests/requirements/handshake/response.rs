@@ -115,13 +115,13 @@ pub(crate) fn rows(log: &mut Log) {
     log.proved("WS-4.1R-12", Role::Client);
 
     // REQ: WS-4.1R-13
-    for bad in [
-        RESPONSE.replace("HTTP/1.1 101", "HTTP/1.0 101"),
-        RESPONSE.replace("HTTP/1.1 101", "HTTP/2.0 101"),
-        RESPONSE.replace("HTTP/1.1 101", "ICY 200"),
-    ] {
-        fails(&bad, HandshakeError::Response(ResponseError::Head(HeadError::Version)));
-    }
+    let version = |version: &str| RESPONSE.replace("HTTP/1.1 101", &format!("{version} 101"));
+    fails(&version("HTTP/1.0"), HandshakeError::Response(ResponseError::Http10));
+    fails(&version("HTTP/2.0"), HandshakeError::Response(ResponseError::Head(HeadError::Version)));
+    fails(&version("ICY"), HandshakeError::Response(ResponseError::Head(HeadError::Malformed)));
+    // RFC 9110 section 2.5: a higher minor version is read as the highest known one.
+    opens(&version("HTTP/1.2"));
+    fails("\x15\x03\x01\0\x02\x02\x46", HandshakeError::Response(ResponseError::Head(HeadError::Tls)));
     for bad in [
         RESPONSE.replace("Upgrade: w", "Upgrade : w"),
         RESPONSE.replace("101 Switching", "1O1 Switching"),
@@ -195,7 +195,7 @@ pub(crate) fn rows(log: &mut Log) {
     opens(&with(RESPONSE, &format!("X: {}", "\r\nX: ".repeat(96))));
     fails(
         &with(RESPONSE, &format!("X: {}", "\r\nX: ".repeat(97))),
-        HandshakeError::Response(ResponseError::Head(HeadError::TooLong { limit: 16 << 10 })),
+        HandshakeError::Response(ResponseError::Head(HeadError::TooManyFields { limit: 100 })),
     );
     let obs_text = [RESPONSE.trim_end().as_bytes(), b"\r\nX: \xff\xfe\r\n\r\n"].concat();
     let obs_text = response(obs_text).unwrap();
