@@ -171,9 +171,17 @@ mod tokio_adapter {
             server.await.expect("it does not panic").expect_err("it is refused");
         });
         let server = log.of("role=\"server\"");
-        assert_eq!(server[3..], ["INFO not opened error=pages of this origin may not connect", "end of the span"]);
+        let why = "pages of the origin https://evil.example may not connect to the host example.com: \
+            `OriginPolicy::allow` lists other origins";
+        assert_eq!(server[3..], [&*format!("INFO not opened error={why}"), "end of the span"]);
         let client = log.of("role=\"client\"");
-        assert_eq!(client[1..], ["INFO not opened error=the server refused: 403 Forbidden", "end of the span"]);
+        assert_eq!(
+            client[1..],
+            [
+                "INFO not opened error=the server refused: 403 Forbidden; pages of this origin may not connect",
+                "end of the span"
+            ]
+        );
     }
 
     #[test]

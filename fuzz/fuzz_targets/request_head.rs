@@ -103,7 +103,8 @@ fn accept(request: &ServerRequest) {
     let choices = subprotocol.map_or(choices.clone(), |name| choices.subprotocol(name));
     let accepted = request.accept(&choices, &mut output);
     if !request.is_upgrade() {
-        assert_eq!((accepted, output.len()), (Err(HandshakeError::Request(RequestError::NoUpgrade)), 0));
+        let error = accepted.expect_err("it asks for nothing");
+        assert_eq!((error.status(), output.len()), (Some(426), 0));
         return;
     }
     assert_eq!(accepted.expect("the choice was offered").subprotocol(), subprotocol);

@@ -72,7 +72,7 @@ pub fn connect_with<S: Transport>(stream: S, uri: &str) -> Result<WebSocket<S>, 
 /// let request = ClientRequest::try_from("ws://127.0.0.1:9001/chat").map_err(HandshakeError::Uri)?.subprotocol("chat")?;
 /// let config = Config { max_message: 1 << 20, ..Config::default() };
 /// let (mut ws, response) = Connector::new(request).config(config).connect()?;
-/// println!("connected to {:?}", response.fields().get("Server"));
+/// println!("connected to {:?}", response.headers().get("Server"));
 /// ws.send("hello")?;
 /// # Ok::<(), bowsprit::Error>(())
 /// ```

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::handshake::{Headers, ServerRequest};
 
-/// A request, of plain HTTP or for a WebSocket. It passed the checks of [`handshake::server`](crate::handshake::server).
+/// A request, of plain HTTP or for a WebSocket. It passed the checks of [`ServerRequest`].
 #[derive(Clone, Debug)]
 pub struct Request {
     head: ServerRequest,

@@ -145,7 +145,7 @@ fn a_page_of_another_origin_is_welcome_where_that_is_chosen() {
 fn what_is_no_http_is_answered_and_read_to_its_end() {
     let garbage = "\u{16}\u{3}\u{1} hello".repeat(20_000);
     let (error, answer) = answer(&garbage, |stream| accept(stream).unwrap_err());
-    assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed)))));
+    assert!(matches!(error, Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Tls)))));
     assert!(answer.starts_with("HTTP/1.1 400 "));
 }
 

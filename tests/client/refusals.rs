@@ -67,7 +67,7 @@ async fn an_answer_that_breaks_the_rules_is_final() {
     );
     assert_eq!(
         is_final(Answer::Says("HTTP/1.0 101 Yes\r\n\r\n".into())).await,
-        HandshakeError::Response(ResponseError::Head(HeadError::Version))
+        HandshakeError::Response(ResponseError::Http10)
     );
     for error in [
         HandshakeError::Response(ResponseError::Extensions),
@@ -142,7 +142,11 @@ async fn an_address_that_is_none_is_final_also_inside_a_closure() {
         let request = request("ws://127.0.0.1/").header("Host", "other")?;
         Ok::<_, BoxError>(Connector::new(request))
     });
-    assert!(client.next().await.is_err());
+    let Err(reason) = client.next().await else { panic!("refused") };
+    let DisconnectReason::ConnectFailed(Failure::Connection(Error::Handshake(error))) = &*reason else {
+        panic!("{reason:?}")
+    };
+    assert_eq!(*error, HandshakeError::Build(BuildError::ReservedHeader("Host".into())));
 }
 
 #[cfg(not(feature = "rustls"))]

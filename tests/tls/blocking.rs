@@ -11,7 +11,7 @@ use bowsprit::blocking::{
     Connector, Duplicate as _, Interest, Plain, Stream, TlsStream, Transport as _, WebSocket, accept, accept_with,
     connect, connect_with, receive_request,
 };
-use bowsprit::handshake::{AcceptOptions, ClientRequest, HeadError, RequestError};
+use bowsprit::handshake::{AcceptOptions, ClientRequest, HeadError, RequestError, ResponseError};
 use bowsprit::tls::rustls::pki_types::ServerName;
 use bowsprit::tls::rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, Error as TlsError, ServerConfig,
@@ -559,7 +559,7 @@ fn plain_http_at_a_port_for_tls_is_an_error_of_tls() {
         assert!(
             matches!(
                 refused,
-                Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed))) | Error::Io(_))
+                Err(Error::Handshake(HandshakeError::Response(ResponseError::Head(HeadError::Tls))) | Error::Io(_))
             ),
             "{refused:?}"
         );
@@ -576,7 +576,7 @@ fn plain_http_at_a_port_for_tls_is_an_error_of_tls() {
         );
         assert!(matches!(
             join(server),
-            Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed))))
+            Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Tls))))
         ));
     });
 }

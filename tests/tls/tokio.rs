@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bowsprit::handshake::{AcceptOptions, ClientRequest, HeadError, RequestError};
+use bowsprit::handshake::{AcceptOptions, ClientRequest, HeadError, RequestError, ResponseError};
 use bowsprit::tls::rustls::{
     CertificateError, ClientConfig, Connection as TlsConnection, Error as TlsError, ServerConfig,
 };
@@ -92,6 +92,7 @@ fn millis(millis: u64) -> Option<Duration> {
 fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
+        Error::Handshake(bowsprit::HandshakeError::Dial(error)) => error.kind(),
         error => panic!("{error:?} is no failure of the stream"),
     }
 }
@@ -507,7 +508,7 @@ async fn plain_http_at_a_port_for_tls_is_an_error_of_tls() {
         assert!(
             matches!(
                 refused,
-                Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed))) | Error::Io(_))
+                Err(Error::Handshake(HandshakeError::Response(ResponseError::Head(HeadError::Tls))) | Error::Io(_))
             ),
             "{refused:?}"
         );
@@ -524,7 +525,7 @@ async fn plain_http_at_a_port_for_tls_is_an_error_of_tls() {
         );
         assert!(matches!(
             server.await.unwrap(),
-            Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Malformed))))
+            Err(Error::Handshake(HandshakeError::Request(RequestError::Head(HeadError::Tls))))
         ));
     })
     .await;

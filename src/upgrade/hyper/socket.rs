@@ -33,7 +33,7 @@ enum Inner {
 
 impl Socket {
     /// Takes over what hyper hands over, together with what hyper has read behind the head: input for the connection.
-    /// [`accept`](super::Incoming::accept) and [`connect`](super::connect) do this by themselves.
+    /// [`accept`](super::UpgradeRequest::accept) and [`connect`](super::connect) do this by themselves.
     #[must_use]
     pub fn new(upgraded: Upgraded) -> (Self, BytesMut) {
         let upgraded = match find(upgraded) {
