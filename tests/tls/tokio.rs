@@ -92,7 +92,7 @@ fn millis(millis: u64) -> Option<Duration> {
 fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
-        Error::Handshake(bowsprit::HandshakeError::Dial(error)) => error.kind(),
+        Error::Handshake(HandshakeError::Dial(error)) => error.kind(),
         error => panic!("{error:?} is no failure of the stream"),
     }
 }
