@@ -83,7 +83,7 @@ pub(crate) fn explain(request: &ClientRequest, error: &bowsprit::Error) -> Strin
     let mut words = format!("cannot connect to {}: {error}", request.uri());
     // The first line of the server's response, if it is text.
     if let bowsprit::Error::Handshake(HandshakeError::Refused(response)) = error
-        && response.fields().get("Content-Type").is_some_and(|kind| kind.starts_with("text/plain"))
+        && response.headers().get("Content-Type").is_some_and(|kind| kind.starts_with("text/plain"))
         && let Some(line) = String::from_utf8_lossy(response.body()).lines().next()
     {
         words += &format!(" ({})", printable(line));

@@ -78,6 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         Self { receiver: Box::new(Receiver { writer, receive, extras }) }
     }
 
+    #[cfg(feature = "hyper")]
     pub(crate) fn traced(mut self, trace: Trace) -> Self {
         trace.opened(self.subprotocol());
         if trace.is_on() {

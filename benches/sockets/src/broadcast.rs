@@ -211,7 +211,7 @@ async fn subscribe(stream: TcpStream, mut news: watch::Receiver<Prepared>) -> Re
                     return Ok(());
                 }
                 let prepared = news.borrow_and_update().clone();
-                ws.send_prepared(&prepared).await?;
+                ws.send(&prepared).await?;
             }
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn serve(session: &Session) -> Result<Ended> {
         }
         if fragment {
             for chunk in thirds(message) {
-                out.feed_chunk(chunk)?;
+                out.feed(chunk)?;
             }
         } else {
             out.feed(message)?;
@@ -53,7 +53,7 @@ pub(crate) fn connect(session: &Session, folder: &Path, url: &str) -> Result<End
             ws.send(message)?;
         } else {
             for chunk in thirds(message) {
-                ws.feed_chunk(chunk)?;
+                ws.feed(chunk)?;
             }
         }
         let (echo, _) = ws.next()?.ok_or("closed early")?;

@@ -10,8 +10,8 @@
 //! the four parameters of permessage-deflate as RFC 7692 section 7.1 spells them. What went wrong is told as
 //! `failed TEXT`.
 
-mod tokio;
 mod blocking;
+mod tokio_adapter;
 
 use std::error::Error;
 use std::fs;
@@ -40,9 +40,11 @@ fn main() -> Result<()> {
         let session = Session::new(&words)?;
         let ended = match (&words[..], session.tokio) {
             (["serve", ..], false) => blocking::serve(&session),
-            (["serve", ..], true) => runtime.block_on(bowsprit::tokio::serve(&session)),
+            (["serve", ..], true) => runtime.block_on(tokio_adapter::serve(&session)),
             (["connect", corpus, url, ..], false) => blocking::connect(&session, Path::new(corpus), url),
-            (["connect", corpus, url, ..], true) => runtime.block_on(bowsprit::tokio::connect(&session, Path::new(corpus), url)),
+            (["connect", corpus, url, ..], true) => {
+                runtime.block_on(tokio_adapter::connect(&session, Path::new(corpus), url))
+            }
             _ => return Err(format!("what is {line:?}?").into()),
         };
         match ended {

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bowsprit::tokio::{Connector, WebSocket};
 use bowsprit::client::{Attempt, Connect};
 use bowsprit::extension::permessage_deflate::Pool;
 use bowsprit::handshake::UriError;
 use bowsprit::handshake::{ClientRequest, ClientResponse};
 use bowsprit::session::BoxError;
+use bowsprit::tokio::{Connector, WebSocket};
 use bowsprit::{Config, Deflate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;

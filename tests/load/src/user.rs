@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bowsprit::client::{Backoff, Handle, ClientEvent, DisconnectReason, Reconnecting};
+use bowsprit::client::{Backoff, ClientEvent, DisconnectReason, Handle, Reconnecting};
 use bowsprit::session::BoxError;
 use bowsprit::{CloseCode, Message};
 use tokio::sync::watch;

@@ -17,7 +17,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
-use bowsprit::{Close, CloseCode, Config, Connection, Event, Header, Initiator, Mask, Messages, OpCode, Message, Outgoing};
+use bowsprit::{
+    Close, CloseCode, Config, Connection, Event, Header, Initiator, Mask, Message, Messages, OpCode, Outgoing,
+};
 use bytes::BytesMut;
 
 #[unsafe(no_mangle)]

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bowsprit::OwnedMessage;
 use bowsprit::tokio::{Stream, WebSocket, connect};
-use bowsprit::{Message, OwnedMessage};
 use tokio::time::{sleep, timeout};
 
 use crate::Result;
@@ -23,7 +23,7 @@ impl Client {
         Ok(client)
     }
 
-    pub async fn send<'a>(&mut self, message: impl Into<Message<'a>>) -> Result<()> {
+    pub async fn send<'a>(&mut self, message: impl Into<bowsprit::Outgoing<'a>>) -> Result<()> {
         Ok(timeout(PATIENCE, self.ws.send(message)).await??)
     }
 

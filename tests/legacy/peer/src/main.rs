@@ -112,7 +112,7 @@ fn serve(config: Config, tapes: &Tapes) -> Result<()> {
         // Every fourth in fragments, which go uncompressed.
         if count % 4 == 3 {
             for chunk in halves(message) {
-                out.feed_chunk(chunk)?;
+                out.feed(chunk)?;
             }
         } else {
             out.feed(message)?;
@@ -137,7 +137,7 @@ fn connect(port: &str, config: Config, tapes: &Tapes) -> Result<()> {
         for message in [Message::Text(&digits), Message::Binary(&noise), Message::Binary(digits.as_bytes())] {
             if count % 4 == 3 {
                 for chunk in halves(message) {
-                    ws.feed_chunk(chunk)?;
+                    ws.feed(chunk)?;
                 }
             } else {
                 ws.feed(message)?;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bowsprit::tokio::{Connector, Stream, TlsStream, accept_with};
 use bowsprit::handshake::{AcceptOptions, ClientRequest};
+use bowsprit::tokio::{Connector, Stream, TlsStream, accept_with};
 use bowsprit::{Message, Messages};
 use tokio::net::TcpListener;
 
@@ -29,7 +29,7 @@ pub(crate) async fn serve(session: &Session) -> Result<Ended> {
         }
         if fragment {
             for chunk in thirds(message) {
-                out.feed_chunk(chunk).await?;
+                out.feed(chunk).await?;
             }
         } else {
             out.feed(message).await?;
@@ -53,7 +53,7 @@ pub(crate) async fn connect(session: &Session, folder: &Path, url: &str) -> Resu
             ws.send(message).await?;
         } else {
             for chunk in thirds(message) {
-                ws.feed_chunk(chunk).await?;
+                ws.feed(chunk).await?;
             }
         }
         let (echo, _) = ws.next().await?.ok_or("closed early")?;
