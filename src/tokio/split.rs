@@ -105,8 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReader<S, Messages> {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] when the peer broke the rules, and was sent a Close that says so; [`Error::Timeout`] when a
-    /// deadline expired; [`Error::Io`] when the stream ended without a Close (`UnexpectedEof`) or failed.
+    /// [`Error::Protocol`](crate::Error::Protocol) when the peer broke the rules, and was sent a Close that says so; [`Error::Timeout`](crate::Error::Timeout) when a
+    /// deadline expired; [`Error::Io`](crate::Error::Io) when the stream ended without a Close (`UnexpectedEof`) or failed.
     pub fn recv(&mut self) -> ReaderRecv<'_, S> {
         ReaderRecv(&mut self.receiver)
     }
@@ -127,8 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
-    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    /// [`Error::Send`](crate::Error::Send) for what may not be sent, and once the connection is closing; [`Error::Timeout`](crate::Error::Timeout) when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`](crate::Error::Io) when it fails.
     pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
         Sending::shared(&mut self.writer, outgoing, Then::Flush)
     }
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`]
+    /// [`Error::Send`](crate::Error::Send) for what may not be sent, and once the connection is closing; [`Error::Timeout`](crate::Error::Timeout) or [`Error::Io`](crate::Error::Io)
     /// when the connection ends while it waits for room.
     pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
         Sending::shared(&mut self.writer, outgoing, Then::Return)
@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends meanwhile.
+    /// [`Error::Timeout`](crate::Error::Timeout) or [`Error::Io`](crate::Error::Io) when the connection ends meanwhile.
     pub fn ready(&mut self) -> Sending<'_, 'static, S> {
         Sending::nothing_shared(&mut self.writer, Then::Room)
     }
@@ -167,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
+    /// [`Error::Timeout`](crate::Error::Timeout) or [`Error::Io`](crate::Error::Io) when the connection ends before all is written.
     pub fn flush(&mut self) -> Sending<'_, 'static, S> {
         Sending::nothing_shared(&mut self.writer, Then::Flush)
     }
@@ -176,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a longer payload, and once the connection is closing; [`Error::Timeout`] or [`Error::Io`] when
+    /// [`Error::Send`](crate::Error::Send) for a longer payload, and once the connection is closing; [`Error::Timeout`](crate::Error::Timeout) or [`Error::Io`](crate::Error::Io) when
     /// it ends.
     pub fn ping<'m>(&mut self, payload: &'m [u8]) -> Sending<'_, 'm, S> {
         self.send(Outgoing::ping(payload))
@@ -187,8 +187,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a code that may not be sent, and when the connection is closing already; [`Error::Timeout`] or
-    /// [`Error::Io`] when the connection ends before it is written.
+    /// [`Error::Send`](crate::Error::Send) for a code that may not be sent, and when the connection is closing already; [`Error::Timeout`](crate::Error::Timeout) or
+    /// [`Error::Io`](crate::Error::Io) when the connection ends before it is written.
     pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, S> {
         self.send(Outgoing::close(close))
     }

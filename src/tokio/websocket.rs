@@ -320,7 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         self.receiver.writer.send.end()
     }
 
-    /// Gives back the memory of compression, as [`Connection::release_compression`].
+    /// Gives back the memory of compression, as [`Connection::release_compression`](crate::Connection::release_compression).
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
         self.receiver.receive.release_compression();

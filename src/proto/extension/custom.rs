@@ -245,7 +245,7 @@ pub struct OutgoingUnit {
     /// The length in bytes of the frame, or of the message as the caller gave it; `None` for one that is sent piece by
     /// piece.
     pub len: Option<usize>,
-    /// Whether the caller asked for no encoding, by [`Outbound::plain`](crate::Outbound::plain) or a raw frame. Heed it
+    /// Whether the caller asked for no encoding, by [`Outgoing::uncompressed`](crate::Outgoing::uncompressed) or a raw frame. Heed it
     /// where the receiver can tell.
     pub uncompressed: bool,
 }

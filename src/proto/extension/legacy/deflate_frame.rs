@@ -11,7 +11,7 @@ use crate::proto::frame::{OpCode, Rsv};
 /// `deflate-frame`: each frame with RSV1 is DEFLATE of its own; the window goes on over frames and messages.
 ///
 /// Peers disagree about fragments: so a message goes out compressed where it is one frame, and uncompressed where it is
-/// split or sent piece by piece; so does an empty one, and one that the caller wants [uncompressed](crate::Outbound::plain).
+/// split or sent piece by piece; so does an empty one, and one that the caller wants [uncompressed](crate::Outgoing::uncompressed).
 /// Fragments that arrive are taken compressed or not, each by itself.
 ///
 /// Parameters bind the end that receives them: in an offer the server, in an answer the client. They are not repeated.
