@@ -42,6 +42,14 @@
 #![cfg_attr(feature = "tokio", doc = "| [`tokio`] | the adapter for tokio and any `AsyncRead + AsyncWrite` |")]
 #![cfg_attr(not(feature = "tokio"), doc = "| `tokio` | the adapter for tokio; needs the feature `tokio` |")]
 #![cfg_attr(
+    feature = "futures-io",
+    doc = "| [`futures_io`] | the adapter for smol and any other `futures-io` stream |"
+)]
+#![cfg_attr(
+    not(feature = "futures-io"),
+    doc = "| `futures_io` | the adapter for smol; needs the feature `futures-io` |"
+)]
+#![cfg_attr(
     feature = "tokio",
     doc = "| [`session`] | a connection driven by callbacks: what `client` and `server` share |"
 )]
@@ -110,6 +118,7 @@
 //! | `deflate` (default) | permessage-deflate (RFC 7692), for whom `Config::compression` switches it on; brings `std` |
 //! | `legacy-extensions` | those from before RFC 7692 (`extension::legacy`), for whom `Config::extensions` names them; brings `deflate` |
 //! | `tokio` | the adapter for tokio; brings `std` |
+//! | `futures-io` | the adapter for streams of `futures-io`, smol's among them; brings `std` |
 //! | `http` | the opening handshake in types of the crate `http`; brings `std` |
 //! | `rustls` | TLS for the adapters: `wss://`, and a server's side; brings `std` |
 //! | `hyper` | connections of hyper 1, taken over; brings `http` and `tokio` |
@@ -132,7 +141,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(any(feature = "blocking", feature = "futures-io", feature = "tokio"))]
 mod adapter;
 #[cfg(feature = "blocking")]
 pub mod blocking;
@@ -140,6 +149,8 @@ pub mod blocking;
 pub mod client;
 #[cfg(feature = "std")]
 mod error;
+#[cfg(feature = "futures-io")]
+pub mod futures_io;
 #[cfg(feature = "json")]
 pub mod json;
 mod proto;

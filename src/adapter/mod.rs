@@ -1,21 +1,27 @@
 //! What the adapters share beside the driver: a thread's buffers, randomness, tracing.
 
 mod buffers;
+#[cfg(any(feature = "blocking", feature = "futures-io"))]
+pub(crate) mod clock;
 mod parts;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub(crate) mod trace;
 
 use std::io;
 use std::sync::{Arc, LazyLock};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 use std::time::Duration;
 
 pub(crate) use buffers::ThreadBuffers;
 pub use parts::Parts;
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use crate::HandshakeError;
 use crate::driver::OpeningError;
-use crate::{Config, Error, HandshakeError};
+use crate::{Config, Error};
 
 /// When a piece of work has to be complete.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     /// On the adapter's clock.
@@ -23,6 +29,7 @@ pub(crate) struct Deadline {
     limit: Duration,
 }
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 impl Deadline {
     /// For work that begins at `start` and may take `limit`.
     pub(crate) fn new(start: Duration, limit: Duration) -> Self {

@@ -43,7 +43,6 @@
 //! them (feature `rustls`). Any other `Read + Write` goes into [`Plain`], which has neither.
 
 mod accept;
-mod clock;
 mod connect;
 #[cfg(unix)]
 mod dial;
@@ -59,6 +58,8 @@ mod tls;
 mod transport;
 mod websocket;
 mod writer;
+
+use crate::adapter::clock;
 
 pub use crate::adapter::Parts;
 pub use accept::{Incoming, accept, accept_with, receive_request};
