@@ -208,7 +208,6 @@ impl<D: Delivery> Inbound<D> {
     ///
     /// From each call of this function on this machine to the next one, the bytes at and after `at` stay as they are.
     /// They may move, and more may be appended.
-    #[cfg(any(feature = "blocking", feature = "tokio", all(test, feature = "std")))]
     #[inline]
     #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
     pub(in crate::proto) unsafe fn find_owned(
