@@ -2,9 +2,12 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use bowsprit::driver::{Accepting, Connecting, Drive, Driver, Goal, OpeningError, OwnBuffers, Step, TransportError};
+use bowsprit::driver::{
+    Accepting, Buffers, Connecting, Drive, Driver, Goal, OpeningError, OwnBuffers, Step, TransportError,
+};
 use bowsprit::handshake::{ClientRequest, HandshakeError};
 use bowsprit::{Cause, Close, CloseCode, Config, Connection, ConnectionError, Message, Messages, Outgoing, Timeout};
 use bytes::BytesMut;
@@ -430,4 +433,84 @@ fn a_transport_that_accepts_no_more_is_still_read_to_its_end() {
     let broken = ConnectionError::Transport(TransportError::Io(ErrorKind::BrokenPipe));
     assert_eq!(server.driver.result(), Err(broken));
     assert_eq!(server.driver.feed(Message::Text("late")), Err(bowsprit::SendError::Closing));
+}
+
+#[test]
+fn a_refusal_that_was_sent_before_the_request_was_read_is_reported() {
+    for (response, expected) in [(&b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"[..], Some(503)), (&b""[..], None)]
+    {
+        let request = ClientRequest::try_from("ws://example.com/").expect("an address");
+        let mut connecting = Connecting::new(&request, [1; 16], Config::default().into(), Duration::ZERO);
+        let broken = Fault::WritesFail(ErrorKind::BrokenPipe);
+        let mut wire = Wire::new(move |_, op| if op == Op::Write { broken } else { Fault::None });
+        let (mut from, mut to) = (Pipe::new(0), Pipe::new(0));
+        from.push(response);
+        from.ended = true;
+        assert_eq!(run(&mut connecting, &mut wire, &mut from, &mut to, Duration::ZERO), Pause::Closed);
+        match (connecting.result(), expected) {
+            (Err(OpeningError::Handshake(HandshakeError::Refused(refusal))), Some(status)) => {
+                assert_eq!(refusal.status(), status);
+            }
+            (Err(OpeningError::Transport(error)), None) => {
+                assert_eq!(error, TransportError::Io(ErrorKind::BrokenPipe));
+            }
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_deadline_that_the_clock_cannot_show_never_comes() {
+    let mut server = Open::server(Config {
+        ping_interval: Some(MS),
+        idle_timeout: Some(Duration::from_secs(1)),
+        ..Config::default()
+    });
+    server.now = Duration::MAX;
+    server.run();
+    assert_eq!(server.paused, Some(Pause::Wait { read: true, write: false, until: None }));
+}
+
+/// Counts the buffers that a driver holds.
+#[derive(Clone, Default, Debug)]
+struct Counted(Arc<[AtomicIsize; 2]>);
+
+impl Buffers for Counted {
+    fn take_block(&mut self, min: usize) -> Box<[u8]> {
+        self.0[0].fetch_add(1, Relaxed);
+        vec![0; min].into()
+    }
+
+    fn give_block(&mut self, block: Box<[u8]>) {
+        if !block.is_empty() {
+            self.0[0].fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn take_output(&mut self) -> BytesMut {
+        self.0[1].fetch_add(1, Relaxed);
+        BytesMut::with_capacity(1 << 10)
+    }
+
+    fn give_output(&mut self, _: BytesMut) {
+        self.0[1].fetch_sub(1, Relaxed);
+    }
+}
+
+#[test]
+fn an_idle_connection_holds_no_buffer_whatever_came_last() {
+    let held = Counted::default();
+    let connection = Connection::server(Messages, Config::default().into());
+    let mut driver = Driver::new(connection, &[], BytesMut::new(), held.clone());
+    let (mut wire, mut from, mut to) = (Wire::new(|_, _| Fault::None), Pipe::new(0), Pipe::new(64 << 10));
+    let frames: [&[u8]; 3] = [
+        b"\x8a\x81\x00\x00\x00\x00x", // a Pong, which wants no answer
+        b"\x89\x81\x00\x00\x00\x00x", // a Ping
+        b"\x82\x81\x00\x00\x00\x00x", // a message
+    ];
+    for frame in frames {
+        from.push(frame);
+        while run(&mut driver, &mut wire, &mut from, &mut to, Duration::ZERO) == Pause::Ready {}
+        assert_eq!((held.0[0].load(Relaxed), held.0[1].load(Relaxed)), (0, 0), "after {frame:x?}");
+    }
 }
