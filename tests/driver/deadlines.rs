@@ -129,7 +129,7 @@ fn a_message_that_is_still_arriving_is_a_sign_of_life_for_the_keep_alive() {
     // Silence, and no Pong to the pings before: now it is late.
     server.pass(1_001 * MS);
     assert_eq!(server.driver.end().map(|end| end.cause), Some(Cause::Timeout(Timeout::Pong)));
-    assert!(server.to.bytes.iter().copied().collect::<Vec<_>>().ends_with(b"\x88\x02\x03\xe9"), "1001");
+    assert!(server.to.bytes.ends_with(b"\x88\x02\x03\xe9"), "1001");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) enum Op {
 /// One direction of a transport.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    pub(crate) bytes: VecDeque<u8>,
+    pub(crate) bytes: BytesMut,
     pub(crate) capacity: usize,
     /// The writer has ended the stream.
     pub(crate) ended: bool,
@@ -60,18 +60,18 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    pub(crate) const fn new(capacity: usize) -> Self {
-        Self { bytes: VecDeque::new(), capacity, ended: false, broken: false }
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { bytes: BytesMut::new(), capacity, ended: false, broken: false }
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Removes up to `n` bytes.
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         let n = n.min(self.bytes.len());
-        self.bytes.drain(..n).collect()
+        self.bytes.split_to(n).to_vec()
     }
 }
 
