@@ -399,7 +399,8 @@ impl Link {
             Timeout::Write | Timeout::Close | Timeout::Handshake => {
                 // A clean end stays one: only the transport's own end is overdue.
                 if self.sent.is_none() || self.received.is_none() || !output.is_empty() {
-                    self.spoil_end(Cause::Timeout(timeout));
+                    // After a write that failed, this was only the wait for what the peer had sent before.
+                    self.spoil_end(if self.lost { Cause::Disconnected } else { Cause::Timeout(timeout) });
                 }
                 self.close_transport();
             }

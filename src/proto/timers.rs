@@ -276,16 +276,16 @@ impl Timers {
     /// The earliest deadline.
     pub(in crate::proto) fn next(&self, scope: Scope) -> Option<Duration> {
         let table = self.table.as_deref()?;
-        scope.slots().iter().filter_map(|&slot| table.deadlines[slot as usize]).min()
+        // One that the clock cannot show never comes.
+        scope.slots().iter().filter_map(|&slot| table.deadlines[slot as usize]).filter(|&at| at < Duration::MAX).min()
     }
 
     /// One thing that is due at `now`; its deadline is lifted, a keep-alive's set anew.
     pub(in crate::proto) fn due(&mut self, now: Duration, scope: Scope, config: &Config) -> Option<Due> {
         let table = self.table.as_deref_mut()?;
-        let &slot = scope
-            .slots()
-            .iter()
-            .find(|&&slot| table.deadlines[slot as usize].is_some_and(|deadline| deadline <= now))?;
+        let &slot = scope.slots().iter().find(|&&slot| {
+            table.deadlines[slot as usize].is_some_and(|deadline| deadline <= now && deadline < Duration::MAX)
+        })?;
         table.deadlines[slot as usize] = match slot {
             Slot::Ping => config.ping_interval.map(|interval| now.saturating_add(interval.max(MIN_INTERVAL))),
             _ => None,

@@ -284,7 +284,8 @@ impl Drive for Accepting {
     }
 
     fn write_failed(&mut self, error: TransportError) {
-        if self.phase == Phase::Closed || !self.exchange.output.has_unsent() {
+        let ending = matches!(self.phase, Phase::Ending(_) | Phase::Closed);
+        if ending && !self.exchange.output.has_unsent() {
             // Shutting down failed, after all had left.
             self.exchange.output.shut_down = true;
             self.phase = Phase::Closed;

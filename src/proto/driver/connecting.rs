@@ -109,7 +109,8 @@ impl Connecting {
                     return None;
                 }
                 Ok(None) if self.exchange.peer_ended => {
-                    self.close(OpeningError::Transport(TransportError::UnexpectedEof));
+                    let error = self.exchange.output.failed.unwrap_or(TransportError::UnexpectedEof);
+                    self.close(OpeningError::Transport(error));
                     return None;
                 }
                 Ok(None) => {}
@@ -121,7 +122,8 @@ impl Connecting {
         let step = self.exchange.read_or_wait(self.handshake.poll_timeout(), clock);
         if step.is_none() {
             let timeout = self.timeout(Timeout::Handshake);
-            self.close(timeout);
+            let failed = self.exchange.output.failed.map(OpeningError::Transport);
+            self.close(failed.unwrap_or(timeout));
         }
         step
     }
@@ -175,7 +177,7 @@ impl Drive for Connecting {
     fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Asking => self.handshake.poll_timeout(),
-            Phase::Refused(_, deadline) => *deadline,
+            Phase::Refused(_, deadline) => [*deadline, self.handshake.poll_timeout()].into_iter().flatten().min(),
             Phase::Open(_) | Phase::Closed(_) => None,
         }
     }
@@ -187,6 +189,7 @@ impl Drive for Connecting {
             Phase::Refused(..) => self.refused(),
             Phase::Closed(_) => {}
             _ => {
+                let error = self.exchange.output.failed.unwrap_or(error);
                 self.close(OpeningError::Transport(error));
                 self.exchange.output.shut_down = true;
             }
@@ -194,9 +197,7 @@ impl Drive for Connecting {
     }
 
     fn write_failed(&mut self, error: TransportError) {
-        if matches!(self.phase, Phase::Asking) {
-            self.close(OpeningError::Transport(error));
-        }
+        // A server that refuses may not read the request to its end: the response may be there all the same.
         self.exchange.output.fail(error);
     }
 }

@@ -13,6 +13,181 @@
 //! | [`ReceiveHalf`], [`SendHalf`] | the two parts of a driver, for halves in two tasks |
 //! | [`Drive`] | what all of them have in common |
 //! | [`Buffers`] | where they have their memory from |
+//!
+//! # A driver loop
+//!
+//! The opening handshake, full output, a half-close and every deadline are in the steps, so a loop has nothing to decide.
+//! Here, a client and a server are connected in memory.
+//!
+//! ```
+//! use std::collections::VecDeque;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use bowsprit::driver::{Accepting, Connecting, Drive, Driver, OwnBuffers, Step};
+//! use bowsprit::handshake::{AcceptOptions, ClientRequest};
+//! use bowsprit::{CloseCode, Config, Message, Messages, Outgoing};
+//!
+//! /// One direction of a transport. It accepts no more than `CAPACITY` bytes.
+//! #[derive(Default)]
+//! struct Pipe {
+//!     bytes: VecDeque<u8>,
+//!     ended: bool,
+//! }
+//!
+//! const CAPACITY: usize = 1_000;
+//!
+//! /// Does what `machine` says, until it is ready, closed, or waits.
+//! fn drive(machine: &mut impl Drive, from: &mut Pipe, to: &mut Pipe, now: Duration) -> Step {
+//!     loop {
+//!         match machine.poll(|| now) {
+//!             Step::Read if from.bytes.is_empty() && !from.ended => machine.read_blocked(),
+//!             Step::Read => {
+//!                 let buffer = machine.read_buffer();
+//!                 let n = buffer.len().min(from.bytes.len());
+//!                 for (at, byte) in buffer.iter_mut().zip(from.bytes.drain(..n)) {
+//!                     *at = byte;
+//!                 }
+//!                 machine.received(n); // of 0 bytes, at the end of the stream
+//!             }
+//!             Step::Write => match machine.to_write().len().min(CAPACITY - to.bytes.len()) {
+//!                 0 => machine.write_blocked(),
+//!                 n => {
+//!                     to.bytes.extend(&machine.to_write()[..n]);
+//!                     machine.written(n);
+//!                 }
+//!             },
+//!             Step::Flush => machine.flushed(),
+//!             Step::ShutdownWrite => {
+//!                 to.ended = true;
+//!                 machine.write_shut_down();
+//!             }
+//!             // `Wait` says for what, and until when: here, it is the other end's turn.
+//!             step @ (Step::Ready | Step::Wait { .. } | Step::Closed) => return step,
+//!         }
+//!     }
+//! }
+//!
+//! let config = Arc::new(Config::default());
+//! let now = Duration::ZERO; // from a clock, each time
+//! let (mut to_server, mut to_client) = (Pipe::default(), Pipe::default());
+//!
+//! // The opening handshake. Nonce and seed come from your random source.
+//! let request = ClientRequest::try_from("ws://example.com/chat")?;
+//! let mut connecting = Connecting::new(&request, [1; 16], config.clone(), now);
+//! let mut accepting = Accepting::new(config, now);
+//! assert!(matches!(drive(&mut connecting, &mut to_client, &mut to_server, now), Step::Wait { read: true, .. }));
+//! assert_eq!(drive(&mut accepting, &mut to_server, &mut to_client, now), Step::Ready);
+//! assert_eq!(accepting.request().map(|request| request.path()), Some("/chat"));
+//! accepting.accept(&AcceptOptions::new())?;
+//! assert_eq!(drive(&mut accepting, &mut to_server, &mut to_client, now), Step::Ready);
+//! assert_eq!(drive(&mut connecting, &mut to_client, &mut to_server, now), Step::Ready);
+//! let (mut client, _) = connecting.into_driver(Messages, [2; 32], OwnBuffers);
+//! let (mut server, _) = accepting.into_driver(Messages, OwnBuffers);
+//!
+//! // A message that is longer than the transport accepts at once, its echo, and a Close.
+//! client.feed(&vec![7; 10_000])?;
+//! loop {
+//!     let first = drive(&mut client, &mut to_client, &mut to_server, now);
+//!     if first == Step::Ready {
+//!         assert_eq!(client.item(), Some(Message::Binary(&[7; 10_000])));
+//!         client.feed(Outgoing::close(Some(CloseCode::NORMAL.into())))?;
+//!     }
+//!     let second = drive(&mut server, &mut to_server, &mut to_client, now);
+//!     if second == Step::Ready {
+//!         let (message, send) = server.item_and_send();
+//!         send.feed(message.expect("a message is ready"))?;
+//!     }
+//!     if (first, second) == (Step::Closed, Step::Closed) {
+//!         break;
+//!     }
+//! }
+//! client.result()?; // why it ended otherwise: a deadline, a broken rule, a failed transport
+//! server.result()?;
+//! assert!(client.end().is_some_and(|end| end.clean) && server.end().is_some_and(|end| end.clean));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The loop over a socket of the standard library that does not block. A program that waits for many sockets passes the
+//! sockets and the earliest `until` to its poller instead of sleeping.
+//!
+//! ```
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::net::{Shutdown, TcpStream};
+//! use std::time::{Duration, Instant};
+//!
+//! use bowsprit::driver::{Drive, Step};
+//!
+//! /// Drives `machine` until something is ready (true) or the transport is over (false). `socket` is non-blocking.
+//! fn drive(machine: &mut impl Drive, mut socket: &TcpStream, origin: Instant) -> bool {
+//!     loop {
+//!         match machine.poll(|| origin.elapsed()) {
+//!             Step::Ready => return true,
+//!             Step::Closed => return false,
+//!             Step::Read => match socket.read(machine.read_buffer()) {
+//!                 Ok(n) => machine.received(n),
+//!                 Err(error) if error.kind() == ErrorKind::WouldBlock => machine.read_blocked(),
+//!                 Err(error) if error.kind() == ErrorKind::Interrupted => {} // poll gives the step again
+//!                 Err(error) => machine.read_failed((&error).into()),
+//!             },
+//!             Step::Write => match socket.write(machine.to_write()) {
+//!                 Ok(n) => machine.written(n),
+//!                 Err(error) => write_failed(machine, &error),
+//!             },
+//!             Step::Flush => machine.flushed(), // a TcpStream buffers nothing
+//!             Step::ShutdownWrite => match socket.shutdown(Shutdown::Write) {
+//!                 Ok(()) => machine.write_shut_down(),
+//!                 Err(error) => write_failed(machine, &error),
+//!             },
+//!             // In place of a poller: look again soon. To poll too early is harmless.
+//!             Step::Wait { .. } => std::thread::sleep(Duration::from_millis(1)),
+//!         }
+//!     }
+//! }
+//!
+//! fn write_failed(machine: &mut impl Drive, error: &io::Error) {
+//!     match error.kind() {
+//!         ErrorKind::WouldBlock => machine.write_blocked(),
+//!         ErrorKind::Interrupted => {}
+//!         _ => machine.write_failed(error.into()),
+//!     }
+//! }
+//! #
+//! # use std::net::TcpListener;
+//! # use bowsprit::driver::{Accepting, Connecting, OwnBuffers};
+//! # use bowsprit::handshake::{AcceptOptions, ClientRequest};
+//! # use bowsprit::{Config, Messages, Outgoing};
+//! # let listener = TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # let server = std::thread::spawn(move || {
+//! #     let (socket, _) = listener.accept().unwrap();
+//! #     socket.set_nonblocking(true).unwrap();
+//! #     let origin = Instant::now();
+//! #     let mut accepting = Accepting::new(Config::default().into(), Duration::ZERO);
+//! #     assert!(drive(&mut accepting, &socket, origin));
+//! #     accepting.accept(&AcceptOptions::new()).unwrap();
+//! #     assert!(drive(&mut accepting, &socket, origin));
+//! #     let (mut driver, _) = accepting.into_driver(Messages, OwnBuffers);
+//! #     while drive(&mut driver, &socket, origin) {
+//! #         let (message, send) = driver.item_and_send();
+//! #         send.feed(message.unwrap()).unwrap();
+//! #     }
+//! #     assert!(driver.end().unwrap().clean);
+//! # });
+//! # let socket = TcpStream::connect(address)?;
+//! # socket.set_nonblocking(true)?;
+//! # let origin = Instant::now();
+//! # let request = ClientRequest::try_from("ws://example.com/chat")?;
+//! # let mut connecting = Connecting::new(&request, [1; 16], Config::default().into(), Duration::ZERO);
+//! # assert!(drive(&mut connecting, &socket, origin));
+//! # let (mut driver, _) = connecting.into_driver(Messages, [2; 32], OwnBuffers);
+//! # driver.feed("hello")?;
+//! # assert!(drive(&mut driver, &socket, origin));
+//! # driver.feed(Outgoing::close(None))?;
+//! # assert!(!drive(&mut driver, &socket, origin));
+//! # server.join().unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod accepting;
 mod buffers;

@@ -175,6 +175,7 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
             self.inbound.shrink();
             send.link.shrink();
             self.input.park(&mut self.buffers);
+            send.give_output();
         }
         self.reads = 0;
         let judged = send.judge(Scope::All, Some(self.inbound.status()), clock);
@@ -249,7 +250,7 @@ impl<D: Delivery, B: Buffers> Drive for Whole<'_, D, B> {
         if n > 0 {
             self.receive.input.filled(n);
             self.receive.inbound.note_received(true);
-            self.receive.reads += 1;
+            self.receive.reads = self.receive.reads.saturating_add(1);
             // A peer that writes may have read as well.
             self.send.output.blocked = false;
         } else if self.send.link.transport() == TransportState::Open {

@@ -201,6 +201,13 @@ impl<B: Buffers> SendHalf<B> {
         }
     }
 
+    /// Returns the output buffer, if nothing is in it: it may have been taken for a frame that wanted no answer.
+    pub(super) fn give_output(&mut self) {
+        if self.output.bytes.is_empty() && self.output.bytes.capacity() > 0 {
+            self.buffers.give_output(core::mem::take(&mut self.output.bytes));
+        }
+    }
+
     /// The transport has ended or failed: no more bytes come.
     pub(super) fn disconnected(&mut self, error: Option<TransportError>) {
         if let Some(error) = error {
@@ -383,9 +390,7 @@ impl<B: Buffers> SendHalf<B> {
     /// As [`Drive::flushed`].
     pub fn flushed(&mut self) {
         self.output.unflushed = false;
-        if self.output.bytes.is_empty() && self.output.bytes.capacity() > 0 {
-            self.buffers.give_output(core::mem::take(&mut self.output.bytes));
-        }
+        self.give_output();
     }
 
     /// As [`Drive::write_shut_down`].

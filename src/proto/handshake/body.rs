@@ -61,15 +61,25 @@ impl BodyDecoder {
                     *self = Self::ChunkSize;
                 }
                 _ if arrived == 0 => return capacity == 0,
-                Self::UntilEof => body.put(input.split_to(arrived)),
+                Self::UntilEof => append(body, input.split_to(arrived), max),
                 Self::Length(left) | Self::Chunk(left) => {
                     let len = usize::try_from(*left).map_or(arrived, |left| left.min(arrived));
                     *left -= len as u64;
-                    body.put(input.split_to(len));
+                    append(body, input.split_to(len), max);
                 }
             }
         }
     }
+}
+
+/// Grows `body` by doubling, but never beyond `max` bytes.
+fn append(body: &mut Vec<u8>, bytes: BytesMut, max: usize) {
+    let len = body.len() + bytes.len();
+    if len > body.capacity() {
+        let capacity = len.max(2 * body.len()).min(max.max(len));
+        body.reserve_exact(capacity - body.len());
+    }
+    body.put(bytes);
 }
 
 /// The longest line with a chunk's size, so that the work to parse an incomplete one is bounded. Without extensions it
