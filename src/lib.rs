@@ -169,27 +169,12 @@ pub mod upgrade;
 #[cfg(feature = "std")]
 pub use error::Error;
 #[cfg(feature = "deflate")]
-pub use proto::extension::permessage_deflate::Deflate;
+pub use proto::Deflate;
 pub use proto::{
-    close::{Close, CloseCode, CloseError},
-    config::Config,
-    connection::{Batch, Connection, Outbox},
-    driver,
-    error::{ConnectionError, HandshakeError, ProtocolError, SendError},
-    extension,
-    frame::{Header, HeaderBytes, OpCode, Rsv},
-    handshake,
-    inbound::{Cursor, Inbound},
-    link::{Cause, End, Initiator, TransportState},
-    mask,
-    mask::Mask,
-    message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
-    outbound::Outbound,
-    outgoing::{Outgoing, Uncopied},
-    prepared::Prepared,
-    role::Role,
-    timers::Timeout,
-    utf8,
+    Batch, Cause, Chunk, Chunks, Close, CloseCode, CloseError, Config, Connection, ConnectionError, Cursor, Delivery,
+    End, Event, HandshakeError, Header, HeaderBytes, Inbound, Initiator, Mask, Message, Messages, OpCode, Outbound,
+    Outbox, Outgoing, OwnedMessage, Prepared, ProtocolError, Role, Rsv, SendError, Timeout, TransportState, Uncopied,
+    Utf8Bytes, driver, extension, handshake, mask, utf8,
 };
 
 #[cfg(all(doctest, feature = "blocking", unix))]

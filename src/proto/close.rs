@@ -162,8 +162,13 @@ impl<'a> Close<'a> {
 }
 
 impl Close<'_> {
-    /// [`encode`](Self::encode) for who sends it.
-    pub(crate) fn encode_as(&self, role: Role) -> Result<ClosePayload, SendError> {
+    /// As [`encode`](Self::encode), for the endpoint of this role.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::InvalidCloseCode`] for a code that may not be sent, which from a server includes 1010 (RFC 6455 section
+    /// 7.4.1); [`SendError::ReasonTooLong`] for a reason of more than 123 bytes.
+    pub fn encode_as(&self, role: Role) -> Result<ClosePayload, SendError> {
         // RFC 6455 section 7.4.1: 1010 "is not used by the server".
         if self.code == CloseCode::MANDATORY_EXTENSION && role == Role::Server {
             return Err(SendError::InvalidCloseCode(self.code));

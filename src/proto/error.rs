@@ -3,15 +3,11 @@
 //! [`ProtocolError`]: the peer broke the rules; it knows the close code that the peer is told.
 //! [`SendError`]: the caller asked for what may not be; nothing went out, nothing changed.
 //! [`HandshakeError`]: the connection never opened; on a server it knows the HTTP status.
-//! [`ConnectionError`]: an open connection ended other than by a Close of each side.
 
 use core::fmt;
-use core::time::Duration;
 
 use crate::proto::close::CloseCode;
-use crate::proto::driver::TransportError;
 pub use crate::proto::handshake::HandshakeError;
-use crate::proto::timers::Timeout;
 
 /// The peer broke RFC 6455; the connection has failed (section 7.1.7).
 ///
@@ -166,27 +162,3 @@ impl fmt::Display for SendError {
 }
 
 impl core::error::Error for SendError {}
-
-/// Why a connection that was open has ended, other than by a Close of each side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum ConnectionError {
-    /// The peer broke the protocol; the Close that it was sent says so.
-    Protocol(ProtocolError),
-    /// A deadline of [`Config`](crate::Config) expired: which one, and how long it was.
-    Timeout(Timeout, Duration),
-    /// The transport failed, or ended before both sides had sent a Close.
-    Transport(TransportError),
-}
-
-impl fmt::Display for ConnectionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protocol(error) => fmt::Display::fmt(error, f),
-            Self::Timeout(timeout, limit) => write!(f, "{timeout} ({limit:?})"),
-            Self::Transport(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl core::error::Error for ConnectionError {}

@@ -291,7 +291,7 @@ pub trait Delivery: sealed::Delivery {
     /// What is handed out: [`Message`] or [`Chunk`]. Generic code takes either as a chunk.
     type Item<'a>: Copy + Eq + core::fmt::Debug + Into<Chunk<'a>>;
 
-    #[doc(hidden)]
+    /// What is handed out of `data`, which ends its message if `end`.
     fn item(data: Message<'_>, end: bool) -> Self::Item<'_>;
 }
 

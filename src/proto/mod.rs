@@ -3,22 +3,42 @@
 //! Everything below this module is private to it or public for everybody: items for the layers inside are
 //! `pub(in crate::proto)`, so that adapters and integrations stand on what other crates can use as well.
 
-pub(crate) mod close;
-pub(crate) mod config;
-pub(crate) mod connection;
+mod close;
+mod config;
+mod connection;
 pub mod driver;
-pub(crate) mod error;
+mod error;
 pub mod extension;
-pub(crate) mod frame;
+mod frame;
 pub mod handshake;
-pub(crate) mod inbound;
-pub(crate) mod link;
+mod inbound;
+mod link;
 pub mod mask;
-pub(crate) mod message;
-pub(crate) mod outbound;
-pub(crate) mod outgoing;
-pub(crate) mod prepared;
-pub(crate) mod role;
+mod message;
+mod outbound;
+mod outgoing;
+mod prepared;
+mod role;
 mod steps;
-pub(crate) mod timers;
+mod timers;
 pub mod utf8;
+
+#[cfg(feature = "deflate")]
+pub use extension::permessage_deflate::Deflate;
+pub use {
+    close::{Close, CloseCode, CloseError},
+    config::Config,
+    connection::{Batch, Connection, Outbox},
+    driver::ConnectionError,
+    error::{HandshakeError, ProtocolError, SendError},
+    frame::{Header, HeaderBytes, OpCode, Rsv},
+    inbound::{Cursor, Inbound},
+    link::{Cause, End, Initiator, TransportState},
+    mask::Mask,
+    message::{Chunk, Chunks, Delivery, Event, Message, Messages, OwnedMessage, Utf8Bytes},
+    outbound::Outbound,
+    outgoing::{Outgoing, Uncopied},
+    prepared::Prepared,
+    role::Role,
+    timers::Timeout,
+};

@@ -4,10 +4,10 @@ use core::time::Duration;
 
 use super::buffers::{Buffers, OwnBuffers};
 use super::clock::Clock;
+use super::error::ConnectionError;
 use super::input::Input;
 use super::send::{Judged, SendHalf};
 use super::step::{Drive, Step, TransportError};
-use crate::proto::error::ConnectionError;
 use crate::proto::extension::Agreement;
 use crate::proto::inbound::{Decoded, Inbound, Location};
 use crate::proto::link::{Cause, TransportState};

@@ -6,9 +6,10 @@ use bytes::{Buf as _, BytesMut};
 
 use super::buffers::{Buffers, OwnBuffers};
 use super::clock::Clock;
+use super::error::ConnectionError;
 use super::output::Output;
 use super::step::{Drive, Step, TransportError};
-use crate::proto::error::{ConnectionError, ProtocolError, SendError};
+use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::inbound::{Decoded, InboundStatus};
 use crate::proto::link::{Cause, End, Link, TransportState};
 use crate::proto::outgoing::{Outgoing, Uncopied};
