@@ -318,9 +318,9 @@ fn refused(response: &[u8], mut feed: impl FnMut(&mut Pipe)) -> (HandshakeError,
                 let bytes = from.take(n);
                 connecting.read_buffer()[..n].copy_from_slice(&bytes);
                 if n == 0 {
-                    connecting.read_blocked()
+                    connecting.read_blocked();
                 } else {
-                    connecting.received(n)
+                    connecting.received(n);
                 }
                 now += MS;
             }
