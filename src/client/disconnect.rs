@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::CloseCode;
 use crate::Timeout;
-use crate::handshake::UriError;
+use crate::handshake::{BuildError, UriError};
 use crate::retry::Loss;
 use crate::session::{BoxError, Closed, Failure};
 use crate::{Cause, Initiator};
@@ -84,6 +84,7 @@ impl DisconnectReason {
         let error = error.downcast::<Error>().map(|error| *error);
         let error = error.or_else(|error| error.downcast::<HandshakeError>().map(|error| (*error).into()));
         let error = error.or_else(|error| error.downcast::<UriError>().map(|error| HandshakeError::Uri(*error).into()));
+        let error = error.or_else(|error| error.downcast::<BuildError>().map(|error| (*error).into()));
         error.map_or_else(Failure::Handler, Failure::Connection)
     }
 }
