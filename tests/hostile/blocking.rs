@@ -203,8 +203,7 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
 
     // The deadlines of the open state, and that of the handshake.
     let timed_out = |error: Error| match error {
-        Error::Io(error) => error.kind() == ErrorKind::TimedOut,
-        Error::Handshake(error) => matches!(error, HandshakeError::TimedOut(_)),
+        Error::Timeout(..) => true,
         _ => false,
     };
     for (config, wire, expected) in [

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::extension::{Agreement, Extension};
-use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ResponseError, ServerHandshake};
+#[cfg(feature = "deflate")]
+use bowsprit::handshake::ResponseError;
+use bowsprit::handshake::{AcceptOptions, ClientHandshake, ClientRequest, ServerHandshake};
 use bowsprit::{Config, HandshakeError, Role, Rsv};
 use bytes::BytesMut;
 use hex_literal::hex;

@@ -23,18 +23,19 @@ const BEHIND: usize = 16 << 10;
 ///   block:  | consumed | unread | free |
 ///           0        start     end    block.len()
 /// ```
-#[derive(Debug, Default)]
-pub(super) struct Input {
+#[derive(Debug)]
+pub(super) struct Input<B: Buffers> {
     block: Box<[u8]>,
+    buffers: B,
     start: usize,
     /// At most `block.len()`, and at least `start`.
     end: usize,
 }
 
-impl Input {
+impl<B: Buffers> Input<B> {
     /// Holds `bytes`, which arrived before.
-    pub(super) fn new(bytes: &[u8]) -> Self {
-        Self { block: bytes.into(), start: 0, end: bytes.len() }
+    pub(super) fn new(bytes: &[u8], buffers: B) -> Self {
+        Self { block: bytes.into(), buffers, start: 0, end: bytes.len() }
     }
 
     /// The bytes that were read up to now, and where the unread ones start.
@@ -54,7 +55,7 @@ impl Input {
     }
 
     /// Where to read into. `frame` is how long the unread frame will be, as far as that is known.
-    pub(super) fn free(&mut self, frame: Option<u64>, buffers: &mut impl Buffers) -> &mut [u8] {
+    pub(super) fn free(&mut self, frame: Option<u64>) -> &mut [u8] {
         let unread = self.end - self.start;
         if unread == 0 {
             (self.start, self.end) = (0, 0);
@@ -68,9 +69,9 @@ impl Input {
             let needed = frame.and_then(|frame| usize::try_from(frame).ok()).map(|frame| frame.saturating_add(BEHIND));
             let size = needed.map_or(twice, |needed| needed.clamp(unread + 1, twice.max(unread + 1))).max(BLOCK);
             let size = if size > unread { size } else { twice };
-            let mut block = buffers.take_block(size);
+            let mut block = self.buffers.take_block(size);
             block[..unread].copy_from_slice(&self.block[self.start..self.end]);
-            buffers.give_block(core::mem::replace(&mut self.block, block));
+            self.buffers.give_block(core::mem::replace(&mut self.block, block));
             (self.start, self.end) = (0, unread);
         }
         let end = self.block.len().min(self.end + BLOCK);
@@ -97,14 +98,14 @@ impl Input {
     }
 
     /// Forgets what was read.
-    pub(super) fn discard(&mut self, buffers: &mut impl Buffers) {
+    pub(super) fn discard(&mut self) {
         self.start = self.end;
-        self.park(buffers);
+        self.park();
     }
 
     /// Before a wait: returns the block, unless what is unread fills half of it. A remainder moves to a block of its own
     /// length; a longer one to twice that, so that input which arrives byte by byte is not copied for each.
-    pub(super) fn park(&mut self, buffers: &mut impl Buffers) {
+    pub(super) fn park(&mut self) {
         let unread = self.end - self.start;
         let size = if unread < SMALL { unread } else { 2 * unread };
         if self.block.len() <= size {
@@ -112,7 +113,13 @@ impl Input {
         }
         let mut remainder: Box<[u8]> = vec![0; size].into();
         remainder[..unread].copy_from_slice(&self.block[self.start..self.end]);
-        buffers.give_block(core::mem::replace(&mut self.block, remainder));
+        self.buffers.give_block(core::mem::replace(&mut self.block, remainder));
         (self.start, self.end) = (0, unread);
+    }
+}
+
+impl<B: Buffers> Drop for Input<B> {
+    fn drop(&mut self) {
+        self.discard();
     }
 }

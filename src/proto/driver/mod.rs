@@ -223,7 +223,7 @@ use crate::proto::timers::Scope;
 
 /// Drives the transport of an open connection.
 #[derive(Debug)]
-pub struct Driver<D = Messages, B = OwnBuffers> {
+pub struct Driver<D = Messages, B: Buffers = OwnBuffers> {
     receive: ReceiveHalf<D, B>,
     send: SendHalf<B>,
 }

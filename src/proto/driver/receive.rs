@@ -19,10 +19,9 @@ use crate::proto::timers::Scope;
 /// It does nothing without a [`SendHalf`], since a Ping wants a Pong and a Close an answer:
 /// [`with`](Self::with) puts the two together for one step.
 #[derive(Debug)]
-pub struct ReceiveHalf<D = Messages, B = OwnBuffers> {
+pub struct ReceiveHalf<D = Messages, B: Buffers = OwnBuffers> {
     pub(super) inbound: Inbound<D>,
-    pub(super) input: Input,
-    pub(super) buffers: B,
+    pub(super) input: Input<B>,
     /// Where the item lies that was found last, until the input or the state machine changes.
     item: Option<Item>,
     /// The transport has nothing to read at the moment.
@@ -42,8 +41,8 @@ struct Item {
 
 impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     pub(super) fn new(inbound: Inbound<D>, input: &[u8], buffers: B) -> Self {
-        let input = Input::new(input);
-        Self { inbound, input, buffers, item: None, read_blocked: false, peer_ended: false, reads: 0 }
+        let input = Input::new(input, buffers);
+        Self { inbound, input, item: None, read_blocked: false, peer_ended: false, reads: 0 }
     }
 
     /// Both parts together, as one machine that drives the transport.
@@ -140,7 +139,7 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     /// read, and with it destroy what is still on its way to the peer.
     fn finish(&mut self, send: &mut SendHalf<B>, clock: &mut Clock<impl FnOnce() -> Duration>) -> Step {
         self.inbound.stop();
-        self.input.discard(&mut self.buffers);
+        self.input.discard();
         loop {
             if send.is_closed() {
                 send.stop();
@@ -174,7 +173,7 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
         if self.read_blocked {
             self.inbound.shrink();
             send.link.shrink();
-            self.input.park(&mut self.buffers);
+            self.input.park();
             send.give_output();
         }
         self.reads = 0;
@@ -196,7 +195,7 @@ impl<B: Buffers> ReceiveHalf<Messages, B> {
         // SAFETY: as for `item`.
         let message = unsafe { self.inbound.take(text, location, |range| self.input.take(range)) };
         if self.input.unread().is_empty() {
-            self.input.park(&mut self.buffers);
+            self.input.park();
         }
         Some(message)
     }
@@ -204,7 +203,7 @@ impl<B: Buffers> ReceiveHalf<Messages, B> {
 
 /// A [`ReceiveHalf`] with its [`SendHalf`], for one step: from [`ReceiveHalf::with`].
 #[derive(Debug)]
-pub struct Whole<'a, D, B> {
+pub struct Whole<'a, D, B: Buffers> {
     receive: &'a mut ReceiveHalf<D, B>,
     send: &'a mut SendHalf<B>,
 }
@@ -299,7 +298,7 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     pub fn read_buffer(&mut self) -> &mut [u8] {
         self.item = None;
         let frame = self.inbound.frame_size(self.input.unread());
-        self.input.free(frame, &mut self.buffers)
+        self.input.free(frame)
     }
 }
 
