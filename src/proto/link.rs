@@ -365,14 +365,15 @@ impl Link {
     fn conditions(&self, receiving: Option<InboundStatus>, unsent: bool) -> Conditions {
         let transport = self.transport;
         let unsent = unsent && transport != TransportState::Closed;
-        let ending = self.sent.is_some() || self.lost || transport != TransportState::Open;
+        let ending = transport != TransportState::Closed
+            && (self.sent.is_some() || self.lost || transport != TransportState::Open);
         // A peer that goes on accepting output is not cut off: the close deadline counts from when the Close has left.
         // Until then the write deadline holds, if there is one.
         let left = !unsent || self.outbound.config().write_timeout.is_none();
         Conditions {
             open: transport == TransportState::Open && self.sent.is_none() && !self.lost,
             ending,
-            closing: transport != TransportState::Closed && ending && left,
+            closing: ending && left,
             unsent,
             drained: self.drained,
             receiving,

@@ -185,7 +185,11 @@ impl Timers {
     fn change(&self, slot: Slot, now: Conditions, config: &Config) -> Change {
         let table = self.table.as_deref();
         let (wanted, moved, timeout) = match (slot, now.receiving) {
-            (Slot::Close, _) => (now.closing, false, config.close_timeout),
+            (Slot::Close, _) => {
+                // Once it runs, what follows the Close, a Pong perhaps, does not put it off.
+                let runs = table.is_some_and(|table| table.deadlines[Slot::Close as usize].is_some());
+                (now.closing || now.ending && runs, false, config.close_timeout)
+            }
             (Slot::Write, _) => {
                 let min = if now.ending { MIN_PROGRESS } else { 1 };
                 let progress = table.is_some_and(|table| table.accepted >= min);
