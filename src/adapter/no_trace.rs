@@ -19,7 +19,6 @@ impl Trace {
         Self {}
     }
 
-    #[cfg(feature = "tokio")]
     pub(crate) const fn is_on(&self) -> bool {
         false
     }

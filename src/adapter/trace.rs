@@ -41,7 +41,6 @@ impl Trace {
     }
 
     /// Whether there is anything to tell of this connection.
-    #[cfg(feature = "tokio")]
     pub(crate) const fn is_on(&self) -> bool {
         self.0.is_some()
     }

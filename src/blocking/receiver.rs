@@ -1,5 +1,7 @@
 //! The receiving side.
 
+use std::boxed::Box;
+
 use super::half::Access;
 use crate::adapter::ThreadBuffers;
 use crate::adapter::trace::Trace;
@@ -10,7 +12,20 @@ use crate::{Delivery, Error, Messages, OwnedMessage};
 pub(super) struct Receiver<A, D> {
     pub(super) writer: A,
     pub(super) receive: ReceiveHalf<D, ThreadBuffers>,
+    pub(super) extras: Option<Box<Extras>>,
+}
+
+/// What few connections have: the others pay a pointer.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub(super) subprotocol: Option<Box<str>>,
     pub(super) trace: Trace,
+}
+
+impl<A, D> Receiver<A, D> {
+    pub(super) fn subprotocol(&self) -> Option<&str> {
+        self.extras.as_ref()?.subprotocol.as_deref()
+    }
 }
 
 impl<A: Access, D: Delivery> Receiver<A, D> {
@@ -30,11 +45,13 @@ impl<A: Access, D: Delivery> Receiver<A, D> {
 
     #[cold]
     fn fill(&mut self) -> Result<bool, Error> {
-        let Self { writer, receive, trace } = self;
+        let Self { writer, receive, extras } = self;
         if writer.drive(receive)? {
             return Ok(true);
         }
-        trace.ended(writer.with(|send, _| send.end()));
+        if let Some(extras) = extras {
+            extras.trace.ended(writer.with(|send, _| send.end()));
+        }
         writer.with(|send, _| receive.with(send).result())?;
         Ok(false)
     }

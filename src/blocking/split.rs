@@ -3,7 +3,6 @@
 //! They share the sending side under one lock, which is held only for work that never blocks: the reader queues its
 //! Pong or Close, tries to write it, and reads whatever that gave; what did not go out is left to the writer.
 
-use std::boxed::Box;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,12 +18,12 @@ use crate::{Close, Delivery, End, Error, Messages, Outgoing, OwnedMessage, SendE
 pub(super) fn split<S: Duplicate, D: Delivery>(
     ws: WebSocket<S, D>,
 ) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error> {
-    let WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, trace }, subprotocol } = ws;
+    let WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, extras } } = ws;
     let patience = send.config().close_timeout;
     let other = socket.duplicate()?;
     let send = Arc::new(Mutex::new(send));
     let writer = Shared { socket, send: send.clone(), patience };
-    let reader = WebSocketReader { receiver: Receiver { writer, receive, trace }, subprotocol };
+    let reader = WebSocketReader { receiver: Receiver { writer, receive, extras } };
     Ok((reader, WebSocketWriter { writer: Shared { socket: other, send, patience } }))
 }
 
@@ -33,7 +32,6 @@ pub(super) fn split<S: Duplicate, D: Delivery>(
 #[derive(Debug)]
 pub struct WebSocketReader<S: Transport, D: Delivery = Messages> {
     receiver: Receiver<Shared<S>, D>,
-    subprotocol: Option<Box<str>>,
 }
 
 impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
@@ -65,11 +63,11 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
             return Err((self, writer));
         }
         drop(writer);
-        let Self { receiver: Receiver { writer: Shared { socket, send, .. }, receive, trace }, subprotocol } = self;
+        let Self { receiver: Receiver { writer: Shared { socket, send, .. }, receive, extras } } = self;
         match Arc::try_unwrap(send) {
             Ok(send) => {
                 let send = send.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Ok(WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, trace }, subprotocol })
+                Ok(WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, extras } })
             }
             Err(_) => unreachable!("two halves hold it, and both are gone"),
         }
@@ -78,7 +76,7 @@ impl<S: Transport, D: Delivery> WebSocketReader<S, D> {
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.receiver.subprotocol()
     }
 
     /// The extensions that were agreed on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::message_reader::MessageReader;
-use super::receiver::Receiver;
+use super::receiver::{Extras, Receiver};
 use super::split::{self, WebSocketReader, WebSocketWriter};
 use super::transport::{Duplicate, Interest, Transport};
 use super::writer::Writer;
@@ -22,7 +22,6 @@ use crate::{Chunks, Close, Delivery, End, Error, Messages, Outgoing, OwnedMessag
 #[derive(Debug)]
 pub struct WebSocket<S, D: Delivery = Messages> {
     pub(super) receiver: Receiver<Writer<S>, D>,
-    pub(super) subprotocol: Option<Box<str>>,
 }
 
 impl<S: Transport, D: Delivery> WebSocket<S, D> {
@@ -41,15 +40,17 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     ) -> Self {
         trace.opened(subprotocol.as_deref());
         let (receive, send) = driver.split();
-        Self { receiver: Receiver { writer: Writer { socket, send }, receive, trace }, subprotocol }
+        let extras = (subprotocol.is_some() || trace.is_on()).then(|| Box::new(Extras { subprotocol, trace }));
+        Self { receiver: Receiver { writer: Writer { socket, send }, receive, extras } }
     }
 
     /// Takes the connection apart; nothing is lost.
     #[must_use]
     pub fn into_parts(self) -> Parts<S, D> {
-        let Receiver { writer: Writer { socket, send }, receive, .. } = self.receiver;
+        let Receiver { writer: Writer { socket, send }, receive, extras } = self.receiver;
         let (connection, input, output) = Driver::reunite(receive, send).into_parts();
-        Parts { socket, connection, input, output, subprotocol: self.subprotocol }
+        let subprotocol = extras.and_then(|extras| extras.subprotocol);
+        Parts { socket, connection, input, output, subprotocol }
     }
 
     /// The next message (or, under [`Chunks`](crate::Chunks), the next piece of one), lent together with the sending
@@ -220,7 +221,7 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.receiver.subprotocol()
     }
 
     /// The extensions that were agreed on.

@@ -105,7 +105,9 @@ impl Connecting {
                     return None;
                 }
                 Err(error) => {
-                    self.close(error.into());
+                    // What a server says that has not had the whole request explains nothing.
+                    let failed = self.exchange.output.failed.map(OpeningError::Transport);
+                    self.close(failed.unwrap_or(error.into()));
                     return None;
                 }
                 Ok(None) if self.exchange.peer_ended => {

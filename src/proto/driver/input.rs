@@ -49,6 +49,12 @@ impl<B: Buffers> Input<B> {
         &self.block[..self.end]
     }
 
+    /// How many of these have been consumed.
+    #[inline]
+    pub(super) const fn consumed(&self) -> usize {
+        self.start
+    }
+
     #[inline]
     pub(super) fn unread(&self) -> &[u8] {
         &self.block[self.start..self.end]

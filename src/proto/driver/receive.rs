@@ -9,7 +9,7 @@ use super::input::Input;
 use super::send::{Judged, SendHalf};
 use super::step::{Drive, Step, TransportError};
 use crate::proto::extension::Agreement;
-use crate::proto::inbound::{Decoded, Inbound, Location};
+use crate::proto::inbound::{Decoded, Inbound, InputRange, Location};
 use crate::proto::link::{Cause, TransportState};
 use crate::proto::message::{Delivery, Messages, OwnedMessage};
 use crate::proto::timers::Scope;
@@ -24,6 +24,8 @@ pub struct ReceiveHalf<D = Messages, B: Buffers = OwnBuffers> {
     pub(super) input: Input<B>,
     /// Where the item lies that was found last, until the input or the state machine changes.
     item: Option<Item>,
+    /// Its length in bytes.
+    item_len: usize,
     /// The transport has nothing to read at the moment.
     read_blocked: bool,
     /// The peer ended the stream.
@@ -32,17 +34,27 @@ pub struct ReceiveHalf<D = Messages, B: Buffers = OwnBuffers> {
     reads: u8,
 }
 
+/// What was found last; with its length, that says where it lies. (The location itself would take four times the space of
+/// an idle connection.)
 #[derive(Clone, Copy, Debug)]
 struct Item {
     text: bool,
     end: bool,
-    location: Location,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// The end of the consumed input, but for an incomplete character.
+    Input,
+    Buffer,
+    Character,
 }
 
 impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     pub(super) fn new(inbound: Inbound<D>, input: &[u8], buffers: B) -> Self {
         let input = Input::new(input, buffers);
-        Self { inbound, input, item: None, read_blocked: false, peer_ended: false, reads: 0 }
+        Self { inbound, input, item: None, item_len: 0, read_blocked: false, peer_ended: false, reads: 0 }
     }
 
     /// Both parts together, as one machine that drives the transport.
@@ -63,7 +75,12 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
             let found = unsafe { self.inbound.find_owned(input, at) };
             match found {
                 Ok(Some(Decoded::Data { text, end, location })) => {
-                    self.item = Some(Item { text, end, location });
+                    let (source, len) = match location {
+                        Location::Input(range) => (Source::Input, range.range().len()),
+                        Location::Buffer { len } => (Source::Buffer, len),
+                        Location::Character { len } => (Source::Character, len),
+                    };
+                    (self.item, self.item_len) = (Some(Item { text, end, source }), len);
                     return true;
                 }
                 Ok(None) => break,
@@ -82,11 +99,25 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     #[must_use]
     #[inline]
     pub fn item(&self) -> Option<D::Item<'_>> {
-        let Item { text, end, location } = self.item?;
+        let Item { text, end, source } = self.item?;
+        let location = self.location(source);
         #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
         // SAFETY: it was found last, and `item` is `None` once the input or the state machine has changed.
         let data = unsafe { self.inbound.data(text, location, self.input.bytes()) };
         Some(D::item(data, end))
+    }
+
+    #[inline]
+    fn location(&self, source: Source) -> Location {
+        let len = self.item_len;
+        match source {
+            Source::Input => {
+                let end = self.input.consumed() - self.inbound.incomplete_character();
+                Location::Input(InputRange::new(end - len, len))
+            }
+            Source::Buffer => Location::Buffer { len },
+            Source::Character => Location::Character { len },
+        }
     }
 
     /// Whether a piece of a message that has not ended was handed out.
@@ -190,7 +221,8 @@ impl<B: Buffers> ReceiveHalf<Messages, B> {
     /// As [`item`](Self::item), owned: with the buffer that it lies in where that wastes at most half of it, else copied.
     #[inline]
     pub fn take_item(&mut self) -> Option<OwnedMessage> {
-        let Item { text, location, .. } = self.item.take()?;
+        let Item { text, source, .. } = self.item.take()?;
+        let location = self.location(source);
         #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
         // SAFETY: as for `item`.
         let message = unsafe { self.inbound.take(text, location, |range| self.input.take(range)) };

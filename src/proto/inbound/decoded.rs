@@ -50,6 +50,11 @@ pub(in crate::proto) struct InputRange {
 
 impl InputRange {
     #[inline]
+    pub(in crate::proto) const fn new(start: usize, len: usize) -> Self {
+        Self { start, len }
+    }
+
+    #[inline]
     pub(in crate::proto) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.range()]
     }

@@ -225,6 +225,12 @@ impl<D: Delivery> Inbound<D> {
         self.activity.received |= received;
     }
 
+    /// The bytes of a character that arrived in part, at the end of what was consumed.
+    #[inline]
+    pub(in crate::proto) fn incomplete_character(&self) -> usize {
+        self.utf8.incomplete().len()
+    }
+
     /// How long the data frame will be that starts at the beginning of `input`, or the remainder of the one in progress, in
     /// bytes: known once its length has arrived, and within the limits. What arrives of it lies in the input until it is
     /// complete only where it is a whole message.
