@@ -17,11 +17,13 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::fmt;
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use crate::proto::close::{Close, CloseCode};
+use crate::proto::close::{Close, CloseCode, Reason};
 use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;
@@ -94,6 +96,58 @@ impl End {
     pub fn code(&self) -> CloseCode {
         self.received.unwrap_or(CloseCode::ABNORMAL)
     }
+
+    /// `Display` with the reason in the peer's Close ([`Connection::close_reason`](crate::Connection::close_reason)), of
+    /// which control characters are escaped; nothing is added where it is empty.
+    ///
+    /// ```
+    /// use bowsprit::{Config, Connection, Messages};
+    /// use bytes::BytesMut;
+    ///
+    /// let mut connection = Connection::client(Messages, Config::default().into(), [7; 32]);
+    /// let mut input = BytesMut::from(&b"\x88\x08\x03\xf4deploy"[..]);
+    /// let mut output = BytesMut::new();
+    /// assert!(connection.receive(&mut input, &mut output).next().is_ok());
+    /// let end = connection.end().unwrap();
+    /// assert_eq!(end.to_string(), "closed with 1012 (service restart)");
+    /// let reason = connection.close_reason();
+    /// assert_eq!(end.with_reason(reason).to_string(), "closed with 1012 (service restart): deploy");
+    /// ```
+    #[must_use]
+    pub fn with_reason<'a>(&self, reason: &'a str) -> impl fmt::Display + 'a {
+        EndWithReason(*self, reason)
+    }
+}
+
+struct EndWithReason<'a>(End, &'a str);
+
+impl fmt::Display for EndWithReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.0, Reason(self.1))
+    }
+}
+
+/// In words: how a connection closed, or why it failed.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.cause, self.received, self.sent) {
+            (Cause::Close, Some(code), _) if self.clean => write!(f, "closed with {code}"),
+            (Cause::Close, Some(code), _) => write!(f, "closed with {code} before everything was sent"),
+            (Cause::Close, None, Some(code)) => write!(f, "closed with {code}, which the peer did not answer"),
+            (cause, _, _) => fmt::Display::fmt(&cause, f),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close => f.write_str("closed"),
+            Self::Protocol(error) => fmt::Display::fmt(error, f),
+            Self::Timeout(timeout) => fmt::Display::fmt(timeout, f),
+            Self::Disconnected => f.write_str("the transport ended without a Close"),
+        }
+    }
 }
 
 /// Unsent output up to which Pongs are appended in order; beyond, only the newest waits (section 5.5.3).
@@ -111,8 +165,9 @@ struct HeldPong {
 #[derive(Debug)]
 pub(in crate::proto) struct Link {
     outbound: Outbound,
-    sent: Option<CloseCode>,
-    received: Option<CloseCode>,
+    /// The codes of the Closes, in two bytes each: no Close has code 0.
+    sent: Option<NonZeroU16>,
+    received: Option<NonZeroU16>,
     begun: Option<(Initiator, Cause)>,
     transport: TransportState,
     /// Whether the transport will not take all of the output: our Close, at the least, is missing.
@@ -169,7 +224,7 @@ impl Link {
 
     fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
         let code = close.map(|close| close.code);
-        self.received = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        self.received = non_zero(code);
         self.begin_end(Initiator::Remote, Cause::Close);
         // RFC 6455 section 5.5.2: no Pong once a Close has been received.
         self.held = None;
@@ -236,7 +291,7 @@ impl Link {
     // ---- what the caller wants
 
     /// Appends what the caller sends, and notes what follows from it.
-    #[inline]
+    #[inline(always)] // as `Outbound::send`
     pub(in crate::proto) fn send(&mut self, outgoing: Outgoing<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.send(outgoing, output)?;
         match outgoing.0 {
@@ -341,7 +396,8 @@ impl Link {
     pub(in crate::proto) fn end(&self) -> Option<End> {
         let (by, cause) = self.begun?;
         let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close && !self.lost;
-        Some(End { sent: self.sent, received: self.received, by, clean, cause })
+        let [sent, received] = [self.sent, self.received].map(|code| code.map(|code| CloseCode(code.get())));
+        Some(End { sent, received, by, clean, cause })
     }
 
     /// Whether some of what was queued will never go out.
@@ -428,12 +484,12 @@ impl Link {
     fn send_close(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
         if self.sent.is_none() && !self.lost {
             self.outbound.end(code, output);
-            self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
+            self.sent = non_zero(code);
         }
     }
 
     fn close_sent(&mut self, code: Option<CloseCode>) {
-        self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        self.sent = non_zero(code);
         self.begin_end(Initiator::Local, Cause::Close);
     }
 
@@ -450,4 +506,9 @@ impl Link {
     fn begin_end(&mut self, by: Initiator, cause: Cause) {
         self.begun.get_or_insert((by, cause));
     }
+}
+
+/// The code of a Close, which is 1005 where it holds none.
+fn non_zero(code: Option<CloseCode>) -> Option<NonZeroU16> {
+    NonZeroU16::new(code.unwrap_or(CloseCode::NO_STATUS).0)
 }

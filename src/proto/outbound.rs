@@ -43,7 +43,7 @@ pub struct Outbound {
     /// A client's masking keys; a server has none.
     keys: Option<Box<Keys>>,
     state: State,
-    /// Whether a ping has used its share of the room above `max_unsent`.
+    /// Whether a Ping or Pong has used its share of the capacity above `max_unsent`.
     ping_above: bool,
     /// Of the raw text frames in progress.
     utf8: Validator,
@@ -123,7 +123,7 @@ impl Outbound {
     /// - [`InvalidFrame`](SendError::InvalidFrame): a raw frame with a wrong length, a mask or a reserved bit, a fragmented
     ///   control frame, or a Close payload that may not be sent; [`InvalidUtf8`](SendError::InvalidUtf8): a raw text frame
     ///   that is not UTF-8; [`ReasonTooLong`](SendError::ReasonTooLong): a raw Close frame whose reason is too long.
-    #[inline]
+    #[inline(always)] // The kind is known where it is called: what remains is the code for this kind.
     pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>, output: &mut BytesMut) -> Result<(), SendError> {
         match outgoing.into().0 {
             Content::Message { opcode, uncompressed: false, bytes } => self.message(opcode, bytes, output),
@@ -194,8 +194,8 @@ impl Outbound {
     #[inline(never)]
     fn send_other(&mut self, content: Content<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         match content {
-            Content::Message { opcode, uncompressed: false, bytes } => self.message(opcode, bytes, output),
-            Content::Message { opcode, uncompressed: true, bytes } => self.uncompressed(opcode, bytes, output),
+            // `send` handles all others itself.
+            Content::Message { opcode, bytes, .. } => self.uncompressed(opcode, bytes, output),
             Content::Chunk { opcode, end, uncompressed, bytes } => {
                 self.chunk(Piece { opcode, bytes, end, uncompressed, size: None }, output)
             }
@@ -295,7 +295,7 @@ impl Outbound {
         }
     }
 
-    /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
+    /// A Pong that answers a Ping: has capacity of its own, and is sent after our Close, too (RFC 6455 section 5.5.2 ends
     /// the duty to answer only when the peer's Close has been received).
     pub(in crate::proto) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {
         self.put(Header::new(OpCode::Pong, 0), payload, output);
@@ -333,7 +333,7 @@ impl Outbound {
 
     #[inline]
     fn has_capacity(&mut self, output: &BytesMut) -> Result<(), SendError> {
-        if output.len() >= self.config.max_unsent.max(1) {
+        if self.config.is_full(output.len()) {
             return Err(SendError::Full);
         }
         self.ping_above = false;
@@ -347,7 +347,7 @@ impl Outbound {
         if payload.len() > 125 {
             return Err(SendError::ControlTooLong);
         }
-        // Above the bound there is room for one of these and for the Close.
+        // Above the limit there is capacity for one of these and for the Close.
         if self.has_capacity(output).is_err() && core::mem::replace(&mut self.ping_above, true) {
             return Err(SendError::Full);
         }
@@ -444,14 +444,14 @@ impl Outbound {
         let encoded = chain.encode(bytes, end);
         let mut rest = &*encoded;
         loop {
-            let (payload, behind) = rest.split_at(rest.len().min(size));
-            let fin = end && behind.is_empty();
+            let (payload, after) = rest.split_at(rest.len().min(size));
+            let fin = end && after.is_empty();
             let (own, payload) = chain.frame(opcode, fin, payload);
             append(keys, Header { fin, rsv: first | own, ..Header::new(opcode, 0) }, &payload, output);
-            if behind.is_empty() {
+            if after.is_empty() {
                 break;
             }
-            (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, behind);
+            (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, after);
         }
     }
 
@@ -478,7 +478,8 @@ impl Keys {
 
     #[inline]
     fn next(&mut self) -> Mask {
-        Mask(self.0.next_u32().to_ne_bytes())
+        // The same seed gives the same keys on every machine.
+        Mask(self.0.next_u32().to_le_bytes())
     }
 }
 

@@ -10,7 +10,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::custom::{Decode, Encode, IncomingUnit, OutgoingUnit, Unit};
-use crate::proto::error::ProtocolError;
+use crate::proto::config::Config;
+use crate::proto::error::{Exceeded, ProtocolError};
 use crate::proto::frame::{Header, OpCode, Rsv};
 
 /// The sending side.
@@ -134,8 +135,7 @@ impl DecoderChain {
     pub(in crate::proto) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
         let first = header.opcode != OpCode::Continuation;
         if first {
-            // What does not compress grows.
-            self.max_between = limit.saturating_mul(2).saturating_add(64);
+            self.max_between = Config::max_encoded(limit);
         }
         for stage in self.stages.iter_mut().filter(|stage| first || stage.unit == Unit::Frame) {
             if first {
@@ -220,7 +220,7 @@ impl DecoderChain {
         let fits = len(remaining).min(data.len());
         reserve(output, fits, remaining);
         output.extend_from_slice(&data[..fits]);
-        if fits < data.len() { Err(ProtocolError::MessageTooLong) } else { Ok(()) }
+        if fits < data.len() { Err(too_long(remaining)) } else { Ok(()) }
     }
 }
 
@@ -237,7 +237,11 @@ fn cut(decoded: &mut Vec<u8>, start: usize, limit: u64) -> Result<(), ProtocolEr
         return Ok(());
     }
     decoded.truncate(start.saturating_add(len(limit)));
-    Err(ProtocolError::MessageTooLong)
+    Err(too_long(limit))
+}
+
+fn too_long(limit: u64) -> ProtocolError {
+    ProtocolError::MessageTooLong(Exceeded::new(limit.saturating_add(1), limit))
 }
 
 fn len(bytes: u64) -> usize {
