@@ -1,21 +1,22 @@
 //! The Close frame's payload: a code and a reason (RFC 6455 sections 5.5.1 and 7.4).
 //!
-//! Plain functions on bytes. Who may send which frame when is the business of `link`.
+//! Functions on bytes without state: `link` defines when a Close is sent and what follows from it.
 
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write};
 
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::role::Role;
 use crate::proto::utf8;
 
-/// A close code (RFC 6455 section 7.4 and the IANA registry).
+/// A close code (RFC 6455 section 7.4 and the IANA registry). `Display` shows its number and its registered name.
 ///
 /// ```
 /// use bowsprit::CloseCode;
 ///
 /// assert!(CloseCode::NORMAL.is_allowed_on_the_wire());
 /// assert!(!CloseCode::ABNORMAL.is_allowed_on_the_wire());
+/// assert_eq!(CloseCode::SERVICE_RESTART.to_string(), "1012 (service restart)");
 /// assert_eq!(CloseCode(4321).to_string(), "4321");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,19 +25,19 @@ pub struct CloseCode(pub u16);
 impl CloseCode {
     /// 1000: the purpose of the connection has been fulfilled.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the endpoint goes away: a server shuts down, a page is left.
+    /// 1001: the endpoint goes away, such as a server that shuts down or a page that is left.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data that this endpoint does not take.
+    /// 1003: a kind of data that this endpoint does not accept.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1005: the Close frame held no code. Told to the application, never sent.
+    /// 1005: the Close frame held no code. Reported to the application, never sent.
     pub const NO_STATUS: Self = Self(1005);
-    /// 1006: the connection ended without a Close frame. Told to the application, never sent.
+    /// 1006: the connection ended without a Close frame. Reported to the application, never sent.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: the payload does not fit its type: text that is no UTF-8.
+    /// 1007: a payload that does not match its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// 1008: a policy of this endpoint was broken.
+    /// 1008: a message that violates a policy of this endpoint.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: a message that is too big to process.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
@@ -50,7 +51,7 @@ impl CloseCode {
     pub const TRY_AGAIN_LATER: Self = Self(1013);
     /// 1014: a gateway got a bad answer from upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
-    /// 1015: the TLS handshake failed. Told to the application, never sent.
+    /// 1015: the TLS handshake failed. Reported to the application, never sent.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
     /// Whether a Close frame may hold this code: 1000 to 1003, 1007 to 1014, 3000 to 4999.
@@ -58,11 +59,41 @@ impl CloseCode {
     pub const fn is_allowed_on_the_wire(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
+
+    /// The name in the IANA registry, in lower case; `None` for a code that is not registered.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            1000 => "normal closure",
+            1001 => "going away",
+            1002 => "protocol error",
+            1003 => "unsupported data",
+            1004 => "reserved",
+            1005 => "no status received",
+            1006 => "abnormal closure",
+            1007 => "invalid payload data",
+            1008 => "policy violation",
+            1009 => "message too big",
+            1010 => "mandatory extension",
+            1011 => "internal error",
+            1012 => "service restart",
+            1013 => "try again later",
+            1014 => "bad gateway",
+            1015 => "TLS handshake",
+            3000 => "unauthorized",
+            3003 => "forbidden",
+            3008 => "timeout",
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for CloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        match self.name() {
+            Some(name) => write!(f, "{} ({name})", self.0),
+            None => fmt::Display::fmt(&self.0, f),
+        }
     }
 }
 
@@ -78,10 +109,10 @@ impl From<u16> for CloseCode {
     }
 }
 
-/// What a Close frame says when it says anything: a code and a reason.
+/// The content of a Close frame that is not empty: a code and a reason.
 ///
-/// The reason comes from the peer. Show it to nobody as if it were yours (RFC 6455 section 5.5.1);
-/// `Display` and `Debug` escape its control characters.
+/// A received reason is the peer's text: do not show it to end users (RFC 6455 section 5.5.1). `Display` and `Debug` escape
+/// its control characters.
 ///
 /// ```
 /// use bowsprit::{Close, CloseCode};
@@ -95,7 +126,7 @@ impl From<u16> for CloseCode {
 pub struct Close<'a> {
     /// Why the connection closes.
     pub code: CloseCode,
-    /// At most 123 bytes of text for people who read logs.
+    /// Text for people who read logs. A Close that is sent has at most 123 bytes of it; see [`truncated`](Self::truncated).
     pub reason: &'a str,
 }
 
@@ -127,7 +158,7 @@ impl<'a> Close<'a> {
     ///
     /// [`InvalidClosePayload`](ProtocolError::InvalidClosePayload) for a single byte,
     /// [`InvalidCloseCode`](ProtocolError::InvalidCloseCode) for a code that may not be sent,
-    /// [`InvalidUtf8`](ProtocolError::InvalidUtf8) for a reason that is no UTF-8.
+    /// [`InvalidUtf8`](ProtocolError::InvalidUtf8) for a reason that is not UTF-8.
     pub fn decode(payload: &'a [u8]) -> Result<Option<Self>, ProtocolError> {
         let (code, reason) = match payload {
             [] => return Ok(None),
@@ -179,7 +210,29 @@ impl Close<'_> {
 
 impl fmt::Display for Close<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reason.is_empty() { write!(f, "{}", self.code) } else { write!(f, "{} {:?}", self.code, self.reason) }
+        write!(f, "{}{}", self.code, Reason(self.reason))
+    }
+}
+
+/// A reason after what it is the reason of: nothing where it is empty. It comes from the peer: control characters are
+/// escaped.
+pub(in crate::proto) struct Reason<'a>(pub(in crate::proto) &'a str);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(reason) = self;
+        if reason.is_empty() {
+            return Ok(());
+        }
+        f.write_str(": ")?;
+        for character in reason.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -189,9 +242,9 @@ impl From<CloseCode> for Close<'_> {
     }
 }
 
-/// An error that says with which Close the connection is to end: what a peer is told whose message has the wrong type.
+/// An error that closes the connection with a code and a reason, such as the one for a message of the wrong type.
 ///
-/// Returned by a callback of `session::Handler`, it closes the connection like that.
+/// A callback of `session::Handler` that returns it closes the connection so.
 ///
 /// ```
 /// use bowsprit::{CloseCode, CloseError, Message};
@@ -206,8 +259,8 @@ pub struct CloseError {
 }
 
 impl CloseError {
-    /// With a code, and a reason for people who read logs, which is cut behind 123 bytes. A code that may not be sent
-    /// means [`CloseCode::INTERNAL_ERROR`].
+    /// An error with this code and reason. The reason, for people who read logs, is cut at a character boundary after at
+    /// most 123 bytes. A code that may not be sent becomes [`CloseCode::INTERNAL_ERROR`].
     #[must_use]
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Self {
         let code = if code.is_allowed_on_the_wire() { code } else { CloseCode::INTERNAL_ERROR };
@@ -216,19 +269,19 @@ impl CloseError {
         Self { code, reason }
     }
 
-    /// The code.
+    /// The close code to send.
     #[must_use]
     pub const fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// The reason, of at most 123 bytes.
+    /// The reason to send, at most 123 bytes.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The Close.
+    /// The Close to send.
     #[must_use]
     pub fn close(&self) -> Close<'_> {
         Close { code: self.code, reason: &self.reason }

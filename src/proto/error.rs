@@ -1,8 +1,8 @@
 //! Errors, split by whose fault they are.
 //!
-//! [`ProtocolError`]: the peer broke the rules; it knows the close code that the peer is told.
-//! [`SendError`]: the caller asked for what may not be; nothing went out, nothing changed.
-//! [`HandshakeError`]: the connection never opened; on a server it knows the HTTP status.
+//! [`ProtocolError`]: the peer broke the rules; it has the close code to send.
+//! [`SendError`]: the caller tried to send something that may not be sent; nothing has changed.
+//! [`HandshakeError`]: the connection did not open; on a server it has the HTTP status.
 
 use core::fmt;
 
@@ -11,7 +11,9 @@ pub use crate::proto::handshake::HandshakeError;
 
 /// The peer broke RFC 6455; the connection has failed (section 7.1.7).
 ///
-/// Every error maps to the one close code that the peer is told.
+/// Each error has one close code, with which the connection is closed.
+///
+/// `#[non_exhaustive]`: new limits and extensions bring new errors.
 ///
 /// ```
 /// use bowsprit::{CloseCode, ProtocolError};
@@ -45,11 +47,11 @@ pub enum ProtocolError {
     InvalidClosePayload,
     /// A close code that may not be sent (section 7.4).
     InvalidCloseCode(CloseCode),
-    /// Text, or the reason of a Close, that is no UTF-8 (section 8.1).
+    /// Text, or the reason of a Close, that is not UTF-8 (section 8.1).
     InvalidUtf8,
-    /// A compressed message that is no DEFLATE, or is cut off (RFC 7692 section 7.2.2).
+    /// A compressed message that is not DEFLATE, or is cut off (RFC 7692 section 7.2.2).
     InvalidDeflate,
-    /// A payload that an [extension of one's own](crate::proto::extension::Extension) cannot decode.
+    /// A payload that a [custom extension](crate::extension::Extension) cannot decode.
     InvalidExtensionData,
     /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) allows (section 10.4).
     FrameTooLong,
@@ -65,7 +67,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The close code that tells the peer what it did.
+    /// The close code with which the connection is closed.
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
@@ -116,7 +118,9 @@ impl fmt::Display for ProtocolError {
 
 impl core::error::Error for ProtocolError {}
 
-/// The caller asked for what may not be sent. Nothing went out and nothing changed.
+/// The caller tried to send something that may not be sent. Nothing was sent and nothing has changed.
+///
+/// `#[non_exhaustive]`: new things to send bring new reasons not to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SendError {
@@ -125,13 +129,15 @@ pub enum SendError {
     Full,
     /// A Close has been sent or received, or the connection has failed (section 6.1).
     Closing,
-    /// No connection is open at the moment, of a client that may connect again.
+    /// A client that reconnects has no open connection at the moment.
     NotOpen,
-    /// A ping of more than 125 bytes (section 5.5).
+    /// A Ping or Pong of more than 125 bytes (section 5.5).
     ControlTooLong,
     /// A close code that may not be sent, or not by this role (section 7.4).
     InvalidCloseCode(CloseCode),
-    /// A close reason of more than 123 bytes (section 5.5.1).
+    /// A close reason of more than 123 bytes (section 5.5.1), from the forms that check it:
+    /// [`Close::encode`](crate::Close::encode) and a raw frame. [`Outgoing::close`](crate::Outgoing::close) cuts the reason
+    /// instead.
     ReasonTooLong,
     /// A new message, or a chunk of the other kind, while a message is sent in chunks (section 5.4).
     MessageInProgress,
@@ -140,23 +146,30 @@ pub enum SendError {
     /// A raw frame that RFC 6455 does not allow here: reserved bits, a mask of its own, a wrong length,
     /// a fragmented control frame.
     InvalidFrame,
-    /// A raw text frame that makes the message no UTF-8 (section 8.1).
+    /// A raw text frame after which the message is not UTF-8 (section 8.1).
     InvalidUtf8,
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("too much output is waiting to be written"),
-            Self::Closing => f.write_str("the connection is closing"),
-            Self::NotOpen => f.write_str("no connection is open"),
-            Self::ControlTooLong => f.write_str("a ping carries at most 125 bytes"),
+            Self::Full => f.write_str(
+                "the unsent output has reached the limit (`Config::max_unsent`): write some of it, then try again",
+            ),
+            Self::Closing => f.write_str("the connection is closing: nothing may be sent after a Close"),
+            Self::NotOpen => f.write_str("no connection is open at the moment"),
+            Self::ControlTooLong => f.write_str("a Ping or Pong carries at most 125 bytes"),
             Self::InvalidCloseCode(code) => write!(f, "the close code {code} may not be sent"),
-            Self::ReasonTooLong => f.write_str("a close reason holds at most 123 bytes"),
-            Self::MessageInProgress => f.write_str("another message is being sent in chunks"),
-            Self::NoMessageInProgress => f.write_str("no message is being sent in chunks"),
-            Self::InvalidFrame => f.write_str("this frame is not allowed here"),
-            Self::InvalidUtf8 => f.write_str("the text is not UTF-8"),
+            Self::ReasonTooLong => f.write_str("a close reason has at most 123 bytes"),
+            Self::MessageInProgress => {
+                f.write_str("another message is being sent in chunks: send its last chunk first")
+            }
+            Self::NoMessageInProgress => f.write_str("a continuation frame, but no message is being sent in chunks"),
+            Self::InvalidFrame => f.write_str(
+                "the raw frame is not allowed: wrong length, a mask, a reserved bit, \
+                 a fragmented control frame or an invalid Close",
+            ),
+            Self::InvalidUtf8 => f.write_str("the raw text frame is not UTF-8"),
         }
     }
 }

@@ -17,11 +17,12 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use crate::proto::close::{Close, CloseCode};
+use crate::proto::close::{Close, CloseCode, Reason};
 use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;
@@ -93,6 +94,58 @@ impl End {
     #[must_use]
     pub fn code(&self) -> CloseCode {
         self.received.unwrap_or(CloseCode::ABNORMAL)
+    }
+
+    /// `Display` with the reason in the peer's Close ([`Connection::close_reason`](crate::Connection::close_reason)), of
+    /// which control characters are escaped; nothing is added where it is empty.
+    ///
+    /// ```
+    /// use bowsprit::{Config, Connection, Messages};
+    /// use bytes::BytesMut;
+    ///
+    /// let mut connection = Connection::client(Messages, Config::default().into(), [7; 32]);
+    /// let mut input = BytesMut::from(&b"\x88\x08\x03\xf4deploy"[..]);
+    /// let mut output = BytesMut::new();
+    /// assert!(connection.receive(&mut input, &mut output).next().is_ok());
+    /// let end = connection.end().unwrap();
+    /// assert_eq!(end.to_string(), "closed with 1012 (service restart)");
+    /// let reason = connection.close_reason();
+    /// assert_eq!(end.with_reason(reason).to_string(), "closed with 1012 (service restart): deploy");
+    /// ```
+    #[must_use]
+    pub fn with_reason<'a>(&self, reason: &'a str) -> impl fmt::Display + 'a {
+        EndWithReason(*self, reason)
+    }
+}
+
+struct EndWithReason<'a>(End, &'a str);
+
+impl fmt::Display for EndWithReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.0, Reason(self.1))
+    }
+}
+
+/// In words: how a connection closed, or why it failed.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.cause, self.received, self.sent) {
+            (Cause::Close, Some(code), _) if self.clean => write!(f, "closed with {code}"),
+            (Cause::Close, Some(code), _) => write!(f, "closed with {code} before everything was sent"),
+            (Cause::Close, None, Some(code)) => write!(f, "closed with {code}, which the peer did not answer"),
+            (cause, _, _) => fmt::Display::fmt(&cause, f),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close => f.write_str("closed"),
+            Self::Protocol(error) => fmt::Display::fmt(error, f),
+            Self::Timeout(timeout) => fmt::Display::fmt(timeout, f),
+            Self::Disconnected => f.write_str("the transport ended without a Close"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What travels: messages, their pieces, and the events that lend them.
+//! Messages, their pieces, and the events that hold them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,13 +9,13 @@ use crate::proto::close::{Close, CloseCode, CloseError};
 use crate::proto::frame::OpCode;
 use crate::proto::utf8;
 
-/// A message, lent.
+/// A text or binary message that borrows its payload. Complete: RFC 6455 defines no other kind of data.
 ///
 /// ```
 /// use bowsprit::Message;
 ///
 /// let message = Message::from("héllo");
-/// assert_eq!(message.as_bytes().len(), 6);
+/// assert_eq!((message.as_text(), message.len()), (Some("héllo"), 6));
 /// assert_eq!(Message::from(&b"\x00\xff"[..]), Message::Binary(&[0, 255]));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,44 @@ impl<'a> Message<'a> {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
         }
+    }
+
+    /// The text of a text message.
+    #[must_use]
+    #[inline]
+    pub const fn as_text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// Whether it is a text message.
+    #[must_use]
+    #[inline]
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Whether it is a binary message.
+    #[must_use]
+    #[inline]
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
+    /// The payload's length in bytes.
+    #[must_use]
+    #[inline]
+    pub const fn len(self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload has no bytes.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.as_bytes().is_empty()
     }
 
     /// A copy that owns its payload.
@@ -57,24 +95,63 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> From<&'a str> for Message<'a> {
+    #[inline]
     fn from(text: &'a str) -> Self {
         Self::Text(text)
     }
 }
 
 impl<'a> From<&'a [u8]> for Message<'a> {
+    #[inline]
     fn from(bytes: &'a [u8]) -> Self {
         Self::Binary(bytes)
     }
 }
 
 impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
+    #[inline]
     fn from(bytes: &'a [u8; N]) -> Self {
         Self::Binary(bytes)
     }
 }
 
+impl<'a> From<&'a String> for Message<'a> {
+    #[inline]
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a Utf8Bytes> for Message<'a> {
+    #[inline]
+    fn from(text: &'a Utf8Bytes) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Message<'a> {
+    #[inline]
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a Bytes> for Message<'a> {
+    #[inline]
+    fn from(bytes: &'a Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Message<'_> {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl<'a> From<&'a OwnedMessage> for Message<'a> {
+    #[inline]
     fn from(message: &'a OwnedMessage) -> Self {
         match message {
             OwnedMessage::Text(text) => Self::Text(text),
@@ -86,11 +163,11 @@ impl<'a> From<&'a OwnedMessage> for Message<'a> {
 impl<'a> TryFrom<Message<'a>> for &'a str {
     type Error = CloseError;
 
-    /// Text alone: the error closes with 1003.
+    /// The text of a text message; the error closes with 1003.
     fn try_from(message: Message<'a>) -> Result<Self, CloseError> {
         match message {
             Message::Text(text) => Ok(text),
-            Message::Binary(_) => Err(CloseError::new(CloseCode::UNSUPPORTED_DATA, "only text is taken here")),
+            Message::Binary(_) => Err(CloseError::new(CloseCode::UNSUPPORTED_DATA, "only text messages are accepted")),
         }
     }
 }
@@ -98,18 +175,25 @@ impl<'a> TryFrom<Message<'a>> for &'a str {
 impl<'a> TryFrom<Message<'a>> for &'a [u8] {
     type Error = CloseError;
 
-    /// Bytes alone: the error closes with 1003.
+    /// The bytes of a binary message; the error closes with 1003.
     fn try_from(message: Message<'a>) -> Result<Self, CloseError> {
         match message {
             Message::Binary(bytes) => Ok(bytes),
-            Message::Text(_) => {
-                Err(CloseError::new(CloseCode::UNSUPPORTED_DATA, "only binary messages are taken here"))
-            }
+            Message::Text(_) => Err(CloseError::new(CloseCode::UNSUPPORTED_DATA, "only binary messages are accepted")),
         }
     }
 }
 
-/// A message that owns its payload, for who keeps it. It holds at most twice its length and 64 bytes.
+/// A text or binary message that owns its payload. One that was received holds at most twice its length and 64 bytes of
+/// memory. Complete: RFC 6455 defines no other kind of data.
+///
+/// ```
+/// use bowsprit::OwnedMessage;
+///
+/// let message = OwnedMessage::from("héllo");
+/// assert!(message.is_text() && !message.is_empty());
+/// assert_eq!((message.as_text(), message.len()), (Some("héllo"), 6));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OwnedMessage {
     /// UTF-8 text.
@@ -121,6 +205,42 @@ pub enum OwnedMessage {
 impl OwnedMessage {
     /// The payload, whatever its kind.
     #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_message().as_bytes()
+    }
+
+    /// The text of a text message.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        self.as_message().as_text()
+    }
+
+    /// Whether it is a text message.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Whether it is a binary message.
+    #[must_use]
+    pub const fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
+    /// The payload's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// The payload, whatever its kind.
+    #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into_bytes(),
@@ -128,7 +248,7 @@ impl OwnedMessage {
         }
     }
 
-    /// The text, if it is one; validated when it arrived, not again.
+    /// The text of a text message. It was validated when it arrived, and is not validated again.
     #[must_use]
     pub fn into_text(self) -> Option<Utf8Bytes> {
         match self {
@@ -137,10 +257,28 @@ impl OwnedMessage {
         }
     }
 
-    /// The same message, lent.
+    /// The same message, borrowed.
     #[must_use]
     pub fn as_message(&self) -> Message<'_> {
         self.into()
+    }
+}
+
+impl AsRef<[u8]> for OwnedMessage {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl From<OwnedMessage> for Bytes {
+    fn from(message: OwnedMessage) -> Self {
+        message.into_bytes()
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for OwnedMessage {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(bytes))
     }
 }
 
@@ -186,7 +324,18 @@ impl From<Bytes> for OwnedMessage {
     }
 }
 
-/// Shared bytes that are known to be UTF-8; derefs to `str`.
+/// Shared bytes that are valid UTF-8; derefs to `str`. A clone shares the bytes.
+///
+/// ```
+/// use bowsprit::Utf8Bytes;
+/// use bytes::Bytes;
+///
+/// let text = Utf8Bytes::try_from(Bytes::from_static(b"text"))?;
+/// assert_eq!(text, "text");
+/// assert_eq!(Bytes::from(text), "text");
+/// assert!(Utf8Bytes::try_from(Bytes::from_static(b"\xff")).is_err());
+/// # Ok::<(), core::str::Utf8Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Utf8Bytes(
     /// Always valid UTF-8.
@@ -205,7 +354,13 @@ impl Utf8Bytes {
         Self(bytes)
     }
 
-    /// The bytes, without their guarantee.
+    /// A text that is part of the program; nothing is copied.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// The bytes alone.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.0
@@ -225,6 +380,52 @@ impl core::ops::Deref for Utf8Bytes {
 
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+impl AsRef<str> for Utf8Bytes {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl AsRef<[u8]> for Utf8Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Utf8Bytes {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Utf8Bytes {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl TryFrom<Bytes> for Utf8Bytes {
+    type Error = core::str::Utf8Error;
+
+    /// Validates the bytes; none is copied.
+    fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
+        core::str::from_utf8(&bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl From<Utf8Bytes> for Bytes {
+    fn from(text: Utf8Bytes) -> Self {
+        text.0
+    }
+}
+
+impl From<Utf8Bytes> for String {
+    fn from(text: Utf8Bytes) -> Self {
+        text.as_str().into()
     }
 }
 

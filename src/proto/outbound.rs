@@ -333,7 +333,7 @@ impl Outbound {
 
     #[inline]
     fn has_capacity(&mut self, output: &BytesMut) -> Result<(), SendError> {
-        if output.len() >= self.config.max_unsent.max(1) {
+        if self.config.is_full(output.len()) {
             return Err(SendError::Full);
         }
         self.ping_above = false;
@@ -478,7 +478,8 @@ impl Keys {
 
     #[inline]
     fn next(&mut self) -> Mask {
-        Mask(self.0.next_u32().to_ne_bytes())
+        // The same seed gives the same keys on every machine.
+        Mask(self.0.next_u32().to_le_bytes())
     }
 }
 

@@ -101,7 +101,7 @@ async fn a_queue_that_disconnects_does_not_end_the_client() {
         while let Ok(Some(_)) = server.recv().await {}
         server.end().unwrap().code()
     });
-    assert_eq!(loses(&mut client).await.0, "this end closed the connection with 1008");
+    assert_eq!(loses(&mut client).await.0, "this end closed the connection with 1008 (policy violation)");
     assert!(matches!(client.last_disconnect(), Some(DisconnectReason::Dropped(_))));
     assert_eq!(reads.await.unwrap(), CloseCode::POLICY_VIOLATION);
     assert_eq!(opens(&mut client).await, 1);

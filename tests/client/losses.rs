@@ -27,7 +27,7 @@ async fn messages_come_before_and_after_a_loss_and_are_answered() {
             assert_eq!(server.recv().await.unwrap(), Some(expected.into()));
         }
         drop(server);
-        assert_eq!(loses(&mut client).await.0, "the connection ended with 1006");
+        assert_eq!(loses(&mut client).await.0, "the connection ended with 1006 (abnormal closure)");
     }
     assert_eq!(script.seen.lock().unwrap().resumed.len(), 3);
 }
@@ -59,7 +59,7 @@ async fn codes_other_than_1000_are_followed_by_another_attempt() {
         opens(&mut client).await;
         let server = script.server().await;
         let closing = tokio::spawn(server.close(Some(Close { code: CloseCode(code), reason: "x" })));
-        assert_eq!(loses(&mut client).await.0, format!("the connection ended with {code}"));
+        assert_eq!(loses(&mut client).await.0, format!("the connection ended with {}", CloseCode(code)));
         assert!(closing.await.unwrap().unwrap().clean);
         let Some(DisconnectReason::Closed(Closed { end, reason })) = client.last_disconnect() else { panic!("{code}") };
         assert_eq!((end.code(), end.clean, &**reason), (CloseCode(code), true, "x"));
@@ -69,7 +69,7 @@ async fn codes_other_than_1000_are_followed_by_another_attempt() {
     let (mut client, mut script) = client([]);
     opens(&mut client).await;
     tokio::spawn(script.server().await.close(None));
-    assert_eq!(loses(&mut client).await.0, "the connection ended with 1005");
+    assert_eq!(loses(&mut client).await.0, "the connection ended with 1005 (no status received)");
 }
 
 #[tokio::test(start_paused = true)]
@@ -256,7 +256,7 @@ async fn a_hook_resumes_before_anybody_else_speaks() {
         script = ended.1;
         drop(ended.0);
         loses(&mut client).await;
-        let expected = [None, Some("the connection ended with 1006".to_owned())];
+        let expected = [None, Some("the connection ended with 1006 (abnormal closure)".to_owned())];
         assert_eq!(script.seen.lock().unwrap().resumed, expected[..=round]);
     }
 }
@@ -285,7 +285,7 @@ async fn a_hook_that_fails_is_a_failed_attempt_and_closes() {
     });
     let mut watch = client.handle().watch();
     assert_eq!(loses(&mut client).await.0, "the handler failed: not that");
-    assert_eq!(loses(&mut client).await.0, "the connection ended with 1013");
+    assert_eq!(loses(&mut client).await.0, "the connection ended with 1013 (try again later)");
     loses(&mut client).await;
     assert!(client.next().await.unwrap().is_none());
     let (told, script) = server.await.unwrap();

@@ -120,7 +120,7 @@ impl<B: Buffers> SendHalf<B> {
     /// Whether a message would be accepted now, as far as the queue is concerned.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.output.bytes.len() < self.link.config().max_unsent.max(1)
+        !self.link.config().is_full(self.output.bytes.len())
     }
 
     /// Whether a message in chunks or raw frames has begun and not ended.

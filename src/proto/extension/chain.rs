@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::custom::{Decode, Encode, IncomingUnit, OutgoingUnit, Unit};
+use crate::proto::config::Config;
 use crate::proto::error::ProtocolError;
 use crate::proto::frame::{Header, OpCode, Rsv};
 
@@ -134,8 +135,7 @@ impl DecoderChain {
     pub(in crate::proto) fn begin(&mut self, header: &Header, limit: u64) -> Result<(), ProtocolError> {
         let first = header.opcode != OpCode::Continuation;
         if first {
-            // What does not compress grows.
-            self.max_between = limit.saturating_mul(2).saturating_add(64);
+            self.max_between = Config::max_encoded(limit);
         }
         for stage in self.stages.iter_mut().filter(|stage| first || stage.unit == Unit::Frame) {
             if first {

@@ -428,8 +428,7 @@ impl<D: Delivery> Inbound<D> {
     fn check_limits(&self, len: u64, encoded: bool) -> Result<(), ProtocolError> {
         let max_frame = match self.config.max_frame {
             Some(limit) => limit,
-            // What does not compress grows.
-            None if encoded => self.max_message(true).saturating_mul(2).saturating_add(64),
+            None if encoded => Config::max_encoded(self.max_message(true)),
             None => Config::UNLIMITED,
         };
         if len > max_frame {
