@@ -172,9 +172,9 @@ pub use error::Error;
 pub use proto::Deflate;
 pub use proto::{
     Batch, Cause, Chunk, Chunks, Close, CloseCode, CloseError, Config, Connection, ConnectionError, Cursor, Delivery,
-    End, Event, HandshakeError, Header, HeaderBytes, Inbound, Initiator, Mask, Message, Messages, OpCode, Outbound,
-    Outbox, Outgoing, OwnedMessage, Prepared, ProtocolError, Role, Rsv, SendError, Timeout, TransportState, Uncopied,
-    Utf8Bytes, driver, extension, handshake, mask, utf8,
+    End, Event, Exceeded, HandshakeError, Header, HeaderBytes, Inbound, Initiator, Mask, Message, Messages, OpCode,
+    Outbound, Outbox, Outgoing, OwnedMessage, Prepared, ProtocolError, Role, Rsv, SendError, Timeout, TransportState,
+    Uncopied, Utf8Bytes, driver, extension, handshake, mask, utf8,
 };
 
 #[cfg(all(doctest, feature = "blocking", unix))]

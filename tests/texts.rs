@@ -75,6 +75,57 @@ fn an_end_is_told_in_words() {
     assert_eq!(Cause::Close.to_string(), "closed");
 }
 
+/// What a client makes of these bytes.
+fn fails(config: Config, wire: &[u8]) -> ProtocolError {
+    let mut client = Connection::client(Messages, config.into(), [7; 32]);
+    let (mut input, mut output) = (BytesMut::from(wire), BytesMut::new());
+    client.receive(&mut input, &mut output).next().unwrap_err()
+}
+
+#[test]
+fn what_is_too_long_says_how_long_and_the_limit() {
+    let config = || Config { max_message: 1_000, max_frame: Some(600), ..Config::default() };
+    let frame = fails(config(), b"\x82\x7e\x02\x59"); // 601
+    assert_eq!(frame.to_string(), "the peer sent a frame of at least 601 bytes; the limit is 600");
+    let mut fragments = b"\x02\x7e\x02\x58".to_vec(); // 600
+    fragments.extend_from_slice(&[0; 600]);
+    fragments.extend_from_slice(b"\x80\x7e\x01\x91"); // 401
+    let message = fails(config(), &fragments);
+    assert_eq!(message.to_string(), "the peer sent a message of at least 1001 bytes; the limit is 1000");
+    let ProtocolError::MessageTooLong(exceeded) = message else { panic!("{message:?}") };
+    assert_eq!((exceeded.size(), exceeded.limit()), (1_001, 1_000));
+
+    // Beyond 32 bits the numbers end.
+    let huge = fails(Config { max_message: 1 << 40, ..Config::default() }, b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff");
+    let text = "the peer sent a message of at least 4294967295 bytes; the limit is 4294967295 or more";
+    assert_eq!(huge.to_string(), text);
+    assert_eq!(
+        ProtocolError::TooManyFragments.to_string(),
+        "the peer sent a message in more fragments, or more empty ones in a row, than the limits \
+         (`Config::max_fragments`, `Config::max_empty_fragments`)"
+    );
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn what_is_too_long_once_inflated_says_the_limit() {
+    use bowsprit::extension::permessage_deflate::Agreed;
+
+    let agreed = Agreed {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        server_max_window_bits: 15,
+        client_max_window_bits: 15,
+    };
+    let config = Config { max_decoded_message: 6, ..Config::default() };
+    let mut client = Connection::client(Messages, config.into(), [7; 32]).with_extensions(&agreed.into());
+    // RFC 7692 section 7.2.3.3: "Hello" twice, in two blocks without compression.
+    let wire = b"\xc1\x14\x00\x05\x00\xfa\xffHello\x00\x05\x00\xfa\xffHello";
+    let (mut input, mut output) = (BytesMut::from(&wire[..]), BytesMut::new());
+    let error = client.receive(&mut input, &mut output).next().unwrap_err();
+    assert_eq!(error.to_string(), "the peer sent a message of at least 7 bytes; the limit is 6");
+}
+
 #[test]
 fn a_refusal_to_send_says_how_to_go_on() {
     for (error, text) in [

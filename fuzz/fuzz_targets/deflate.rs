@@ -176,7 +176,7 @@ impl Setup {
                     let error = failed.take().expect("a message is lost");
                     let invalid = self.text && str::from_utf8(&inflated).is_err();
                     match error {
-                        ProtocolError::MessageTooLong => assert!(inflated.len() as u64 > limit),
+                        ProtocolError::MessageTooLong(_) => assert!(inflated.len() as u64 > limit),
                         ProtocolError::InvalidUtf8 => assert!(invalid),
                         ProtocolError::InvalidDeflate => {
                             // Right up to its end, as far as flate2 sees: it was cut off.

@@ -54,9 +54,10 @@ pub enum ProtocolError {
     /// A payload that a [custom extension](crate::extension::Extension) cannot decode.
     InvalidExtensionData,
     /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) allows (section 10.4).
-    FrameTooLong,
-    /// A message longer than [`Config::max_message`](crate::Config::max_message) (section 10.4).
-    MessageTooLong,
+    FrameTooLong(Exceeded),
+    /// A message longer than [`Config::max_message`](crate::Config::max_message) or
+    /// [`Config::max_decoded_message`](crate::Config::max_decoded_message) allows (section 10.4).
+    MessageTooLong(Exceeded),
     /// A message of more fragments, or more empty ones in a row, than
     /// [`Config`](crate::Config) allows.
     TooManyFragments,
@@ -84,7 +85,7 @@ impl ProtocolError {
             | Self::InvalidClosePayload
             | Self::InvalidCloseCode(_) => CloseCode::PROTOCOL_ERROR,
             Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidExtensionData => CloseCode::INVALID_PAYLOAD,
-            Self::FrameTooLong | Self::MessageTooLong => CloseCode::MESSAGE_TOO_BIG,
+            Self::FrameTooLong(_) | Self::MessageTooLong(_) => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments | Self::TooManyFinalBlocks => CloseCode::POLICY_VIOLATION,
         }
     }
@@ -108,15 +109,67 @@ impl fmt::Display for ProtocolError {
             Self::InvalidUtf8 => f.write_str("the peer sent text that is not UTF-8"),
             Self::InvalidDeflate => f.write_str("the peer sent a compressed message that cannot be decompressed"),
             Self::InvalidExtensionData => f.write_str("the peer sent a payload that the extension cannot decode"),
-            Self::FrameTooLong => f.write_str("the peer sent a frame longer than the limit"),
-            Self::MessageTooLong => f.write_str("the peer sent a message longer than the limit"),
-            Self::TooManyFragments => f.write_str("the peer sent a message in too many fragments"),
+            Self::FrameTooLong(exceeded) => write!(f, "the peer sent a frame of {exceeded}"),
+            Self::MessageTooLong(exceeded) => write!(f, "the peer sent a message of {exceeded}"),
+            Self::TooManyFragments => f.write_str(
+                "the peer sent a message in more fragments, or more empty ones in a row, than the limits \
+                 (`Config::max_fragments`, `Config::max_empty_fragments`)",
+            ),
             Self::TooManyFinalBlocks => f.write_str("the peer sent a compressed message with too many final blocks"),
         }
     }
 }
 
 impl core::error::Error for ProtocolError {}
+
+/// How long something is, and the limit that it exceeds.
+///
+/// Displayed as "at least 70000 bytes; the limit is 65536". Any two are equal, so that errors compare by their kind alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Exceeded {
+    /// In bytes, at most `u32::MAX`: a connection holds an error, and an idle one is to stay small.
+    size: u32,
+    /// Likewise.
+    limit: u32,
+}
+
+impl Exceeded {
+    /// At least `size` bytes, where `limit` are allowed. Both are kept up to `u32::MAX`.
+    #[must_use]
+    pub fn new(size: u64, limit: u64) -> Self {
+        let [size, limit] = [size, limit].map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
+        Self { size, limit }
+    }
+
+    /// The length in bytes, as far as it is known: what the frames so far announce; of a message that an extension has
+    /// encoded, one more than the limit. `u32::MAX` stands for all larger ones.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size.into()
+    }
+
+    /// The limit in bytes. `u32::MAX` stands for all larger ones.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit.into()
+    }
+}
+
+impl PartialEq for Exceeded {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Exceeded {}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size, limit } = self;
+        let or_more = if *limit == u32::MAX { " or more" } else { "" };
+        write!(f, "at least {size} bytes; the limit is {limit}{or_more}")
+    }
+}
 
 /// The caller tried to send something that may not be sent. Nothing was sent and nothing has changed.
 ///

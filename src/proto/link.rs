@@ -18,6 +18,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -164,8 +165,9 @@ struct HeldPong {
 #[derive(Debug)]
 pub(in crate::proto) struct Link {
     outbound: Outbound,
-    sent: Option<CloseCode>,
-    received: Option<CloseCode>,
+    /// The codes of the Closes, in two bytes each: no Close has code 0.
+    sent: Option<NonZeroU16>,
+    received: Option<NonZeroU16>,
     begun: Option<(Initiator, Cause)>,
     transport: TransportState,
     /// Whether the transport will not take all of the output: our Close, at the least, is missing.
@@ -222,7 +224,7 @@ impl Link {
 
     fn close_received(&mut self, close: Option<Close<'_>>, output: &mut BytesMut) {
         let code = close.map(|close| close.code);
-        self.received = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        self.received = non_zero(code);
         self.begin_end(Initiator::Remote, Cause::Close);
         // RFC 6455 section 5.5.2: no Pong once a Close has been received.
         self.held = None;
@@ -394,7 +396,8 @@ impl Link {
     pub(in crate::proto) fn end(&self) -> Option<End> {
         let (by, cause) = self.begun?;
         let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close && !self.lost;
-        Some(End { sent: self.sent, received: self.received, by, clean, cause })
+        let [sent, received] = [self.sent, self.received].map(|code| code.map(|code| CloseCode(code.get())));
+        Some(End { sent, received, by, clean, cause })
     }
 
     /// Whether some of what was queued will never go out.
@@ -481,12 +484,12 @@ impl Link {
     fn send_close(&mut self, code: Option<CloseCode>, output: &mut BytesMut) {
         if self.sent.is_none() && !self.lost {
             self.outbound.end(code, output);
-            self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
+            self.sent = non_zero(code);
         }
     }
 
     fn close_sent(&mut self, code: Option<CloseCode>) {
-        self.sent = Some(code.unwrap_or(CloseCode::NO_STATUS));
+        self.sent = non_zero(code);
         self.begin_end(Initiator::Local, Cause::Close);
     }
 
@@ -503,4 +506,9 @@ impl Link {
     fn begin_end(&mut self, by: Initiator, cause: Cause) {
         self.begun.get_or_insert((by, cause));
     }
+}
+
+/// The code of a Close, which is 1005 where it holds none.
+fn non_zero(code: Option<CloseCode>) -> Option<NonZeroU16> {
+    NonZeroU16::new(code.unwrap_or(CloseCode::NO_STATUS).0)
 }

@@ -85,7 +85,7 @@ fn pieces_come_as_they_arrive_and_text_is_never_cut_inside_a_character() {
 fn the_limits_of_pieces_are_their_own() {
     let chunks = Chunks { max_message: 3, max_fragments: 2 };
     let mut ws = server_with(Script::sends([&hex!("828400000000")]), chunks, Config::default());
-    assert!(matches!(ws.next(), Err(Error::Protocol(ProtocolError::MessageTooLong))));
+    assert!(matches!(ws.next(), Err(Error::Protocol(ProtocolError::MessageTooLong(_)))));
     let mut ws = server_with(Script::sends([&hex!("028000000000").repeat(3)]), chunks, Config::default());
     assert!(ws.next().is_err());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bowsprit::{Config, Connection, Messages, ProtocolError, Role};
+use bowsprit::{Config, Connection, Exceeded, Messages, ProtocolError, Role};
 use flate2::{Compress, Compression, FlushCompress};
 use hex_literal::hex;
 
@@ -15,10 +15,16 @@ fn text_before_the_limit_is_judged_before_the_limit() {
     let payload = hex!("00 06 00 f9 ff 61 ff 62 63 64 65 00");
     let config = Config { max_message: 3, ..Config::default() };
     assert_eq!(hears(&config, AGREED, &[(0xc1, &payload)]), (vec![], Some(ProtocolError::InvalidUtf8)));
-    assert_eq!(hears(&config, AGREED, &[(0xc2, &payload)]), (vec![], Some(ProtocolError::MessageTooLong)));
+    assert_eq!(
+        hears(&config, AGREED, &[(0xc2, &payload)]),
+        (vec![], Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0))))
+    );
     // And what is behind the limit, not at all.
     let payload = hex!("00 06 00 f9 ff 61 62 63 ff ff ff 06");
-    assert_eq!(hears(&config, AGREED, &[(0xc1, &payload)]), (vec![], Some(ProtocolError::MessageTooLong)));
+    assert_eq!(
+        hears(&config, AGREED, &[(0xc1, &payload)]),
+        (vec![], Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0))))
+    );
 }
 
 #[test]
@@ -38,7 +44,7 @@ fn a_limit_is_kept_in_a_buffer_that_has_room_for_more() {
     let (right, wrong) = (stored(200, &[0x00]), stored(201, &[0x06]));
     let small = hex!("00 01 00 fe ff 61 00");
     let heard = hears(&config, AGREED, &[(0xc1, &right), (0xc1, &small), (0xc1, &wrong)]);
-    assert_eq!(heard, (vec![vec![0x61; 200], vec![0x61]], Some(ProtocolError::MessageTooLong)));
+    assert_eq!(heard, (vec![vec![0x61; 200], vec![0x61]], Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0)))));
 }
 
 #[test]
@@ -123,6 +129,9 @@ fn a_frame_without_a_limit_of_its_own_may_be_longer_than_the_message_in_it() {
     assert_eq!(receives(config.clone(), &stored), Ok(vec![b"Hello".to_vec()]));
     // Up to twice the message and 64 bytes, at the header.
     assert_eq!(receives(config.clone(), &hex!("c1 4a")), Ok(vec![]));
-    assert_eq!(receives(config.clone(), &hex!("c1 4b")), Err(ProtocolError::FrameTooLong));
-    assert_eq!(receives(Config { max_frame: Some(5), ..config }, &stored), Err(ProtocolError::FrameTooLong));
+    assert_eq!(receives(config.clone(), &hex!("c1 4b")), Err(ProtocolError::FrameTooLong(Exceeded::new(0, 0))));
+    assert_eq!(
+        receives(Config { max_frame: Some(5), ..config }, &stored),
+        Err(ProtocolError::FrameTooLong(Exceeded::new(0, 0)))
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bowsprit::extension::Extension;
 use bowsprit::handshake::{AcceptOptions, ResponseError};
-use bowsprit::{Chunk, Config, Deflate, HandshakeError, Message, Outgoing, ProtocolError, Rsv};
+use bowsprit::{Chunk, Config, Deflate, Exceeded, HandshakeError, Message, Outgoing, ProtocolError, Rsv};
 use hex_literal::hex;
 
 use crate::frames::{Claims, Split, Tag, Turn};
@@ -145,7 +145,11 @@ fn a_bomb_ends_at_the_limit() {
     ] {
         let bomb = sends(&all(), answer, |end, output| end.send(&zeros, output));
         assert!(bomb.len() < 200);
-        assert_eq!(hears(&config, answer, &bomb), fails(ProtocolError::MessageTooLong), "{answer}");
+        assert_eq!(
+            hears(&config, answer, &bomb),
+            fails(ProtocolError::MessageTooLong(Exceeded::new(0, 0))),
+            "{answer}"
+        );
         let right = sends(&all(), answer, |end, output| end.send(&zeros[..1_000], output));
         assert_eq!(hears(&config, answer, &right), heard([&zeros[..1_000]]), "{answer}");
     }

@@ -3,7 +3,7 @@
 //! frame ends with `!` and has RSV3, but for empty ones.
 
 use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
-use bowsprit::{ProtocolError, Rsv};
+use bowsprit::{Exceeded, ProtocolError, Rsv};
 
 #[derive(Debug)]
 pub(crate) struct Turn;
@@ -48,7 +48,7 @@ impl Decode for Turner {
     fn decode(&mut self, piece: &[u8], end: bool, limit: u64, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
         self.frame.extend_from_slice(piece);
         if self.frame.len() as u64 > limit {
-            return Err(ProtocolError::MessageTooLong);
+            return Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
         }
         if end {
             output.extend(self.frame.drain(..).rev());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bowsprit::extension::{Decode, Element, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit, Param};
-use bowsprit::{Config, Deflate, ProtocolError, Rsv};
+use bowsprit::{Config, Deflate, Exceeded, ProtocolError, Rsv};
 use hex_literal::hex;
 
 use crate::frames::Tag;
@@ -68,10 +68,10 @@ fn what_passes_between_two_is_twice_the_message_and_64_bytes() {
         })
     };
     assert_eq!(hears(&limited, answer, &twice(2_064)), heard([&[7], &[8]]));
-    assert_eq!(hears(&limited, answer, &twice(2_065)), fails(ProtocolError::MessageTooLong));
+    assert_eq!(hears(&limited, answer, &twice(2_065)), fails(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
     // Of the last one, the message counts.
     assert_eq!(hears(&Config { max_message: 0, ..config() }, "x-last", &hex!("82 01 41")), {
-        fails(ProtocolError::MessageTooLong)
+        fails(ProtocolError::MessageTooLong(Exceeded::new(0, 0)))
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bowsprit::{Config, ProtocolError};
+use bowsprit::{Config, Exceeded, ProtocolError};
 use hex_literal::hex;
 
 use crate::frames::{Split, Tag, Turn};
@@ -102,7 +102,7 @@ fn text_is_utf8_once_it_is_decoded() {
 #[test]
 fn the_limits_are_those_of_what_comes_out_and_of_the_frames() {
     let five = || Config { max_message: 5, ..all() };
-    let too_long = || fails(ProtocolError::MessageTooLong);
+    let too_long = || fails(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
     for answer in [XOR, "x-split; max=4"] {
         let frames = |len: u8| [&[0x82, len][..], &vec![0x41; len.into()]].concat();
         let byte = if answer == XOR { 0x61 } else { 0x41 };
@@ -114,9 +114,9 @@ fn the_limits_are_those_of_what_comes_out_and_of_the_frames() {
     assert_eq!(hears(&five(), "x-tag", &hex!("92 06 48 65 6c 6c 6f 21")), heard([b"Hello"]));
     assert_eq!(hears(&five(), "x-turn", &hex!("22 05 6f 6c 6c 65 48 a0 02 41 42")), too_long());
     // Frames are judged by their header: twice the message and 64 bytes.
-    assert_eq!(hears(&five(), XOR, &hex!("82 4b")), fails(ProtocolError::FrameTooLong));
+    assert_eq!(hears(&five(), XOR, &hex!("82 4b")), fails(ProtocolError::FrameTooLong(Exceeded::new(0, 0))));
     let frame = Config { max_frame: Some(4), ..all() };
-    assert_eq!(hears(&frame, XOR, &hex!("82 05")), fails(ProtocolError::FrameTooLong));
+    assert_eq!(hears(&frame, XOR, &hex!("82 05")), fails(ProtocolError::FrameTooLong(Exceeded::new(0, 0))));
     let fragments = Config { max_fragments: 2, ..all() };
     assert_eq!(hears(&fragments, XOR, &hex!("02 01 41 00 01 41 80 01 41")), fails(ProtocolError::TooManyFragments));
 }

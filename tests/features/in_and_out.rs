@@ -7,7 +7,7 @@ use bowsprit::handshake::{BuildError, OriginPolicy};
 use bowsprit::server::{Router, WebSocket, text, websocket};
 use bowsprit::session::{BoxError, Failure};
 use bowsprit::tokio::Connector;
-use bowsprit::{Cause, Close, CloseCode, Config, Error, Initiator, Message, ProtocolError, Timeout};
+use bowsprit::{Cause, Close, CloseCode, Config, Error, Exceeded, Initiator, Message, ProtocolError, Timeout};
 use hex_literal::hex;
 use tokio::sync::{Barrier, mpsc};
 
@@ -325,7 +325,10 @@ async fn a_message_beyond_the_limit_is_refused() {
     drop(peer);
     assert_eq!(lines.next().await, "open");
     assert!(lines.next().await.starts_with("binary "));
-    assert_eq!(lines.next().await, format!("error {}", Error::from(ProtocolError::MessageTooLong)));
+    assert_eq!(
+        lines.next().await,
+        format!("error {}", Error::from(ProtocolError::MessageTooLong(Exceeded::new(0, 0))))
+    );
 }
 
 #[tokio::test]

@@ -652,7 +652,7 @@ pub(crate) fn a_close_behind_a_flood() {
             let mut ws = open(socket, Role::Server, &config);
             ws.feed(Message::Binary(&ours)).expect("it is queued");
             let error = ws.next().map(drop).expect_err("it is too long");
-            assert!(matches!(error, Error::Protocol(ProtocolError::MessageTooLong)), "{error:?}");
+            assert!(matches!(error, Error::Protocol(ProtocolError::MessageTooLong(_))), "{error:?}");
         },
         |received| assert!(received == expected, "the message, and the Close behind it"),
     );

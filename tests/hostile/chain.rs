@@ -8,7 +8,9 @@ use bowsprit::extension::{
 };
 use bowsprit::handshake::AcceptOptions;
 use bowsprit::handshake::ServerHandshake;
-use bowsprit::{Chunk, Chunks, Config, Deflate, Delivery, Event, Message, Messages, ProtocolError, Role, Rsv};
+use bowsprit::{
+    Chunk, Chunks, Config, Deflate, Delivery, Event, Exceeded, Message, Messages, ProtocolError, Role, Rsv,
+};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
 
@@ -88,7 +90,7 @@ pub(crate) fn bombs_behind_an_extension() {
                 end.connection = end.connection.with_extensions(&agreement);
                 end.input.reserve(wire.len());
                 let (error, heap) = heap::of(|| end.reads(&wire));
-                assert_eq!(error, Err(ProtocolError::MessageTooLong));
+                assert_eq!(error, Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
                 // The engine, and what 1 KiB inflates to, before and behind the other one.
                 let most = limit + (128 << 10) + 4 * 1_032 * (1 << 10);
                 assert!(heap.peak <= most, "{} bytes for a limit of {limit}", heap.peak);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::{
-    Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Header, Message, Messages, OpCode, Outbound,
-    Outgoing, Prepared, ProtocolError, Role, SendError, Timeout, TransportState,
+    Chunk, Chunks, Close, CloseCode, Config, Connection, Delivery, Event, Exceeded, Header, Message, Messages, OpCode,
+    Outbound, Outgoing, Prepared, ProtocolError, Role, SendError, Timeout, TransportState,
 };
 use bytes::BytesMut;
 
@@ -116,11 +116,16 @@ pub(crate) fn lengths_at_the_edges_of_integers() {
         let (limited, free) = match len {
             // RFC 6455 section 5.2: the most significant bit is 0.
             0x8000_0000_0000_0000.. => (Some(ProtocolError::LengthOverflow), Some(ProtocolError::LengthOverflow)),
-            _ => (Some(ProtocolError::MessageTooLong), None),
+            _ => (Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0))), None),
         };
         let frames = Config { max_frame: Some(64 << 20), ..unlimited.clone() };
-        let of_frame = limited
-            .map(|error| if error == ProtocolError::MessageTooLong { ProtocolError::FrameTooLong } else { error });
+        let of_frame = limited.map(|error| {
+            if error == ProtocolError::MessageTooLong(Exceeded::new(0, 0)) {
+                ProtocolError::FrameTooLong(Exceeded::new(0, 0))
+            } else {
+                error
+            }
+        });
         for role in ROLES {
             let whole = announce(role, 0x82, len);
             // A continuation: the lengths of both fragments are added.
@@ -278,7 +283,7 @@ pub(crate) fn a_message_that_never_ends() {
                 end.writes_all();
             }
         });
-        assert_eq!(error, ProtocolError::MessageTooLong, "{what}");
+        assert_eq!(error, ProtocolError::MessageTooLong(Exceeded::new(0, 0)), "{what}");
         assert_eq!(bytes, limit / fragment as u64 * fragment as u64, "{what}: up to the limit all is taken");
         assert_eq!(close_code(role, &end.output), Some(1009));
         // The message so far, in a buffer that doubles, and the frame in the input.
@@ -299,7 +304,7 @@ pub(crate) fn a_message_that_never_ends() {
         assert_eq!(end.reads(&most), Ok(0));
         assert_eq!(end.reads(&frame(role, 0x80, b"x")), Ok(1));
         assert_eq!(end.reads(&most), Ok(0));
-        assert_eq!(end.reads(&announce(role, 0x80, 2)), Err(ProtocolError::MessageTooLong));
+        assert_eq!(end.reads(&announce(role, 0x80, 2)), Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
     }
 }
 

@@ -8,7 +8,7 @@ use bowsprit::handshake::{
     AcceptOptions, ClientHandshake, ClientRequest, RequestError, ResponseError, ServerHandshake,
 };
 use bowsprit::{
-    Chunks, Config, Connection, Deflate, Delivery, HandshakeError, Message, Messages, Outgoing, Prepared,
+    Chunks, Config, Connection, Deflate, Delivery, Exceeded, HandshakeError, Message, Messages, Outgoing, Prepared,
     ProtocolError, Role,
 };
 use bytes::BytesMut;
@@ -84,7 +84,7 @@ pub(crate) fn bombs() {
                     let mut end = end(role, Messages, config.clone(), AGREED);
                     end.input.reserve(wire.len());
                     let (error, heap) = heap::of(|| end.reads(&wire));
-                    assert_eq!(error, Err(ProtocolError::MessageTooLong));
+                    assert_eq!(error, Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
                     assert!(heap.peak <= limit + INFLATER, "{} bytes for a limit of {limit}", heap.peak);
                     assert_eq!(close_code(role, &end.output), Some(1009));
                 }
@@ -94,7 +94,9 @@ pub(crate) fn bombs() {
         for limit in [1_usize, 1_000, 100_000] {
             let config = Config { max_message: limit as u64, max_frame: Some(Config::UNLIMITED), ..Config::default() };
             let chunks = Chunks { max_message: limit as u64, ..UNLIMITED_CHUNKS };
-            for (len, expected) in [(limit, None), (limit + 1, Some(ProtocolError::MessageTooLong))] {
+            for (len, expected) in
+                [(limit, None), (limit + 1, Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0))))]
+            {
                 for wire in [frame(role, 0xc2, &zeros(len)), fragments(role, &zeros(len), 1)] {
                     let mut whole = end(role, Messages, config.clone(), AGREED);
                     assert_eq!(whole.reads(&wire).err(), expected, "{len} of {limit}");
@@ -171,7 +173,8 @@ pub(crate) fn a_compressed_fragment_and_then_silence() {
             let ((), heap) = heap::of(|| {
                 for end in &mut ends {
                     let result = end.reads(&fragment);
-                    let expected = if len > 4 << 20 { Err(ProtocolError::MessageTooLong) } else { Ok(0) };
+                    let expected =
+                        if len > 4 << 20 { Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0))) } else { Ok(0) };
                     assert_eq!(result, expected);
                     end.input = BytesMut::new();
                 }
@@ -182,7 +185,9 @@ pub(crate) fn a_compressed_fragment_and_then_silence() {
         // Exactly the limit passes, one byte more does not; where it is lifted, the limit of all messages holds.
         for (decoded, all, passes) in [(1_000, 2_000, 1_000), (2_000, 1_000, 1_000), (Config::UNLIMITED, 500, 500)] {
             let config = Config { max_message: all, max_decoded_message: decoded, ..Config::default() };
-            for (len, expected) in [(passes, Ok(1)), (passes + 1, Err(ProtocolError::MessageTooLong))] {
+            for (len, expected) in
+                [(passes, Ok(1)), (passes + 1, Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0))))]
+            {
                 let wire = frame(role, 0xc2, &zeros(len));
                 assert_eq!(end(role, Messages, config.clone(), AGREED).reads(&wire), expected);
             }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bowsprit::{Chunks, CloseCode, Config, Connection, Delivery, Messages, ProtocolError, Role};
+use bowsprit::{Chunks, CloseCode, Config, Connection, Delivery, Exceeded, Messages, ProtocolError, Role};
 use bytes::BytesMut;
 use flate2::{Compress, Compression, FlushCompress};
 
@@ -74,12 +74,12 @@ fn a_bomb_costs_no_more_than_the_limit() {
                 let (mut input, mut output) = (BytesMut::with_capacity(wire.len() + 1_024), BytesMut::new());
                 input.extend_from_slice(&wire);
                 let (error, heap) = heap::of(|| reads(&mut end, &mut input, &mut output));
-                assert_eq!(error, Err(ProtocolError::MessageTooLong));
+                assert_eq!(error, Err(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
                 assert!(heap.peak <= limit + INFLATER, "{} bytes for a limit of {limit}", heap.peak);
             }
         }
     }
-    assert_eq!(ProtocolError::MessageTooLong.close_code(), CloseCode::MESSAGE_TOO_BIG);
+    assert_eq!(ProtocolError::MessageTooLong(Exceeded::new(0, 0)).close_code(), CloseCode::MESSAGE_TOO_BIG);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_message_of_exactly_the_limit_passes() {
             let agreement = agreed(&limited, Role::Client, answer);
             let (messages, error) = hear(connection(Role::Client, Messages, &limited, &agreement), &[&frames]);
             assert_eq!((messages == [&message[..]], error.is_none()), (fits, fits), "{len}: {error:?}");
-            assert!(fits || error == Some(ProtocolError::MessageTooLong));
+            assert!(fits || error == Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bowsprit::{
-    Cause, Close, CloseCode, Config, Header, Initiator, OpCode, Outgoing, ProtocolError, Role, SendError, Timeout,
-    TransportState,
+    Cause, Close, CloseCode, Config, Exceeded, Header, Initiator, OpCode, Outgoing, ProtocolError, Role, SendError,
+    Timeout, TransportState,
 };
 use hex_literal::hex;
 
@@ -491,8 +491,8 @@ fn codes(log: &mut Log) {
         (E::InvalidClosePayload, 1002),
         (E::InvalidCloseCode(CloseCode(1005)), 1002),
         (E::InvalidUtf8, 1007),
-        (E::FrameTooLong, 1009),
-        (E::MessageTooLong, 1009),
+        (E::FrameTooLong(Exceeded::new(0, 0)), 1009),
+        (E::MessageTooLong(Exceeded::new(0, 0)), 1009),
         (E::TooManyFragments, 1008),
     ] {
         assert_eq!(error.close_code(), CloseCode(code), "{error}");
@@ -503,7 +503,7 @@ fn codes(log: &mut Log) {
             |wire: &[u8], expected| row_with(log, "WS-7.4-06", role, few.clone(), &from_peer(role, wire), expected);
         run(&hex!("83"), fails(1002));
         run(&hex!("81 01 ff"), fails(1007));
-        run(&hex!("82 33"), fails(1009).because(E::FrameTooLong));
+        run(&hex!("82 33"), fails(1009).because(E::FrameTooLong(Exceeded::new(0, 0))));
         let fifty = [&hex!("02 32")[..], &[0; 50], &hex!("00 32"), &[0; 50], &hex!("00 01")].concat();
         run(&fifty[..fifty.len() - 2], nothing());
         run(&hex!("02 00 00 00 00 00"), fails(1008).because(E::TooManyFragments));

@@ -1,7 +1,7 @@
 //! Group O: compressed messages (RFC 7692 sections 6 and 7.2), and what group M says of them.
 
 use bowsprit::extension::permessage_deflate::Agreed;
-use bowsprit::{Chunk, Config, Deflate, Message, Outgoing, ProtocolError, Role};
+use bowsprit::{Chunk, Config, Deflate, Exceeded, Message, Outgoing, ProtocolError, Role};
 use hex_literal::hex;
 
 use crate::decoder::Decoder;
@@ -282,13 +282,13 @@ fn limits(log: &mut Log) {
     let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
     let wire = [&hex!("c2 7e")[..], &len, &payload].concat();
     let config = Config { max_message: LIMIT, max_frame: Some(Config::UNLIMITED), ..Config::default() };
-    let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+    let too_long = fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
     for role in ROLES {
         let wire = from_peer(role, &wire);
         row_extended(log, "WS-10-04", role, config.clone(), &AGREED.into(), &wire, too_long.clone());
         let mut end = Endpoint::agreed(role, config.clone(), AGREED);
         let (told, peak) = peak(|| end.reads(&wire));
-        assert_eq!((told, end.error), (vec![], Some(ProtocolError::MessageTooLong)));
+        assert_eq!((told, end.error), (vec![], Some(ProtocolError::MessageTooLong(Exceeded::new(0, 0)))));
         assert!(peak as u64 <= LIMIT * 2 + (128 << 10), "{peak} bytes"); // what grows is copied, and counted twice
     }
     // Exactly the limit, and one byte more: stored.

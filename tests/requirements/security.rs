@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bowsprit::{
-    Cause, Chunk, Config, Header, Initiator, Message, OpCode, Outgoing, ProtocolError, Role, SendError, Timeout,
-    TransportState,
+    Cause, Chunk, Config, Exceeded, Header, Initiator, Message, OpCode, Outgoing, ProtocolError, Role, SendError,
+    Timeout, TransportState,
 };
 use hex_literal::hex;
 
@@ -26,12 +26,12 @@ fn limits(log: &mut Log) {
     // REQ: WS-10-02
     let thousand = Config { max_message: 1000, ..Config::default() };
     let mut run = |wire: &[u8], expected| row_both_with(log, "WS-10-02", thousand.clone(), wire, expected);
-    run(&hex!("82 7e 03 e9"), fails(1009).because(ProtocolError::MessageTooLong)); // 1001, at the header
+    run(&hex!("82 7e 03 e9"), fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)))); // 1001, at the header
     run(&[&hex!("82 7e 03 e8")[..], &[0; 1000]].concat(), events([binary(&[0; 1000])]));
     let six_hundred = [&hex!("02 7e 02 58")[..], &[0; 600]].concat();
     let second = |header: &[u8]| [&six_hundred[..], header].concat();
-    run(&second(&hex!("80 7e 02 58")), fails(1009).because(ProtocolError::MessageTooLong));
-    run(&second(&hex!("80 7e 01 91")), fails(1009).because(ProtocolError::MessageTooLong)); // 401
+    run(&second(&hex!("80 7e 02 58")), fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0))));
+    run(&second(&hex!("80 7e 01 91")), fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)))); // 401
     run(&second(&hex!("80 7e 01 90")), nothing()); // 400
     run(&second(&[&hex!("80 7e 01 90")[..], &[0; 400]].concat()), events([binary(&[0; 1000])]));
     // A control frame in between does not count.
@@ -46,14 +46,14 @@ fn limits(log: &mut Log) {
         Config { max_message: 5, ..Config::default() },
         Config { max_message: 5, max_frame: Some(100), ..Config::default() },
     ] {
-        let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+        let too_long = fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
         row_both_with(log, "WS-10-02", limits.clone(), b"\x82\x05abcde", events([binary(b"abcde")]));
         row_both_with(log, "WS-10-02", limits.clone(), b"\x82\x06abcdef", too_long.clone());
         row_both_with(log, "WS-10-02", limits.clone(), b"\x81\x05abcde", events([text("abcde")]));
         row_both_with(log, "WS-10-02", limits, b"\x81\x06abcdef", too_long);
     }
     let short_frames = Config { max_frame: Some(5), ..Config::default() };
-    let too_long = fails(1009).because(ProtocolError::FrameTooLong);
+    let too_long = fails(1009).because(ProtocolError::FrameTooLong(Exceeded::new(0, 0)));
     row_both_with(log, "WS-10-02", short_frames.clone(), b"\x82\x05abcde", events([binary(b"abcde")]));
     row_both_with(log, "WS-10-02", short_frames.clone(), b"\x82\x06abcdef", too_long.clone());
     row_both_with(log, "WS-10-02", short_frames, b"\x81\x06abcdef", too_long);
@@ -61,10 +61,22 @@ fn limits(log: &mut Log) {
     let (most, more) = ([&hex!("82 7e 01 00")[..], &[0; 256]].concat(), [&hex!("82 7e 01 01")[..], &[0; 257]].concat());
     let messages = Config { max_message: 256, ..Config::default() };
     row_both_with(log, "WS-10-02", messages.clone(), &most, events([binary(&[0; 256])]));
-    row_both_with(log, "WS-10-02", messages, &more, fails(1009).because(ProtocolError::MessageTooLong));
+    row_both_with(
+        log,
+        "WS-10-02",
+        messages,
+        &more,
+        fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0))),
+    );
     let frames_of_256 = Config { max_frame: Some(256), ..Config::default() };
     row_both_with(log, "WS-10-02", frames_of_256.clone(), &most, events([binary(&[0; 256])]));
-    row_both_with(log, "WS-10-02", frames_of_256, &more, fails(1009).because(ProtocolError::FrameTooLong));
+    row_both_with(
+        log,
+        "WS-10-02",
+        frames_of_256,
+        &more,
+        fails(1009).because(ProtocolError::FrameTooLong(Exceeded::new(0, 0))),
+    );
     // A length is compared in 64 bits: of 2^32 the lower 32 are zero.
     let wide = |first: &str| match first {
         "binary" => hex!("82 7f 00 00 00 01 00 00 00 00"),
@@ -72,21 +84,27 @@ fn limits(log: &mut Log) {
         _ => hex!("02 7f 00 00 00 01 00 00 00 00"),
     };
     for first in ["binary", "text", "fragment"] {
-        let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+        let too_long = fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
         row_both_with(log, "WS-10-02", Config::default(), &wide(first), too_long);
         let frames = Config { max_frame: Some(1 << 20), max_message: Config::UNLIMITED, ..Config::default() };
-        row_both_with(log, "WS-10-02", frames, &wide(first), fails(1009).because(ProtocolError::FrameTooLong));
+        row_both_with(
+            log,
+            "WS-10-02",
+            frames,
+            &wide(first),
+            fails(1009).because(ProtocolError::FrameTooLong(Exceeded::new(0, 0))),
+        );
     }
     // The length of a masked frame is judged before its key has arrived.
     for wire in [&hex!("82 fe 03 e9")[..], &hex!("81 fe 03 e9"), &hex!("82 ff 00 00 00 00 00 01 00 00")] {
-        let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+        let too_long = fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
         row_with(log, "WS-10-02", Role::Server, thousand.clone(), wire, too_long);
     }
     let five = Config { max_message: 5, ..Config::default() };
-    let too_long = fails(1009).because(ProtocolError::MessageTooLong);
+    let too_long = fails(1009).because(ProtocolError::MessageTooLong(Exceeded::new(0, 0)));
     row_with(log, "WS-10-02", Role::Server, five, &hex!("82 86"), too_long);
     let frames = Config { max_frame: Some(10), ..Config::default() };
-    let too_long = fails(1009).because(ProtocolError::FrameTooLong);
+    let too_long = fails(1009).because(ProtocolError::FrameTooLong(Exceeded::new(0, 0)));
     row_both_with(log, "WS-10-02", frames.clone(), &hex!("82 0b"), too_long);
     let wire = [&hex!("02 0a")[..], &[0; 10], &hex!("80 0a"), &[0; 10]].concat();
     row_both_with(log, "WS-10-02", frames, &wire, events([binary(&[0; 20])]));

@@ -266,7 +266,7 @@ async fn a_close_behind_a_flood() {
                 let mut ws = open(Role::Server, socket, Messages, config);
                 ws.feed(Message::Binary(&ours)).await.unwrap();
                 let error = ws.next().await.map(drop).unwrap_err();
-                assert!(matches!(error, Error::Protocol(ProtocolError::MessageTooLong)), "{error:?}");
+                assert!(matches!(error, Error::Protocol(ProtocolError::MessageTooLong(_))), "{error:?}");
             }
         },
         |received| assert!(received == expected, "the message, and the Close behind it"),

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use super::custom::{Decode, Encode, IncomingUnit, OutgoingUnit, Unit};
 use crate::proto::config::Config;
-use crate::proto::error::ProtocolError;
+use crate::proto::error::{Exceeded, ProtocolError};
 use crate::proto::frame::{Header, OpCode, Rsv};
 
 /// The sending side.
@@ -220,7 +220,7 @@ impl DecoderChain {
         let fits = len(remaining).min(data.len());
         reserve(output, fits, remaining);
         output.extend_from_slice(&data[..fits]);
-        if fits < data.len() { Err(ProtocolError::MessageTooLong) } else { Ok(()) }
+        if fits < data.len() { Err(too_long(remaining)) } else { Ok(()) }
     }
 }
 
@@ -237,7 +237,11 @@ fn cut(decoded: &mut Vec<u8>, start: usize, limit: u64) -> Result<(), ProtocolEr
         return Ok(());
     }
     decoded.truncate(start.saturating_add(len(limit)));
-    Err(ProtocolError::MessageTooLong)
+    Err(too_long(limit))
+}
+
+fn too_long(limit: u64) -> ProtocolError {
+    ProtocolError::MessageTooLong(Exceeded::new(limit.saturating_add(1), limit))
 }
 
 fn len(bytes: u64) -> usize {

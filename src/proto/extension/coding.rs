@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use super::chain::{DecoderChain, EncoderChain, Ends};
 use super::negotiation::{AgreedExtension, Agreement};
 use crate::proto::config::Config;
+#[cfg(feature = "deflate")]
+use crate::proto::error::Exceeded;
 use crate::proto::error::ProtocolError;
 use crate::proto::frame::{Header, Rsv};
 use crate::proto::role::Role;
@@ -185,7 +187,8 @@ impl From<InflateError> for ProtocolError {
     fn from(error: InflateError) -> Self {
         match error {
             InflateError::Corrupt => Self::InvalidDeflate,
-            InflateError::TooLong => Self::MessageTooLong,
+            // The connection replaces it with the message's own limit.
+            InflateError::TooLong => Self::MessageTooLong(Exceeded::new(0, 0)),
             InflateError::TooManyFinalBlocks => Self::TooManyFinalBlocks,
         }
     }

@@ -267,7 +267,8 @@ pub trait Decode: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::MessageTooLong`] where that is more than `limit` bytes,
+    /// [`ProtocolError::MessageTooLong`] where that is more than `limit` bytes (with any [`Exceeded`](crate::Exceeded): the
+    /// connection replaces it with the message's own limit),
     /// [`ProtocolError::InvalidExtensionData`] where it cannot be decoded. What comes before is appended.
     fn decode(&mut self, piece: &[u8], end: bool, limit: u64, output: &mut Vec<u8>) -> Result<(), ProtocolError>;
 

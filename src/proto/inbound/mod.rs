@@ -29,7 +29,7 @@ use alloc::vec::Vec;
 
 use crate::proto::close::Close;
 use crate::proto::config::Config;
-use crate::proto::error::ProtocolError;
+use crate::proto::error::{Exceeded, ProtocolError};
 use crate::proto::extension::Agreement;
 use crate::proto::extension::coding::Decoder;
 use crate::proto::frame::{Header, HeaderPrefix, OpCode, Rsv};
@@ -432,11 +432,12 @@ impl<D: Delivery> Inbound<D> {
             None => Config::UNLIMITED,
         };
         if len > max_frame {
-            return Err(ProtocolError::FrameTooLong);
+            return Err(ProtocolError::FrameTooLong(Exceeded::new(len, max_frame)));
         }
         // Of an encoded message counts what comes out.
         if !encoded && len > self.remaining_length() {
-            return Err(ProtocolError::MessageTooLong);
+            let size = self.length.saturating_add(len);
+            return Err(ProtocolError::MessageTooLong(Exceeded::new(size, self.max_message(false))));
         }
         Ok(())
     }

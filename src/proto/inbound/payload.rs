@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Decoded, Inbound, InputRange, Location, State, Step, unmask};
-use crate::proto::error::ProtocolError;
+use crate::proto::error::{Exceeded, ProtocolError};
 use crate::proto::extension::Ends;
 use crate::proto::frame::{Header, OpCode};
 use crate::proto::mask::Mask;
@@ -137,7 +137,14 @@ impl<D: Delivery> Inbound<D> {
             self.utf8.push(new)?;
         }
         // After the text before it, so that the error does not depend on how the bytes were cut.
-        decoded?;
+        decoded.map_err(|error| match error {
+            // A decoder knows what is left of the limit, and not the limit.
+            ProtocolError::MessageTooLong(_) => {
+                let limit = self.max_message(true);
+                ProtocolError::MessageTooLong(Exceeded::new(limit.saturating_add(1), limit))
+            }
+            error => error,
+        })?;
         self.payload_taken(fin, mask, remaining, have)?;
         let len = self.buffer.len().saturating_sub(self.utf8.incomplete().len());
         let step = self.found(Location::Buffer { len });
