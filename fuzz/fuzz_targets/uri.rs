@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
         assert!(OriginPolicy::SameOrigin.accepts(Some(&origin), &uri.host_field()), "{origin}");
     }
     if let Ok(origin) = text.parse::<Origin>() {
-        assert!(OriginPolicy::Allow(vec![origin]).accepts(Some(text), "h"));
+        assert!(OriginPolicy::Allow(vec![origin.into()]).accepts(Some(text), "h"));
     }
     if let Some((origin, host)) = text.split_once(' ') {
         let _ = OriginPolicy::SameOrigin.accepts(Some(origin), host);

@@ -190,7 +190,7 @@ impl<D: Delivery> Connection<D> {
     /// Nothing was appended and nothing has changed: [`SendError::Closing`] after a Close of either side or a failure,
     /// [`SendError::Full`] while [`Config::max_unsent`] bytes or more are in `output`, and the others of
     /// [`Outbound::send`].
-    #[inline]
+    #[inline(always)] // as `Outbound::send`
     pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>, output: &mut BytesMut) -> Result<(), SendError> {
         self.link.send(outgoing.into(), output)
     }
@@ -388,7 +388,7 @@ impl Outbox<'_> {
     /// # Errors
     ///
     /// As [`Outbound::send`], nothing has changed then.
-    #[inline]
+    #[inline(always)] // as `Outbound::send`
     pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError> {
         self.link.send(outgoing.into(), self.output)
     }

@@ -291,7 +291,7 @@ impl Link {
     // ---- what the caller wants
 
     /// Appends what the caller sends, and notes what follows from it.
-    #[inline]
+    #[inline(always)] // as `Outbound::send`
     pub(in crate::proto) fn send(&mut self, outgoing: Outgoing<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         self.outbound.send(outgoing, output)?;
         match outgoing.0 {

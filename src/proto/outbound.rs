@@ -123,7 +123,7 @@ impl Outbound {
     /// - [`InvalidFrame`](SendError::InvalidFrame): a raw frame with a wrong length, a mask or a reserved bit, a fragmented
     ///   control frame, or a Close payload that may not be sent; [`InvalidUtf8`](SendError::InvalidUtf8): a raw text frame
     ///   that is not UTF-8; [`ReasonTooLong`](SendError::ReasonTooLong): a raw Close frame whose reason is too long.
-    #[inline]
+    #[inline(always)] // The kind is known where it is called: what remains is the code for this kind.
     pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>, output: &mut BytesMut) -> Result<(), SendError> {
         match outgoing.into().0 {
             Content::Message { opcode, uncompressed: false, bytes } => self.message(opcode, bytes, output),
@@ -194,8 +194,8 @@ impl Outbound {
     #[inline(never)]
     fn send_other(&mut self, content: Content<'_>, output: &mut BytesMut) -> Result<(), SendError> {
         match content {
-            Content::Message { opcode, uncompressed: false, bytes } => self.message(opcode, bytes, output),
-            Content::Message { opcode, uncompressed: true, bytes } => self.uncompressed(opcode, bytes, output),
+            // `send` handles all others itself.
+            Content::Message { opcode, bytes, .. } => self.uncompressed(opcode, bytes, output),
             Content::Chunk { opcode, end, uncompressed, bytes } => {
                 self.chunk(Piece { opcode, bytes, end, uncompressed, size: None }, output)
             }
