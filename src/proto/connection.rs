@@ -1,6 +1,6 @@
 //! Both machines and the rules between them, still pure: bytes in, events and bytes out.
 //!
-//! # A loop of one's own
+//! # Your own loop
 //!
 //! One turn over a socket that does not block. Take it when the socket is ready, or when the time that it returns has come.
 //!
@@ -220,7 +220,7 @@ impl<D: Delivery> Connection<D> {
         self.link.begin(outgoing.into(), output)
     }
 
-    /// The transport took the first `n` bytes of `output`: drops them, and lets a Pong in that waited for room.
+    /// The transport accepted the first `n` bytes of `output`: drops them, and appends a Pong that waited for capacity.
     ///
     /// # Panics
     ///
@@ -229,7 +229,7 @@ impl<D: Delivery> Connection<D> {
         self.link.wrote(n, output);
     }
 
-    /// The transport takes nothing any more, and `output` was dropped. What the peer sent before, its Close perhaps,
+    /// The transport accepts no more bytes, and `output` was dropped. What the peer sent before, its Close perhaps,
     /// may still be [received](Self::receive); the close deadline runs.
     pub fn write_failed(&mut self) {
         self.link.write_failed();
@@ -267,7 +267,7 @@ impl<D: Delivery> Connection<D> {
         self.link.poll_timeout(Scope::All)
     }
 
-    /// Does what is due at `now`: sends a keep-alive ping, or ends the connection and tells by which deadline.
+    /// Does what is due at `now`: sends a keep-alive ping, or ends the connection and returns which deadline expired.
     /// Look at [`transport`](Self::transport) after it.
     pub fn handle_timeout(&mut self, now: Duration, output: &mut BytesMut) -> Option<Timeout> {
         let timeout = self.link.handle_timeout(now, Scope::All, output)?;
@@ -347,17 +347,17 @@ pub struct Batch<'a, D: Delivery = Messages> {
 }
 
 impl<D: Delivery> Batch<'_, D> {
-    /// The next event, and the sending side for an answer; `None` when the rest of the input needs more bytes.
+    /// The next event, and the sending side for an answer; `None` when the remainder of the input needs more bytes.
     ///
     /// A Ping has been answered and a Close echoed before it is handed out. After the peer's Close all further
     /// input is discarded.
     ///
     /// # Errors
     ///
-    /// The rule that the peer broke. The Close that tells the peer is in the output already; the connection
+    /// The rule that the peer broke. The Close that says so is in the output already; the connection
     /// stays failed, the same error comes again, and all further input is discarded.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "it lends, which no Iterator can")]
+    #[expect(clippy::should_implement_trait, reason = "an Iterator cannot return what borrows from it")]
     #[expect(clippy::type_complexity, reason = "an alias would hide that event and outbox are borrowed together")]
     pub fn next(&mut self) -> Result<Option<(Event<'_, D::Item<'_>>, Outbox<'_>)>, ProtocolError> {
         let Some(decoded) = self.connection.step(self.input, &mut self.at, self.output)? else { return Ok(None) };
@@ -375,7 +375,7 @@ impl<D: Delivery> Drop for Batch<'_, D> {
     }
 }
 
-/// The sending side while an event is lent: the verbs of [`Connection`], over the same output.
+/// The sending side of a [`Connection`] while an event borrows from it, over the same output.
 #[derive(Debug)]
 pub struct Outbox<'a> {
     link: &'a mut Link,

@@ -30,7 +30,7 @@ pub use {
     config::Config,
     connection::{Batch, Connection, Outbox},
     driver::ConnectionError,
-    error::{HandshakeError, ProtocolError, SendError},
+    error::{Exceeded, HandshakeError, ProtocolError, SendError},
     frame::{Header, HeaderBytes, OpCode, Rsv},
     inbound::{Cursor, Inbound},
     link::{Cause, End, Initiator, TransportState},

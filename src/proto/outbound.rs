@@ -43,7 +43,7 @@ pub struct Outbound {
     /// A client's masking keys; a server has none.
     keys: Option<Box<Keys>>,
     state: State,
-    /// Whether a ping has used its share of the room above `max_unsent`.
+    /// Whether a Ping or Pong has used its share of the capacity above `max_unsent`.
     ping_above: bool,
     /// Of the raw text frames in progress.
     utf8: Validator,
@@ -295,7 +295,7 @@ impl Outbound {
         }
     }
 
-    /// A Pong that answers a Ping: has room of its own, and follows our Close too (RFC 6455 section 5.5.2 ends
+    /// A Pong that answers a Ping: has capacity of its own, and is sent after our Close, too (RFC 6455 section 5.5.2 ends
     /// the duty to answer only when the peer's Close has been received).
     pub(in crate::proto) fn answer(&mut self, payload: &[u8], output: &mut BytesMut) {
         self.put(Header::new(OpCode::Pong, 0), payload, output);
@@ -347,7 +347,7 @@ impl Outbound {
         if payload.len() > 125 {
             return Err(SendError::ControlTooLong);
         }
-        // Above the bound there is room for one of these and for the Close.
+        // Above the limit there is capacity for one of these and for the Close.
         if self.has_capacity(output).is_err() && core::mem::replace(&mut self.ping_above, true) {
             return Err(SendError::Full);
         }
@@ -444,14 +444,14 @@ impl Outbound {
         let encoded = chain.encode(bytes, end);
         let mut rest = &*encoded;
         loop {
-            let (payload, behind) = rest.split_at(rest.len().min(size));
-            let fin = end && behind.is_empty();
+            let (payload, after) = rest.split_at(rest.len().min(size));
+            let fin = end && after.is_empty();
             let (own, payload) = chain.frame(opcode, fin, payload);
             append(keys, Header { fin, rsv: first | own, ..Header::new(opcode, 0) }, &payload, output);
-            if behind.is_empty() {
+            if after.is_empty() {
                 break;
             }
-            (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, behind);
+            (opcode, first, rest) = (OpCode::Continuation, Rsv::NONE, after);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Messages that are encoded once and sent to many.
+//! Messages that are encoded once and sent on many connections.
 
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
@@ -36,7 +36,7 @@ use crate::proto::message::Message;
 pub struct Prepared(Arc<Shared>);
 
 struct Shared {
-    plain: Encoded,
+    uncompressed: Encoded,
     #[cfg(feature = "deflate")]
     deflated: Option<Box<Forms>>,
 }
@@ -76,7 +76,7 @@ impl Prepared {
     #[must_use]
     pub fn message(message: Message<'_>) -> Self {
         Self(Arc::new(Shared {
-            plain: Encoded::new(Header::new(message.opcode(), 0), message.as_bytes()),
+            uncompressed: Encoded::new(Header::new(message.opcode(), 0), message.as_bytes()),
             #[cfg(feature = "deflate")]
             deflated: None,
         }))
@@ -89,10 +89,10 @@ impl Prepared {
     /// other threads, which wait while it is made. So there are at most seven, for windows of 9 to 15 bits. (A window of
     /// 8 bits holds the form for 9.)
     ///
-    /// A message is compressed on its own: a window that is kept from message to message starts empty behind it. Where
-    /// the compressed payload would be no smaller, the plain form goes out, and the window stays as it is. Connections
-    /// without permessage-deflate send the plain form, too; those with an
-    /// [extension of one's own](crate::proto::extension::Extension) encode the payload themselves, each for itself.
+    /// A message is compressed on its own: a window that is kept from message to message starts empty after it. Where the
+    /// compressed payload would not be smaller, the uncompressed form is sent, and the window stays as it is. Connections
+    /// without permessage-deflate send the uncompressed form, too; those with a
+    /// [custom extension](crate::extension::Extension) encode the payload themselves, each for itself.
     ///
     /// What compresses is kept for the next forms that the process makes, in at most 1 MiB.
     ///
@@ -124,18 +124,18 @@ impl Prepared {
     #[must_use]
     pub fn deflated(self, level: u8) -> Self {
         // Clones may have been made, and stay as they are.
-        let plain = self.0.plain.clone();
+        let uncompressed = self.0.uncompressed.clone();
         let forms = Forms { level: level.min(9), by_window: Default::default() };
-        Self(Arc::new(Shared { plain, deflated: Some(Box::new(forms)) }))
+        Self(Arc::new(Shared { uncompressed, deflated: Some(Box::new(forms)) }))
     }
 
     /// The message's payload, as it was given.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.0.plain.payload()
+        self.0.uncompressed.payload()
     }
 
-    /// How often the message has been encoded so far, for this one and its clones: 1 for the plain form, and 1 for each
+    /// How often the message has been encoded so far, for this one and its clones: 1 for the uncompressed form, and 1 for each
     /// size of window that it has been compressed for, whether or not that made it smaller. At most 8. It shows that a
     /// broadcast encodes once for all who agreed on the same, however many they are.
     ///
@@ -150,7 +150,7 @@ impl Prepared {
     }
 
     pub(in crate::proto) fn opcode(&self) -> OpCode {
-        self.0.plain.header.opcode
+        self.0.uncompressed.header.opcode
     }
 
     /// The form to send on a connection with this encoder, whose state follows from it.
@@ -160,12 +160,12 @@ impl Prepared {
         if !uncompressed
             && let Some(forms) = &self.0.deflated
             && let Some(window_bits) = encoder.window_bits()
-            && let Some(smaller) = forms.of(&self.0.plain, window_bits)
+            && let Some(smaller) = forms.of(&self.0.uncompressed, window_bits)
         {
             encoder.passes_deflated();
             return smaller;
         }
-        &self.0.plain
+        &self.0.uncompressed
     }
 
     /// The level of compression.
@@ -188,7 +188,7 @@ impl Eq for Prepared {}
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Encoded { header, frame } = &self.0.plain;
+        let Encoded { header, frame } = &self.0.uncompressed;
         f.debug_struct("Prepared")
             .field("opcode", &header.opcode)
             .field("payload", &frame.slice(header.encode().len()..))
@@ -209,17 +209,17 @@ const KEPT: usize = 1 << 20;
 
 #[cfg(feature = "deflate")]
 impl Forms {
-    /// The form for a window of 9 to 15 bits; `None` where it is not smaller than the plain one.
-    fn of(&self, plain: &Encoded, window_bits: u8) -> Option<&Encoded> {
+    /// The form for a window of 9 to 15 bits; `None` where it is not smaller than the uncompressed one.
+    fn of(&self, uncompressed: &Encoded, window_bits: u8) -> Option<&Encoded> {
         // As many as there are windows.
         let form = &self.by_window[usize::from(window_bits) - 9];
         form.get_or_init(|| {
             let mut payload = Vec::new();
             let pool = Some(ENGINES.get_or_init(|| Pool::new(KEPT)).clone());
             let wishes = Deflate { level: self.level, pool, ..Deflate::default() };
-            Deflater::new(&wishes, (true, window_bits)).push(plain.payload(), true, &mut payload);
-            let smaller = payload.len() < plain.payload().len();
-            smaller.then(|| Encoded::new(Header { rsv: Rsv::RSV1, ..plain.header }, &payload))
+            Deflater::new(&wishes, (true, window_bits)).push(uncompressed.payload(), true, &mut payload);
+            let smaller = payload.len() < uncompressed.payload().len();
+            smaller.then(|| Encoded::new(Header { rsv: Rsv::RSV1, ..uncompressed.header }, &payload))
         })
         .as_ref()
     }
