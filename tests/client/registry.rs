@@ -22,7 +22,7 @@ fn logging() -> (Arc<Mutex<Vec<String>>>, mpsc::UnboundedReceiver<String>, impl 
             Event::Message(Message::Text(text)) => text.to_owned(),
             Event::Message(Message::Binary(bytes)) => format!("{bytes:?}"),
             Event::Error(error) => format!("error: {error}"),
-            Event::Close(closed) => format!("closed {}", closed.code()),
+            Event::Close(closed) => format!("closed {}", closed.code().0),
             _ => "else".to_owned(),
         };
         kept.lock().unwrap().push(format!("{}: {line}", client.name()));
@@ -322,7 +322,7 @@ async fn a_client_that_reconnects_ends_with_a_refusal_and_not_with_its_handlers_
         fails.watch().wait_for(|state| matches!(state, State::Waiting { retry: 3, .. })).await.unwrap();
         let reason = fails.last_disconnect().unwrap();
         assert!(matches!(&*reason, DisconnectReason::Dropped(_)), "{reason}");
-        assert_eq!(reason.to_string(), "this end closed the connection with 1011");
+        assert_eq!(reason.to_string(), "this end closed the connection with 1011 (internal error)");
         assert!(fails.gave_up().is_none() && fails.state() != State::Ended);
         fails.close(None).unwrap();
         fails.ended().await;
