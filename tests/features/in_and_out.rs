@@ -327,7 +327,7 @@ async fn a_message_beyond_the_limit_is_refused() {
     assert!(lines.next().await.starts_with("binary "));
     assert_eq!(
         lines.next().await,
-        format!("error {}", Error::from(ProtocolError::MessageTooLong(Exceeded::new(0, 0))))
+        format!("error {}", Error::from(ProtocolError::MessageTooLong(Exceeded::new(17, 16))))
     );
 }
 
