@@ -156,7 +156,8 @@ fn read_once<S: Transport>(
         Err(failed) if failed.kind() == ErrorKind::Interrupted => {}
         Err(failed) if is_pause(&failed) && !machine.is_ending() => {
             machine.report_read(Ok(None));
-            // It is told before the caller leaves: an idle connection returns its block.
+            // Nothing was read since the last poll, so this gives no item: the machine only returns its block before the
+            // caller leaves.
             let _ = machine.poll(socket, error);
             return Err(failed);
         }
