@@ -247,7 +247,7 @@ fn role() -> impl Strategy<Value = Role> {
 
 /// Bounds that small inputs reach.
 fn small_config() -> impl Strategy<Value = Arc<Config>> {
-    let small = (0..300_u64, prop::option::of(0..200_u64), 0..6_u32, 0..3_u32).prop_map(
+    let small = (0..300_u64, prop::option::of(0..200_u64), 0..6_u32, 0..3_u16).prop_map(
         |(max_message, max_frame, max_fragments, max_empty_fragments)| {
             Arc::new(Config { max_message, max_frame, max_fragments, max_empty_fragments, ..Config::default() })
         },

@@ -73,7 +73,7 @@ impl Script<'_> {
             max_unsent: self.max_unsent.map_or(1 << 20, usize::from),
             max_message: Config::UNLIMITED,
             max_fragments: u32::MAX,
-            max_empty_fragments: u32::MAX,
+            max_empty_fragments: u16::MAX,
             ..Config::default()
         });
         let mut client = Side::new(Connection::client(delivery, config.clone(), [7; 32]));

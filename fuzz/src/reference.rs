@@ -17,7 +17,7 @@ struct Progress {
     text: bool,
     data: Vec<u8>,
     fragments: u32,
-    empty: u32,
+    empty: u16,
 }
 
 fn frames(role: Role, config: &Config, mut wire: &[u8], told: &mut Vec<Told>) -> Result<(), u16> {

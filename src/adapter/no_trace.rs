@@ -19,6 +19,7 @@ impl Trace {
         Self {}
     }
 
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) const fn is_on(&self) -> bool {
         false
     }

@@ -41,6 +41,7 @@ impl Trace {
     }
 
     /// Whether there is anything to tell of this connection.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) const fn is_on(&self) -> bool {
         self.0.is_some()
     }

@@ -50,8 +50,9 @@ pub struct Config {
     /// [`Chunks`](crate::Chunks) delivery has its own limit.
     pub max_fragments: u32,
     /// The most empty fragments in a row, the last of a message included. Default 1,024. Protects time: they cost the peer
-    /// little and never end a message. More fail the connection with 1008; with zero, the first one does.
-    pub max_empty_fragments: u32,
+    /// little and never end a message. More fail the connection with 1008; with zero, the first one does, and `u16::MAX` is
+    /// no limit.
+    pub max_empty_fragments: u16,
     /// No message is accepted while so many bytes or more are unsent. Default 1 MiB; zero means one. Protects memory
     /// against a peer that does not read. A message is accepted whole while less is unsent, whatever its length; control
     /// frames have 264 bytes of their own above the limit.

@@ -168,7 +168,8 @@ pub(in crate::proto) struct Link {
     /// The codes of the Closes, in two bytes each: no Close has code 0.
     sent: Option<NonZeroU16>,
     received: Option<NonZeroU16>,
-    begun: Option<(Initiator, Cause)>,
+    /// Who began to end the connection, and why: boxed, since an open connection has none.
+    begun: Option<Box<(Initiator, Cause)>>,
     transport: TransportState,
     /// Whether the transport will not take all of the output: our Close, at the least, is missing.
     lost: bool,
@@ -394,7 +395,7 @@ impl Link {
     }
 
     pub(in crate::proto) fn end(&self) -> Option<End> {
-        let (by, cause) = self.begun?;
+        let (by, cause) = **self.begun.as_ref()?;
         let clean = self.sent.is_some() && self.received.is_some() && cause == Cause::Close && !self.lost;
         let [sent, received] = [self.sent, self.received].map(|code| code.map(|code| CloseCode(code.get())));
         Some(End { sent, received, by, clean, cause })
@@ -496,15 +497,14 @@ impl Link {
     /// The connection ends for a reason of this endpoint's own. An end that began with a Close goes on for that
     /// reason; of two failures, the first is the cause.
     fn spoil_end(&mut self, cause: Cause) {
-        self.begun = match self.begun {
-            None => Some((Initiator::Local, cause)),
-            Some((by, Cause::Close)) => Some((by, cause)),
-            failed => failed,
-        };
+        let (_, first) = &mut **self.begun.get_or_insert_with(|| Box::new((Initiator::Local, cause)));
+        if *first == Cause::Close {
+            *first = cause;
+        }
     }
 
     fn begin_end(&mut self, by: Initiator, cause: Cause) {
-        self.begun.get_or_insert((by, cause));
+        self.begun.get_or_insert_with(|| Box::new((by, cause)));
     }
 }
 

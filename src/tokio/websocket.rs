@@ -43,7 +43,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
     /// ```
     /// use bowsprit::tokio::{Parts, WebSocket};
     /// use bowsprit::{Config, Connection, Messages};
-    ///     ///
+    /// use bytes::BytesMut;
+    ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), bowsprit::Error> {
     /// let (socket, mut peer) = tokio::io::duplex(64);

@@ -202,10 +202,7 @@ pub(crate) fn a_peer_that_never_lets_go_of_its_socket() {
     });
 
     // The deadlines of the open state, and that of the handshake.
-    let timed_out = |error: Error| match error {
-        Error::Timeout(..) => true,
-        _ => false,
-    };
+    let timed_out = |error: Error| matches!(error, Error::Timeout(..));
     for (config, wire, expected) in [
         (Config { idle_timeout: SOON, ..config.clone() }, vec![], Timeout::Idle),
         (Config { message_timeout: SOON, ..config.clone() }, frame(Role::Server, 0x01, b"begun"), Timeout::Message),

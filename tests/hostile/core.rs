@@ -532,7 +532,7 @@ pub(crate) fn an_oversized_control_frame() {
     let unlimited = Config {
         max_message: Config::UNLIMITED,
         max_fragments: u32::MAX,
-        max_empty_fragments: u32::MAX,
+        max_empty_fragments: u16::MAX,
         max_unsent: usize::MAX,
         ..Config::default()
     };

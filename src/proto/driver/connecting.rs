@@ -96,7 +96,11 @@ impl Connecting {
         if core::mem::take(&mut self.exchange.has_news) {
             match self.handshake.receive(&mut self.exchange.input) {
                 Ok(Some(response)) => {
-                    self.phase = Phase::Open(Box::new(response));
+                    // To open what can only be read would put off the error.
+                    match self.exchange.output.failed {
+                        Some(failed) => self.close(OpeningError::Transport(failed)),
+                        None => self.phase = Phase::Open(Box::new(response)),
+                    }
                     return None;
                 }
                 Err(HandshakeError::Refused(refusal)) => {

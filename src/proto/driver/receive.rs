@@ -48,7 +48,6 @@ enum Source {
     /// The end of the consumed input, but for an incomplete character.
     Input,
     Buffer,
-    Character,
 }
 
 impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
@@ -78,7 +77,6 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
                     let (source, len) = match location {
                         Location::Input(range) => (Source::Input, range.range().len()),
                         Location::Buffer { len } => (Source::Buffer, len),
-                        Location::Character { len } => (Source::Character, len),
                     };
                     (self.item, self.item_len) = (Some(Item { text, end, source }), len);
                     return true;
@@ -116,7 +114,6 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
                 Location::Input(InputRange::new(end - len, len))
             }
             Source::Buffer => Location::Buffer { len },
-            Source::Character => Location::Character { len },
         }
     }
 

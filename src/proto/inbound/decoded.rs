@@ -35,10 +35,6 @@ pub(in crate::proto) enum Location {
     Buffer {
         len: usize,
     },
-    /// A character that arrived in two pieces.
-    Character {
-        len: usize,
-    },
 }
 
 /// A part of the input.
@@ -99,7 +95,6 @@ impl<D: Delivery> Inbound<D> {
         let bytes = match location {
             Location::Input(range) => range.of(input),
             Location::Buffer { len } => &self.buffer[..len],
-            Location::Character { len } => &self.character[..len],
         };
         if text {
             // SAFETY: whatever is found as text has been validated, whole: in the input by the call that found it, or
@@ -140,7 +135,6 @@ mod owned {
                     core::mem::take(&mut self.buffer).into()
                 }
                 Location::Buffer { .. } => Bytes::copy_from_slice(&self.buffer),
-                Location::Character { len } => Bytes::copy_from_slice(&self.character[..len]),
             };
             if text {
                 // SAFETY: validated, as the text of `data` is.

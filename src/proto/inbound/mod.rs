@@ -74,11 +74,9 @@ pub struct Inbound<D = Messages> {
     length: u64,
     fragments: u32,
     /// Empty fragments in a row.
-    empty_fragments: u32,
+    empty_fragments: u16,
     utf8: Validator,
-    /// A character that came in two pieces, while it is lent.
-    character: [u8; 4],
-    /// The message in progress, or the one that was lent last.
+    /// The message in progress, or the one that was lent last; in pieces, a character that came in two of them.
     buffer: Vec<u8>,
     activity: Activity,
     decoder: Decoder,
@@ -134,7 +132,6 @@ impl<D: Delivery> Inbound<D> {
             fragments: 0,
             empty_fragments: 0,
             utf8: Validator::new(),
-            character: [0; 4],
             buffer: Vec::new(),
             activity: Activity::default(),
             decoder: Decoder::default(),

@@ -75,7 +75,8 @@ impl<D: Delivery> Inbound<D> {
         if !D::WHOLE && incomplete > 0 {
             // Only so much that the character in progress is completed.
             have = have.min(utf8::width(self.utf8.incomplete()[0]) - incomplete);
-            self.character[..incomplete].copy_from_slice(self.utf8.incomplete());
+            self.buffer.clear();
+            self.buffer.extend_from_slice(self.utf8.incomplete());
         }
         let mut span = InputRange { start: *at, len: have };
         let piece = &mut input[span.start..span.start + have];
@@ -94,9 +95,8 @@ impl<D: Delivery> Inbound<D> {
                 self.utf8.push(piece)?;
             }
             if incomplete > 0 {
-                let whole = incomplete + have;
-                self.character[incomplete..whole].copy_from_slice(piece);
-                Location::Character { len: if self.utf8.incomplete().is_empty() { whole } else { 0 } }
+                self.buffer.extend_from_slice(piece);
+                Location::Buffer { len: if self.utf8.incomplete().is_empty() { incomplete + have } else { 0 } }
             } else {
                 span.len -= self.utf8.incomplete().len();
                 Location::Input(span)
@@ -179,7 +179,7 @@ impl<D: Delivery> Inbound<D> {
         let end = matches!(self.state, State::Idle);
         let len = match location {
             Location::Input(span) => span.len,
-            Location::Character { len } | Location::Buffer { len } => len,
+            Location::Buffer { len } => len,
         };
         if end || (!D::WHOLE && len > 0) {
             self.handed_out = !end;
