@@ -22,6 +22,9 @@ mod mask;
 mod receive;
 #[cfg(all(unix, target_arch = "x86_64"))]
 mod send;
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[path = "../harness/traffic.rs"]
+mod traffic;
 
 #[cfg(all(unix, target_arch = "x86_64"))]
 fn main() {

@@ -1,16 +1,13 @@
 //! Receiving: at most 64 KiB a read from a cyclic wire of frames, many messages a read.
 
 use std::hint::black_box;
-use std::io::Read;
 use std::sync::Arc;
 
-use bowsprit::{Config, Connection, Event, Header, Mask, Message, Messages, OpCode};
+use bowsprit::{Config, Connection, Event, Message, Messages};
 use bytes::BytesMut;
-use chacha20::ChaCha12Rng;
-use chacha20::rand_core::{Rng, SeedableRng};
 
-use crate::floor::codec::Rx;
 use crate::harness::{Harness, Row, Run};
+use crate::traffic::{LARGE, READ, Traffic, copy, floor};
 
 pub(crate) fn rows(harness: &Harness) {
     for (name, len, target) in [
@@ -32,6 +29,9 @@ pub(crate) fn rows(harness: &Harness) {
         let others = vec![("floor", floor(&traffic))];
         Row { ours: ours(&traffic, READ), base: copy(&traffic, READ), target: 1.05, others }
     });
+    for (name, server, len) in LARGE {
+        harness.row(name, || versus_floor(&Traffic { server, ..Traffic::binary(len) }, READ, 1.1));
+    }
     harness.row("receive, server, 16 x 4 KiB", || {
         versus_floor(&Traffic { fragments: 16, ..Traffic::binary(64 << 10) }, READ, 4.0 / 3.5)
     });
@@ -58,8 +58,6 @@ pub(crate) fn rows(harness: &Harness) {
         harness.row(name, || versus_floor(&Traffic::text("Größe 漢字 и 🙂 ", len), READ, target));
     }
 }
-
-const READ: usize = 64 << 10;
 
 fn versus_floor(traffic: &Traffic, read: usize, target: f64) -> Row {
     Row { ours: ours(traffic, read), base: floor(traffic), target, others: Vec::new() }
@@ -99,98 +97,4 @@ fn ours(traffic: &Traffic, read: usize) -> Run {
         }
         done
     })
-}
-
-fn floor(traffic: &Traffic) -> Run {
-    let (mut wire, len) = (traffic.wire(), traffic.payload.len());
-    let mut rx = Rx::new(traffic.server, 2 * READ);
-    Box::new(move |messages| {
-        for _ in 0..messages {
-            let (_, payload) = rx.next(&mut wire);
-            assert_eq!(black_box(payload).len(), len);
-        }
-        messages
-    })
-}
-
-/// The copy of the reads alone, into a buffer for one message.
-fn copy(traffic: &Traffic, read: usize) -> Run {
-    let (mut wire, len) = (traffic.wire(), traffic.payload.len());
-    let mut buffer = vec![0; len + READ];
-    Box::new(move |messages| {
-        for _ in 0..messages {
-            let mut at = 0;
-            while at < len {
-                let read = wire.read(read);
-                black_box(&mut buffer[at..at + read.len()]).copy_from_slice(read);
-                at += read.len();
-            }
-        }
-        messages
-    })
-}
-
-/// What the peer sends, over and over.
-struct Traffic {
-    server: bool,
-    opcode: OpCode,
-    fragments: usize,
-    payload: Vec<u8>,
-}
-
-impl Traffic {
-    fn binary(len: usize) -> Self {
-        let mut payload = vec![0; len];
-        ChaCha12Rng::seed_from_u64(2).fill_bytes(&mut payload);
-        Self { server: true, opcode: OpCode::Binary, fragments: 1, payload }
-    }
-
-    /// `sample` over and over, filled up with spaces.
-    fn text(sample: &str, len: usize) -> Self {
-        let mut payload = sample.repeat(len / sample.len()).into_bytes();
-        payload.resize(len, b' ');
-        Self { opcode: OpCode::Text, payload, ..Self::binary(0) }
-    }
-
-    /// Whole messages, each frame with a random mask if they go to a server: 256 KiB at least.
-    fn wire(&self) -> Wire {
-        let mut random = ChaCha12Rng::seed_from_u64(3);
-        let mut bytes = Vec::new();
-        while bytes.len() < 256 << 10 {
-            let pieces = self.payload.chunks(self.payload.len() / self.fragments);
-            for (i, piece) in pieces.enumerate() {
-                let opcode = if i == 0 { self.opcode } else { OpCode::Continuation };
-                let mask = self.server.then(|| Mask(random.next_u32().to_ne_bytes()));
-                let fin = i + 1 == self.fragments;
-                bytes.extend_from_slice(&Header { fin, mask, ..Header::new(opcode, piece.len() as u64) }.encode());
-                let start = bytes.len();
-                bytes.extend_from_slice(piece);
-                mask.unwrap_or(Mask([0; 4])).apply(&mut bytes[start..]);
-            }
-        }
-        Wire { bytes, at: 0 }
-    }
-}
-
-struct Wire {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl Wire {
-    /// The next bytes, at most `max`.
-    fn read(&mut self, max: usize) -> &[u8] {
-        let start = self.at;
-        let end = self.bytes.len().min(start + max);
-        self.at = if end == self.bytes.len() { 0 } else { end };
-        &self.bytes[start..end]
-    }
-}
-
-impl Read for Wire {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let bytes = Self::read(self, buffer.len().min(READ));
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        Ok(bytes.len())
-    }
 }

@@ -24,7 +24,7 @@ const SPARE: usize = 4;
 
 /// A block that has grown for a long frame is kept up to this size, one for each thread, so that the next long frame
 /// need not grow one again.
-const MAX_GROWN: usize = 384 << 10;
+const MAX_GROWN: usize = (1 << 20) + BLOCK;
 
 /// A grown block is freed when it was not needed in so many turns.
 const GROWN_TURNS: u32 = 1 << 10;

@@ -338,6 +338,7 @@ impl Link {
 
     pub(in crate::proto) fn shrink(&mut self) {
         self.outbound.shrink();
+        self.timers.shrink();
     }
 
     // ---- time

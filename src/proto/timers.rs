@@ -2,8 +2,8 @@
 //!
 //! The machines only note that something moved. After a batch the adapter asks
 //! [`wants_time`](crate::Connection::wants_time) and, where it does, reads its clock once and calls
-//! [`arm`](crate::Connection::arm). The table is boxed when the first deadline is armed and freed with the last,
-//! so that a connection without one pays a pointer.
+//! [`arm`](crate::Connection::arm). The table is boxed when the first deadline is armed, and freed when a connection that is
+//! idle has none, so that it pays a pointer.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -261,9 +261,17 @@ impl Timers {
         if conditions.receiving.is_some_and(|receiving| receiving.activity.received) {
             table.last_received = Some(now);
         }
-        if table.latency.is_none() && table.pings.is_empty() && table.deadlines.iter().all(Option::is_none) {
-            self.table = None;
+        if conditions.receiving.is_none() {
+            // Between two reads of a busy connection it would only be made again.
+            self.shrink();
         }
+    }
+
+    /// Frees the table if there is nothing in it.
+    pub(in crate::proto) fn shrink(&mut self) {
+        self.table.take_if(|table| {
+            table.latency.is_none() && table.pings.is_empty() && table.deadlines.iter().all(Option::is_none)
+        });
     }
 
     /// Notes the time of pings that have left, and of those that were answered.

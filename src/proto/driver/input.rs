@@ -60,8 +60,8 @@ impl<B: Buffers> Input<B> {
         &self.block[self.start..self.end]
     }
 
-    /// Where to read into. `frame` is how long the unread frame will be, as far as that is known.
-    pub(super) fn free(&mut self, frame: Option<u64>) -> &mut [u8] {
+    /// Where to read into, at most `max` bytes. `frame` is how long the unread frame will be, as far as that is known.
+    pub(super) fn free(&mut self, frame: Option<u64>, max: usize) -> &mut [u8] {
         let unread = self.end - self.start;
         if unread == 0 {
             (self.start, self.end) = (0, 0);
@@ -80,7 +80,10 @@ impl<B: Buffers> Input<B> {
             self.buffers.give_block(core::mem::replace(&mut self.block, block));
             (self.start, self.end) = (0, unread);
         }
-        let end = self.block.len().min(self.end + BLOCK);
+        // Of what follows a long frame not so much that it has to be moved afterwards.
+        let long = frame.and_then(|frame| usize::try_from(frame).ok()).filter(|frame| *frame > BLOCK);
+        let max = long.map_or(max, |frame| max.min(frame.saturating_sub(self.end - self.start) + SMALL));
+        let end = self.block.len().min(self.end + max);
         &mut self.block[self.end..end]
     }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::buffers::{Buffers, OwnBuffers};
 use super::clock::Clock;
 use super::error::ConnectionError;
-use super::input::Input;
+use super::input::{BLOCK, Input};
 use super::send::{Judged, SendHalf};
 use super::step::{Drive, Step, TransportError};
 use crate::proto::extension::Agreement;
@@ -24,7 +24,7 @@ pub struct ReceiveHalf<D = Messages, B: Buffers = OwnBuffers> {
     pub(super) input: Input<B>,
     /// Where the item lies that was found last, until the input or the state machine changes.
     item: Option<Item>,
-    /// Its length in bytes.
+    /// Its length in bytes; it stays when the item is gone.
     item_len: usize,
     /// The transport has nothing to read at the moment.
     read_blocked: bool,
@@ -198,15 +198,15 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
         if !self.peer_ended && !self.read_blocked && self.reads < READS {
             return Some(Step::Read);
         }
+        self.reads = 0;
+        let judged = send.judge(Scope::All, Some(self.inbound.status()), clock);
+        self.inbound.clear_activity();
         if self.read_blocked {
             self.inbound.shrink();
             send.link.shrink();
             self.input.park();
             send.give_output();
         }
-        self.reads = 0;
-        let judged = send.judge(Scope::All, Some(self.inbound.status()), clock);
-        self.inbound.clear_activity();
         let Judged::Wait(until) = judged else { return None };
         let write = send.output.take_blocked();
         let nothing_to_read = core::mem::take(&mut self.read_blocked) || self.peer_ended;
@@ -327,9 +327,17 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     pub fn read_buffer(&mut self) -> &mut [u8] {
         self.item = None;
         let frame = self.inbound.frame_size(self.input.unread());
-        self.input.free(frame)
+        let max = if ONE_BY_ONE.contains(&self.item_len) { ONE } else { BLOCK };
+        self.input.free(frame, max)
     }
 }
+
+/// Messages as long as these are read one at a time: a read of `BLOCK` bytes would push the first out of the fastest cache
+/// before it is looked at. Of shorter ones, a call of the transport costs more than that.
+const ONE_BY_ONE: core::ops::RangeInclusive<usize> = 8 << 10..=16 << 10;
+
+/// How much is read at a time then: the longest of them with its header.
+const ONE: usize = (16 << 10) + 64;
 
 /// Reads between two looks at the clock, when there is always more to read and a deadline is set.
 const READS: u8 = 8;

@@ -1,0 +1,33 @@
+//! Receiving and sending through the tokio adapter, over a stream in memory: `cargo bench --features tokio --bench tokio`.
+
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::needless_range_loop,
+    clippy::semicolon_if_nothing_returned,
+    clippy::undocumented_unsafe_blocks,
+    dead_code,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn,
+    reason = "reference floor"
+)]
+#[path = "../floor/mod.rs"]
+mod floor;
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[path = "../harness/mod.rs"]
+mod harness;
+#[cfg(all(unix, target_arch = "x86_64"))]
+mod rows;
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[path = "../harness/traffic.rs"]
+mod traffic;
+
+#[cfg(all(unix, target_arch = "x86_64"))]
+fn main() {
+    rows::rows(&harness::Harness::from_args());
+}
+
+#[cfg(not(all(unix, target_arch = "x86_64")))]
+fn main() {
+    println!("nothing to measure: the floors are written for x86-64, the clock is one of Unix");
+}
