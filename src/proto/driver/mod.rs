@@ -112,6 +112,7 @@
 //! sockets and the earliest `until` to its poller instead of sleeping.
 //!
 //! ```
+//! # #[cfg(feature = "std")] {
 //! use std::io::{self, ErrorKind, Read, Write};
 //! use std::net::{Shutdown, TcpStream};
 //! use std::time::{Duration, Instant};
@@ -186,6 +187,7 @@
 //! # driver.feed(Outgoing::close(None))?;
 //! # assert!(!drive(&mut driver, &socket, origin));
 //! # server.join().unwrap();
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
