@@ -3,6 +3,7 @@
 //! Everything below this module is private to it or public for everybody: items for the layers inside are
 //! `pub(in crate::proto)`, so that adapters and integrations stand on what other crates can use as well.
 
+mod ceiling;
 mod close;
 mod config;
 mod connection;

@@ -407,6 +407,27 @@ pub(crate) fn one_huge_message_over_a_stream_and_then_silence() {
     }
 }
 
+// HOSTILE: 42
+pub(crate) fn a_long_message_and_a_rest() {
+    let config = Arc::new(Config::default());
+    let role = Role::Server;
+    warm_up(&config);
+    let long = frame(role, 0x82, &vec![1; 33 << 20]);
+    for rest in [1, 4_096, 4_097, 64 << 10, 1 << 20] {
+        for (first, announced) in [(0x82, 4 << 20), (0x02, 4 << 20), (0x82, rest + 1)] {
+            // The frame goes on longer than what comes of it.
+            let next = [announce(role, first, announced as u64), vec![2; rest]].concat();
+            let script = Script::new([[&long[..], &next].concat()]);
+            script.borrow_mut().at_once = 1 << 20;
+            let mut ws = open(Stream(&script), role, &config);
+            assert_eq!(echo(&mut ws), 1);
+            script.borrow_mut().written = Vec::new();
+            let held = weight(ws);
+            assert!(held <= 2 * next.len() + (64 << 10), "{held} bytes for {rest}, {first:#04x}, {announced}");
+        }
+    }
+}
+
 // HOSTILE: 31
 pub(crate) fn idle_connections() {
     let config = Arc::new(Config::default());

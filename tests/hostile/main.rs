@@ -10,6 +10,7 @@
 #[path = "../tls/authority.rs"]
 mod authority;
 mod blocking;
+mod ceiling;
 mod chain;
 mod core;
 mod deflate;
@@ -64,9 +65,11 @@ const ROWS: &[u8] = &[
     39,
     40,
     41,
+    42,
     47,
     50,
     52,
+    55,
     #[cfg(feature = "rustls")]
     25,
 ];
@@ -149,6 +152,8 @@ attacks! {
     27 handshake::what_a_proxy_might_misread
     32 handshake::frames_in_the_segment_of_the_head
 
+    55 ceiling::random_peers_below_the_ceiling
+
     2 blocking::a_length_that_nothing_follows_over_a_stream
     3 blocking::pings_over_a_stream_that_takes_nothing
     6 blocking::masking_keys_of_two_connections
@@ -162,6 +167,7 @@ attacks! {
     27 blocking::frames_before_the_checks
     29 blocking::kept_messages_that_hold_the_read_buffer
     30 blocking::one_huge_message_over_a_stream_and_then_silence
+    42 blocking::a_long_message_and_a_rest
     31 blocking::idle_connections
     31 blocking::messages_over_a_stream_that_cost_allocations
     32 blocking::frames_in_the_segment_of_the_head_over_a_stream

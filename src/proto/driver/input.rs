@@ -9,13 +9,13 @@ use super::buffers::Buffers;
 use crate::proto::inbound::InputRange;
 
 /// The size of a block, unless a long frame needs a larger one.
-pub(super) const BLOCK: usize = 64 << 10;
+pub(in crate::proto) const BLOCK: usize = 64 << 10;
 
 /// An unread remainder of less than this many bytes moves to the start of its block before the next read.
 const SMALL: usize = 4 << 10;
 
 /// Room behind a long frame, so that what follows it comes with the same read.
-const BEHIND: usize = 16 << 10;
+pub(in crate::proto) const BEHIND: usize = 16 << 10;
 
 /// What was read and not consumed.
 ///

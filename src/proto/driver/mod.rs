@@ -212,6 +212,8 @@ pub use receive::{ReceiveHalf, Whole};
 pub use send::{Goal, SendHalf, Until};
 pub use step::{Drive, Step, TransportError};
 
+pub(in crate::proto) use input::{BEHIND, BLOCK};
+
 use core::time::Duration;
 
 use bytes::BytesMut;

@@ -196,7 +196,7 @@ impl DecoderChain {
             let mut between = Vec::new();
             // The last one, of which much may come, writes where it is to be.
             let decoded = if last {
-                reserve(output, data.len(), remaining);
+                grow(output, data.len(), remaining);
                 &mut *output
             } else {
                 &mut between
@@ -218,14 +218,14 @@ impl DecoderChain {
         }
         // Nobody has looked at the length of what passes as it is.
         let fits = len(remaining).min(data.len());
-        reserve(output, fits, remaining);
+        grow(output, fits, remaining);
         output.extend_from_slice(&data[..fits]);
         if fits < data.len() { Err(too_long(remaining)) } else { Ok(()) }
     }
 }
 
 /// Has capacity for so much more: grows by doubling, but never beyond what it holds, `remaining` and that.
-fn reserve(output: &mut Vec<u8>, more: usize, remaining: u64) {
+pub(in crate::proto) fn grow(output: &mut Vec<u8>, more: usize, remaining: u64) {
     if output.capacity() - output.len() < more {
         output.reserve_exact(output.capacity().min(len(remaining)).max(more));
     }

@@ -20,7 +20,7 @@ mod negotiation;
 #[cfg(feature = "deflate")]
 pub mod permessage_deflate;
 
-pub(in crate::proto) use chain::Ends;
+pub(in crate::proto) use chain::{Ends, grow};
 pub use custom::{Decode, Encode, Extension, IncomingUnit, Negotiated, OutgoingUnit};
 pub use grammar::{Element, MalformedExtensions, Param};
 pub use negotiation::Agreement;

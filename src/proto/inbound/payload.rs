@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Decoded, Inbound, InputRange, Location, State, Step, unmask};
 use crate::proto::error::{Exceeded, ProtocolError};
-use crate::proto::extension::Ends;
+use crate::proto::extension::{Ends, grow};
 use crate::proto::frame::{Header, OpCode};
 use crate::proto::mask::Mask;
 use crate::proto::message::Delivery;
@@ -83,6 +83,8 @@ impl<D: Delivery> Inbound<D> {
         *at += have;
         self.activity.progress |= have > 0;
         let location = if D::WHOLE {
+            let remaining = self.max_message(false).saturating_sub(self.buffer.len() as u64);
+            grow(&mut self.buffer, piece.len(), remaining);
             append_unmasked(mask, piece, &mut self.buffer);
             if self.text {
                 let new = self.buffer.len() - have;
