@@ -31,6 +31,9 @@ pub(crate) enum Door {
     /// axum's own server.
     #[cfg(feature = "axum")]
     Axum,
+    /// `bowsprit::server`. It has its own sessions, and its own tests: here it only answers.
+    #[cfg(feature = "server")]
+    Router,
 }
 
 pub(crate) const DOORS: &[Door] = &[
@@ -65,6 +68,13 @@ impl Server {
         match door {
             #[cfg(feature = "axum")]
             Door::Axum => drop(tokio::spawn(serve_axum(listener, sender))),
+            #[cfg(feature = "server")]
+            Door::Router => {
+                use bowsprit::server::{Router, WebSocket, serve, websocket};
+                let echo = async |mut ws: WebSocket| while let Ok(Some(_)) = ws.recv().await {};
+                let router = Router::new().route("/echo", websocket(echo));
+                drop(tokio::spawn(serve(listener, router, std::future::pending())));
+            }
             _ => drop(tokio::spawn(serve_hyper(door, listener, sender))),
         }
         Self { door, address, sessions }

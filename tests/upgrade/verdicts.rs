@@ -24,15 +24,22 @@ struct Case {
     core: u16,
     /// The status of the answer over hyper, with hyper alone and inside axum; 0: the connection ends without an answer.
     hyper: u16,
+    /// The status of `bowsprit::server`, which is hyper with the bounds of [`Config`](bowsprit::Config).
+    router: u16,
 }
 
 fn same(replace: &'static str, with: impl Into<String>, status: u16) -> Case {
-    Case { replace, with: with.into(), core: status, hyper: status }
+    Case { replace, with: with.into(), core: status, hyper: status, router: status }
 }
 
 /// Why hyper differs stands beside each of these.
 fn differs(replace: &'static str, with: impl Into<String>, core: u16, hyper: u16) -> Case {
-    Case { replace, with: with.into(), core, hyper }
+    Case { replace, with: with.into(), core, hyper, router: hyper }
+}
+
+/// A bound that hyper has only where the server sets it.
+fn bounded(replace: &'static str, with: impl Into<String>, core: u16) -> Case {
+    Case { replace, with: with.into(), core, hyper: 101, router: 431 }
 }
 
 fn cases() -> Vec<Case> {
@@ -99,8 +106,8 @@ fn cases() -> Vec<Case> {
         differs("\r\nUpgrade", "\nUpgrade", 400, 101),
         // The bounds: hyper's own, unless the server sets them (see `upgrade::hyper`).
         same(OPTION, "X: y\r\n".repeat(100) + OPTION, 431),
-        differs(LINE, format!("GET /echo?{} HTTP/1.1", "x".repeat(17_000)), 414, 101),
-        differs(OPTION, format!("X: {}\r\n{OPTION}", "x".repeat(20_000)), 431, 101),
+        bounded(LINE, format!("GET /echo?{} HTTP/1.1", "x".repeat(17_000)), 414),
+        bounded(OPTION, format!("X: {}\r\n{OPTION}", "x".repeat(20_000)), 431),
         // Not HTTP/1.1. hyper ends the connection of a client that speaks HTTP/2 without an answer.
         differs(BASE, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, 0),
         differs(BASE, "\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03\r\n\r\n", 400, 400),
@@ -145,6 +152,13 @@ async fn each_request_gets_one_verdict_everywhere() {
         let server: Option<Server> = None;
         server
     };
+    let router = {
+        #[cfg(feature = "server")]
+        let server = Some(Server::start(Door::Router).await);
+        #[cfg(not(feature = "server"))]
+        let server: Option<Server> = None;
+        server
+    };
     let cases = cases();
     assert!(cases.len() >= 40);
     let mut wrong = Vec::new();
@@ -158,13 +172,17 @@ async fn each_request_gets_one_verdict_everywhere() {
         if status != 101 && !head.contains("close") {
             wrong.push(format!("the core keeps the connection: {shown}"));
         }
-        for server in [Some(&hyper), axum.as_ref()].into_iter().flatten() {
+        for server in [Some(&hyper), axum.as_ref(), router.as_ref()].into_iter().flatten() {
             let mut raw = Raw::connect(server.address).await;
             raw.sends(&wire).await;
-            let answer = if case.hyper == 101 { raw.head().await.into_bytes() } else { raw.rest().await };
+            #[cfg(feature = "server")]
+            let expected = if server.door == Door::Router { case.router } else { case.hyper };
+            #[cfg(not(feature = "server"))]
+            let expected = case.hyper;
+            let answer = if expected == 101 { raw.head().await.into_bytes() } else { raw.rest().await };
             let (over_hyper, head, over_hyper_body) = parse(&answer);
-            if over_hyper != case.hyper {
-                wrong.push(format!("{:?} answers {over_hyper}, not {}: {shown}", server.door, case.hyper));
+            if over_hyper != expected {
+                wrong.push(format!("{:?} answers {over_hyper}, not {expected}: {shown}", server.door));
             }
             if over_hyper == status && status != 101 && !over_hyper_body.is_empty() && over_hyper_body != body {
                 wrong.push(format!("{:?} says {over_hyper_body:?}, not {body:?}: {shown}", server.door));
