@@ -25,6 +25,7 @@ struct Case {
     /// The status of the answer over hyper, with hyper alone and inside axum; 0: the connection ends without an answer.
     hyper: u16,
     /// The status of `bowsprit::server`, which is hyper with the bounds of [`Config`](bowsprit::Config).
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "there is no router"))]
     router: u16,
 }
 
