@@ -327,8 +327,12 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     pub fn read_buffer(&mut self) -> &mut [u8] {
         self.item = None;
         let frame = self.inbound.frame_size(self.input.unread());
-        let max = if ONE_BY_ONE.contains(&self.item_len) { ONE } else { BLOCK };
-        self.input.free(frame, max)
+        let max = match (ONE_BY_ONE.contains(&self.item_len), frame.and_then(|frame| usize::try_from(frame).ok())) {
+            (false, _) => BLOCK,
+            (true, None) => ONE,
+            (true, Some(frame)) => frame.saturating_sub(self.input.unread().len()) + HEADER,
+        };
+        self.input.free(frame, max.min(BLOCK))
     }
 }
 
@@ -336,8 +340,10 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
 /// before it is looked at. Of shorter ones, a call of the transport costs more than that.
 const ONE_BY_ONE: core::ops::RangeInclusive<usize> = 8 << 10..=16 << 10;
 
-/// How much is read at a time then: the longest of them with its header.
-const ONE: usize = (16 << 10) + 64;
+/// How much is read at a time then: the longest of them with its header. Of one that has begun, the remainder and the next
+/// header.
+const ONE: usize = (16 << 10) + HEADER;
+const HEADER: usize = 14;
 
 /// Reads between two looks at the clock, when there is always more to read and a deadline is set.
 const READS: u8 = 8;
