@@ -119,11 +119,13 @@ fuzz_target!(|input: Input<'_>| {
 fn queue(input: &Input<'_>, client: &mut Endpoint<'_>) -> usize {
     let mut chunks = VecDeque::new();
     let mut longest = 0;
+    // Long messages take most of the time, and few of them reach all that they reach.
+    let len = |n: u16| usize::from(if input.flags >> 6 == 3 { n } else { n >> 6 });
     for send in input.outs.iter().take(16) {
         let out = match *send {
-            Send::Text(n) => Out::Message(OwnedMessage::from(&*"text ".repeat(usize::from(n) / 5))),
-            Send::Binary(n) => Out::Message(OwnedMessage::from(&vec![7; usize::from(n)][..])),
-            Send::Chunk(n, end) => Out::Chunk(vec![n.to_be_bytes()[0]; usize::from(n)], end),
+            Send::Text(n) => Out::Message(OwnedMessage::from(&*"text ".repeat(len(n) / 5))),
+            Send::Binary(n) => Out::Message(OwnedMessage::from(&vec![7; len(n)][..])),
+            Send::Chunk(n, end) => Out::Chunk(vec![n.to_be_bytes()[0]; len(n)], end),
             Send::Ping(n) => Out::Ping(vec![n; usize::from(n % 126)]),
             Send::Close => Out::Close,
         };
@@ -169,4 +171,4 @@ fn check(endpoint: &Endpoint<'_>) {
 const PONGS: usize = (16 << 10) + 1_000;
 
 /// A bound far above what a run needs.
-const MOST_TURNS: usize = 3_000;
+const MOST_TURNS: usize = 400;
