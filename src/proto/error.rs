@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::proto::close::CloseCode;
+use crate::proto::close_code::CloseCode;
 pub use crate::proto::handshake::HandshakeError;
 
 /// The peer broke RFC 6455; the connection has failed (section 7.1.7).

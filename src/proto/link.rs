@@ -23,7 +23,8 @@ use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
-use crate::proto::close::{Close, CloseCode, Reason};
+use crate::proto::close::{Close, Reason};
+use crate::proto::close_code::CloseCode;
 use crate::proto::config::Config;
 use crate::proto::error::{ProtocolError, SendError};
 use crate::proto::extension::coding::Encoder;

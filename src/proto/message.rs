@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::proto::close::{Close, CloseCode, CloseError};
+use crate::proto::close::{Close, CloseError};
+use crate::proto::close_code::CloseCode;
 use crate::proto::frame::OpCode;
 use crate::proto::utf8;
 

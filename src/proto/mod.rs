@@ -5,6 +5,7 @@
 
 mod ceiling;
 mod close;
+mod close_code;
 mod config;
 mod connection;
 pub mod driver;
@@ -27,7 +28,8 @@ pub mod utf8;
 #[cfg(feature = "deflate")]
 pub use extension::permessage_deflate::Deflate;
 pub use {
-    close::{Close, CloseCode, CloseError},
+    close::{Close, CloseError},
+    close_code::CloseCode,
     config::Config,
     connection::{Batch, Connection, Outbox},
     driver::ConnectionError,

@@ -11,7 +11,8 @@ use bytes::BytesMut;
 use chacha20::ChaCha12Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
-use crate::proto::close::{Close, CloseCode};
+use crate::proto::close::Close;
+use crate::proto::close_code::CloseCode;
 use crate::proto::config::Config;
 use crate::proto::error::SendError;
 use crate::proto::extension::coding::Encoder;

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::proto::close::{Close, CloseCode};
+use crate::proto::close::Close;
+use crate::proto::close_code::CloseCode;
 use crate::proto::frame::{Header, HeaderBytes, OpCode, Rsv};
 use crate::proto::message::{Chunk, Message, OwnedMessage, Utf8Bytes};
 use crate::proto::prepared::Prepared;

@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::event::{Closed, Failure};
-use super::handler::{BoxError, Handler};
+use super::event::{BoxError, Closed, Failure};
+use super::handler::Handler;
 use crate::Close;
 use crate::OwnedMessage;
 use crate::driver::Goal;

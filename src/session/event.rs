@@ -7,12 +7,14 @@ use std::string::String;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::handler::BoxError;
 use crate::End;
 use crate::Error;
 use crate::Message;
 use crate::tokio::WebSocket;
 use crate::{Close, CloseCode, CloseError};
+
+/// Any error: what `?` makes of the errors of a callback.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What happens to a connection, in this order: open, messages, perhaps an error, and always a close.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,9 @@
 //! Who is told.
 
-use std::boxed::Box;
 use std::future::{self, Future};
 
-use super::event::{Closed, Event, Failure};
+use super::event::{BoxError, Closed, Event, Failure};
 use crate::{Message, OwnedMessage};
-
-/// Any error: what `?` makes of the errors of a callback.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The callbacks of one connection, told one after the other; `P` is how they reach it: a `server::Session`, or a
 /// [`client::Client`](crate::client::Client).

@@ -15,5 +15,5 @@ pub use drive::drive;
 pub(crate) use drive::run;
 #[cfg(feature = "server")]
 pub(crate) use drive::{catch_panic, start_close};
-pub use event::{Closed, Event, Failure};
-pub use handler::{BoxError, Handler};
+pub use event::{BoxError, Closed, Event, Failure};
+pub use handler::Handler;

@@ -3,35 +3,39 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::server::ServerRequest;
 use crate::proto::extension::Element;
 
 /// Called once for each offer of an extension that the configuration has.
-#[derive(Clone)]
-pub(super) struct ExtensionFilter(Arc<Accepts>);
+pub(super) struct ExtensionFilter<R>(Arc<Accepts<R>>);
 
-type Accepts = dyn Fn(&ServerRequest, &Element<'_>) -> bool + Send + Sync;
+type Accepts<R> = dyn Fn(&R, &Element<'_>) -> bool + Send + Sync;
 
-impl ExtensionFilter {
-    pub(super) fn new(accepts: impl Fn(&ServerRequest, &Element<'_>) -> bool + Send + Sync + 'static) -> Self {
+impl<R> ExtensionFilter<R> {
+    pub(super) fn new(accepts: impl Fn(&R, &Element<'_>) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(accepts))
     }
 
-    pub(super) fn accepts(&self, request: &ServerRequest, offer: &Element<'_>) -> bool {
+    pub(super) fn accepts(&self, request: &R, offer: &Element<'_>) -> bool {
         (self.0)(request, offer)
     }
 }
 
+impl<R> Clone for ExtensionFilter<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 /// Equal when it is the same function.
-impl PartialEq for ExtensionFilter {
+impl<R> PartialEq for ExtensionFilter<R> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for ExtensionFilter {}
+impl<R> Eq for ExtensionFilter<R> {}
 
-impl fmt::Debug for ExtensionFilter {
+impl<R> fmt::Debug for ExtensionFilter<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ExtensionFilter")
     }

@@ -336,7 +336,7 @@ pub struct AcceptOptions {
     subprotocol: Option<String>,
     headers: Headers,
     origin: OriginPolicy,
-    extensions: Option<ExtensionFilter>,
+    extensions: Option<ExtensionFilter<ServerRequest>>,
 }
 
 impl AcceptOptions {

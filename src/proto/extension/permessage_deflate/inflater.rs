@@ -5,6 +5,7 @@ use core::fmt;
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
+use super::history::History;
 use super::passed;
 use super::pool::{Engine, Pool};
 use crate::proto::steps;
@@ -14,9 +15,6 @@ const TAIL: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 
 /// An empty stored block.
 const EMPTY: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
-
-/// The largest window: 2^15 bytes.
-const WINDOW: usize = 32 << 10;
 
 /// After a final block, at most this much input is decoded without the window of what came before it.
 const MAX_REPLAY: usize = 1 << 10;
@@ -333,65 +331,6 @@ fn grow(output: &mut Vec<u8>, (piece, produced): (usize, usize), max_len: usize)
     let more = (output.capacity() - output.len()).min(max_len - output.len()).min(step);
     steps::count(more);
     output.resize(output.len() + more, 0);
-}
-
-/// The last [`WINDOW`] bytes that came out.
-///
-/// ```text
-///   bytes:  | newest | oldest ...      |     once it is full
-///                    at            WINDOW
-/// ```
-pub(super) struct History {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl History {
-    const fn new() -> Self {
-        Self { bytes: Vec::new(), at: 0 }
-    }
-
-    fn push(&mut self, new: &[u8]) {
-        let mut new = &new[new.len().saturating_sub(WINDOW)..];
-        if self.bytes.len() < WINDOW {
-            let (first, rest) = new.split_at(new.len().min(WINDOW - self.bytes.len()));
-            let len = self.bytes.len() + first.len();
-            if len > self.bytes.capacity() {
-                // Twice as much as before, but no more than it can ever take.
-                self.bytes.reserve_exact(len.max(2 * self.bytes.capacity()).min(WINDOW) - self.bytes.len());
-            }
-            self.bytes.extend_from_slice(first);
-            new = rest;
-        }
-        while !new.is_empty() {
-            let (first, rest) = new.split_at(new.len().min(WINDOW - self.at));
-            self.bytes[self.at..self.at + first.len()].copy_from_slice(first);
-            self.at = (self.at + first.len()) % WINDOW;
-            new = rest;
-        }
-    }
-
-    /// Makes it the window of a fresh engine, without its newest bytes.
-    fn refill(&self, engine: &mut Inflate, without: usize) {
-        let mut len = self.bytes.len().saturating_sub(without);
-        // A raw stream takes a dictionary at any time, and a second one after the first.
-        for part in [&self.bytes[self.at..], &self.bytes[..self.at]] {
-            let part = &part[..part.len().min(len)];
-            len -= part.len();
-            steps::count(part.len());
-            let _ = engine.set_dictionary(part);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.at = 0;
-    }
-
-    /// Its heap in bytes.
-    pub(super) const fn capacity(&self) -> usize {
-        self.bytes.capacity()
-    }
 }
 
 impl fmt::Debug for Inflater {

@@ -12,6 +12,7 @@
 //! is always legal to send from, and the window of what was received is kept apart.
 
 mod deflater;
+mod history;
 mod inflater;
 mod negotiation;
 mod pool;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use flate2::Compress;
 use zlib_rs::Inflate;
 
-use super::inflater::History;
+use super::history::History;
 
 /// Engines for directions without context takeover: taken for a message, given back at its end.
 ///
