@@ -69,7 +69,17 @@ impl Contender {
         }
         // Cargo becomes the program that it runs.
         let mut command = Command::new("cargo");
-        command.args(["run", "--quiet", "--release", "--features", "tokio", "--example", "tokio_echo"]);
+        command.args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "bowsprit-examples",
+            "--features",
+            "tokio",
+            "--bin",
+            "tokio_echo",
+        ]);
         command.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")]);
         command.args(["--", "127.0.0.1:0"]);
         Server::start(command)

@@ -28,7 +28,7 @@ struct Workload {
     goals: [Option<f64>; 2],
 }
 
-const WORKLOADS: [Workload; 6] = [
+const WORKLOADS: [Workload; 7] = [
     Workload { name: "32 x 20 B", connections: 32, size: 20, in_flight: 1, text: false, goals: [Some(1.05), None] },
     Workload {
         name: "64 x 1 KiB",
@@ -46,6 +46,7 @@ const WORKLOADS: [Workload; 6] = [
         text: false,
         goals: [Some(1.05), None],
     },
+    Workload { name: "1 x 1 MiB", connections: 1, size: 1 << 20, in_flight: 1, text: false, goals: [Some(1.05), None] },
     Workload {
         name: "32 x 20 B x 64",
         connections: 32,
