@@ -403,6 +403,11 @@ impl Link {
         Some(End { sent, received, by, clean, cause })
     }
 
+    /// Whether something has begun to end the connection: [`end`](Self::end) is `Some`.
+    pub(in crate::proto) fn is_ending(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// Whether some of what was queued will never go out.
     pub(in crate::proto) fn is_lost(&self) -> bool {
         self.lost

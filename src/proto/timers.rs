@@ -76,6 +76,17 @@ pub(in crate::proto) struct Conditions {
     pub(in crate::proto) receiving: Option<InboundStatus>,
 }
 
+impl Conditions {
+    /// Whether any deadline may be wanted: none is by an open connection that is idle, if it has no keep-alive.
+    fn want_any(self, config: &Config) -> bool {
+        self.ending
+            || self.unsent
+            || self.receiving.is_some_and(|receiving| receiving.message_in_progress)
+            || config.ping_interval.is_some()
+            || config.idle_timeout.is_some()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(in crate::proto) struct Timers {
     table: Option<Box<Table>>,
@@ -217,6 +228,9 @@ impl Timers {
 
     /// Whether [`arm`](Self::arm) would change anything.
     pub(in crate::proto) fn want_time(&self, conditions: Conditions, config: &Config) -> bool {
+        if self.table.is_none() && !conditions.want_any(config) {
+            return false;
+        }
         self.want_stamp()
             || Slot::ALL.iter().any(|&slot| {
                 let armed = self.table.as_deref().is_some_and(|table| table.deadlines[slot as usize].is_some());

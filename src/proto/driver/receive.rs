@@ -66,7 +66,8 @@ impl<D: Delivery, B: Buffers> ReceiveHalf<D, B> {
     /// one: [`item`](Self::item) lends it.
     #[inline]
     pub fn next_buffered(&mut self, send: &mut SendHalf<B>) -> bool {
-        loop {
+        // Nothing comes of nothing; this is asked before each step.
+        while !self.input.unread().is_empty() {
             let (input, at) = self.input.cursor();
             #[expect(unsafe_code, reason = "the boundary at which validated bytes become text")]
             // SAFETY: the input is this half's own. What is unread moves (`free`, `park`) and is appended to (`filled`), and

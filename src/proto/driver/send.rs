@@ -255,7 +255,7 @@ impl<B: Buffers> SendHalf<B> {
     /// known before anybody waits for its answer.
     pub(super) fn stamp(&mut self, clock: &mut Clock<impl FnOnce() -> Duration>) {
         let unsent = self.output.has_unsent();
-        if self.link.wants_stamp() || self.link.end().is_some() && self.link.wants_time(None, unsent) {
+        if self.link.wants_stamp() || self.link.is_ending() && self.link.wants_time(None, unsent) {
             self.link.arm(clock.now(), None, unsent);
         }
     }
