@@ -174,7 +174,7 @@ pub use proto::{
     Batch, Cause, Chunk, Chunks, Close, CloseCode, CloseError, Config, Connection, ConnectionError, Cursor, Delivery,
     End, Event, Exceeded, HandshakeError, Header, HeaderBytes, Inbound, Initiator, Mask, Message, Messages, OpCode,
     Outbound, Outbox, Outgoing, OwnedMessage, Prepared, ProtocolError, Role, Rsv, SendError, Timeout, TransportState,
-    Uncopied, Utf8Bytes, driver, extension, handshake, mask, utf8,
+    Uncopied, Utf8Bytes, dial, driver, extension, handshake, mask, utf8,
 };
 
 #[cfg(all(doctest, feature = "blocking", unix))]

@@ -6,6 +6,7 @@
 mod close;
 mod config;
 mod connection;
+pub mod dial;
 pub mod driver;
 mod error;
 pub mod extension;

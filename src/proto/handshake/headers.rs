@@ -132,7 +132,7 @@ impl Headers {
     }
 
     /// The value of the one field of this name; `None` when there are none or several.
-    pub(super) fn single<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+    pub(in crate::proto) fn single<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         let mut lines = self.get_all(name);
         lines.next().filter(|_| lines.next().is_none())
     }
