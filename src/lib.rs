@@ -33,6 +33,7 @@
 //! | [`handshake`] | the opening handshake, both sides |
 //! | [`Inbound`], [`Outbound`] | bytes to events, messages to bytes |
 //! | [`Connection`] | both, the rules between them, deadlines, and how it ended |
+//! | [`dial`] | the way to a server: addresses, proxies, TLS, redirects |
 #![cfg_attr(feature = "json", doc = "| [`json`] | messages that are JSON |")]
 #![cfg_attr(not(feature = "json"), doc = "| `json` | messages that are JSON; needs its feature |")]
 #![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
