@@ -260,13 +260,25 @@ impl Dial {
             None => self.options.proxy.choose(uri),
         };
         self.phases = route(uri, self.proxy.as_ref(), self.options.unix_path.is_some());
-        self.announced = false;
         (self.proxy_addresses, self.server_addresses) = (Vec::new(), Vec::new());
         // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before anything is dialled.
         let tls = self.phases.iter().copied().find(|phase| matches!(phase, DialPhase::Tls(_)));
         if let Some(phase) = tls.filter(|_| !self.options.tls) {
             self.phases = [phase].into();
             self.fail(DialFailure::TlsUnavailable);
+            return;
+        }
+        self.enter();
+    }
+
+    /// Begins the phase at the front of the list; passes over the resolver where it is not needed.
+    fn enter(&mut self) {
+        self.announced = false;
+        if let DialPhase::Resolve(peer) = self.phase() {
+            let (host, port) = self.host_of(peer);
+            if let Some(addresses) = known_addresses(host, port, &self.options) {
+                self.take_addresses(peer, addresses);
+            }
         }
     }
 
@@ -275,13 +287,11 @@ impl Dial {
         match self.phase() {
             DialPhase::Resolve(peer) => {
                 let (host, port) = self.host_of(peer);
-                match known_addresses(host, port, &self.options) {
-                    Ok(addresses) => {
-                        self.take_addresses(peer, addresses);
-                        None
-                    }
-                    Err(host) => Some(DialStep::Resolve { peer, host, port }),
-                }
+                let host = match host.zone() {
+                    Some(zone) => format!("{}%{zone}", host.bare()),
+                    None => host.bare().into(),
+                };
+                Some(DialStep::Resolve { peer, host, port })
             }
             DialPhase::Connect(peer) => {
                 let addresses = match (&self.options.unix_path, peer) {
@@ -317,7 +327,7 @@ impl Dial {
     fn advance(&mut self) {
         if self.phases.len() > 1 {
             self.phases.pop_front();
-            self.announced = false;
+            self.enter();
         }
     }
 
@@ -386,19 +396,15 @@ fn route(uri: &Uri, proxy: Option<&Proxy>, unix: bool) -> VecDeque<DialPhase> {
     phases
 }
 
-/// The addresses of a host that need no resolver, or the name for it.
-fn known_addresses(host: &Host, port: u16, options: &DialOptions) -> Result<Vec<SocketAddr>, String> {
-    let bare = host.bare();
-    if let Some(addresses) = options.fixed(bare, port) {
-        return Ok(addresses);
-    }
-    match (bare.parse(), host.zone()) {
-        (Ok(address), None) => Ok(vec![SocketAddr::new(address, port)]),
-        // RFC 4007 section 11.2: a zone may be the number of the interface itself.
-        (Ok(IpAddr::V6(address)), Some(zone)) => match zone.parse() {
-            Ok(scope) => Ok(vec![SocketAddrV6::new(address, port, 0, scope).into()]),
-            Err(_) => Err(format!("{bare}%{zone}")),
-        },
-        _ => Err(bare.into()),
-    }
+/// The addresses of a host that needs no resolver.
+fn known_addresses(host: &Host, port: u16, options: &DialOptions) -> Option<Vec<SocketAddr>> {
+    let fixed = options.fixed(host.bare(), port);
+    fixed.or_else(|| {
+        Some(vec![match (host.bare().parse().ok()?, host.zone()) {
+            (address, None) => SocketAddr::new(address, port),
+            // RFC 4007 section 11.2: a zone may be the number of the interface itself.
+            (IpAddr::V6(address), Some(zone)) => SocketAddrV6::new(address, port, 0, zone.parse().ok()?).into(),
+            (IpAddr::V4(_), Some(_)) => return None,
+        }])
+    })
 }

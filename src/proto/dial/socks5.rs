@@ -74,7 +74,11 @@ impl Socks5 {
             None => (parsed, server.port()),
         };
         let credentials = proxy.credentials().cloned();
-        output.put_slice(if credentials.is_some() { &[VERSION, 2, NO_LOGIN, PASSWORD] } else { &[VERSION, 1, NO_LOGIN] });
+        output.put_slice(if credentials.is_some() {
+            &[VERSION, 2, NO_LOGIN, PASSWORD]
+        } else {
+            &[VERSION, 1, NO_LOGIN]
+        });
         Self { host, port, credentials, awaits: Awaits::Method }
     }
 
@@ -218,7 +222,9 @@ impl fmt::Display for SocksError {
             Self::Version(b'H') => f.write_str("it speaks HTTP and not SOCKS5: the scheme may be http://"),
             Self::Version(byte) => write!(f, "it does not speak SOCKS5: the first byte of its message is {byte:#04x}"),
             Self::NoMethod { offered_login: false } => f.write_str("it requires a user name and a password"),
-            Self::NoMethod { offered_login: true } => f.write_str("it accepts neither a login with a password nor none"),
+            Self::NoMethod { offered_login: true } => {
+                f.write_str("it accepts neither a login with a password nor none")
+            }
             Self::Method(method) => write!(f, "it chose the login method {method:#04x}, which was not offered"),
             Self::Login(status) => write!(f, "it refused the user name or the password (status {status})"),
             Self::Reply(code) => write!(f, "{} (reply {code})", reply_text(*code)),

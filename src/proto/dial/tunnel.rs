@@ -72,11 +72,13 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// [`ProxyError`] after [`Step::Closed`].
+    /// [`ProxyError`] after [`Step::Closed`]; before either, [`TransportError::UnexpectedEof`].
     pub fn result(self) -> Result<(), ProxyError> {
         match self.phase {
+            Phase::Open if !self.exchange.output.has_unsent() && self.exchange.output.failed.is_none() => Ok(()),
             Phase::Closed(error) => Err(error),
-            _ => Ok(()),
+            Phase::Refused(refusal) => Err(ProxyError::Refused(refusal.into_response())),
+            Phase::Asking | Phase::Open => Err(ProxyError::Transport(TransportError::UnexpectedEof)),
         }
     }
 

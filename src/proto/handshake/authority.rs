@@ -19,7 +19,7 @@ impl<'a> Authority<'a> {
     pub(super) fn parse(authority: &'a str) -> Result<Self, UriError> {
         let (host, port) = split_port(authority)?;
         check_host(host)?;
-        Ok(Self { host, port })
+        Ok(Self { host, port: parse_port(port)? })
     }
 }
 
@@ -37,7 +37,7 @@ impl DialAuthority {
         let (user_info, rest) = authority.rsplit_once('@').unwrap_or(("", authority));
         let credentials = Credentials::parse(user_info).map_err(|_| UriError::UserInfo)?;
         let (host, port) = split_port(rest)?;
-        Ok(Self { host: Host::parse(host)?, port, credentials })
+        Ok(Self { host: Host::parse(host)?, port: parse_port(port)?, credentials })
     }
 }
 
@@ -113,22 +113,24 @@ const MAX_NAME: usize = 255;
 /// The longest zone, in bytes.
 const MAX_ZONE: usize = 64;
 
-/// The last colon separates the port, unless it stands inside brackets.
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), UriError> {
+/// Host and port, neither of them judged. The last colon separates the port, unless it stands inside brackets.
+fn split_port(authority: &str) -> Result<(&str, &str), UriError> {
     if authority.contains('@') {
         return Err(UriError::UserInfo);
     }
-    let (host, port) = match authority.rsplit_once(':') {
+    Ok(match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (authority, ""),
-    };
-    // RFC 3986 section 3.2.3: port = *DIGIT; an empty one is the default.
-    let port = match port {
-        "" => None,
-        _ if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().map_err(|_| UriError::Port)?),
-        _ => return Err(UriError::Port),
-    };
-    if port == Some(0) { Err(UriError::Port) } else { Ok((host, port)) }
+    })
+}
+
+/// RFC 3986 section 3.2.3: port = *DIGIT; an empty one is the default.
+fn parse_port(port: &str) -> Result<Option<u16>, UriError> {
+    if port.is_empty() {
+        return Ok(None);
+    }
+    let number = if port.bytes().all(|byte| byte.is_ascii_digit()) { port.parse().ok() } else { None };
+    number.filter(|&port| port != 0).map(Some).ok_or(UriError::Port)
 }
 
 /// RFC 3986 section 3.2.2: an IPv6 address in brackets, or a reg-name (which an IPv4 address is too), not empty
