@@ -25,8 +25,8 @@ mod wire;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-/// The rows that this crate answers. Missing are redirects (22), which do not exist here, and futures (33), which stand in
-/// `tests/tokio`.
+/// The rows that this crate answers. Missing are redirects (22) and proxies (54), which stand in `tests/dial`, and futures
+/// (33), which stand in `tests/tokio`.
 const ROWS: &[u8] = &[
     1,
     2,

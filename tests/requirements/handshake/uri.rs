@@ -117,15 +117,15 @@ pub(crate) fn rows(log: &mut Log) {
     log.proved("WS-3-09", Role::Client);
 
     // REQ: WS-3-10
-    let request = |text: &str| {
+    let sent = |text: &str| {
         let mut output = BytesMut::new();
         let _ = ClientHandshake::start(&uri(text).into(), [0; 16], Arc::default(), Duration::ZERO, &mut output);
         String::from_utf8(output.into()).expect("heads are ASCII")
     };
-    let head = request("ws://u:p@h/");
+    let head = sent("ws://u:p@h/");
     assert!(head.starts_with("GET / HTTP/1.1\r\nHost: h\r\n") && !head.contains('@'), "{head}");
     assert!(head.contains("\r\nAuthorization: Basic dTpw\r\n"), "{head}");
-    assert_eq!(request("ws://@h/"), request("ws://h/"));
+    assert_eq!(sent("ws://@h/"), sent("ws://h/"));
     for bad in ["ws://u@v@h/", "ws://u\\@h/", "ws://u%3Av@h/", "ws://u:%0A@h/", "ws://u%4@h/", "ws://ü@h/"] {
         refuses(bad, UriError::UserInfo);
     }
