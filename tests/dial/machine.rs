@@ -67,6 +67,41 @@ fn socks5_gives_the_proxy_the_first_address() {
 }
 
 #[test]
+fn socks5_gives_the_proxy_the_next_address_when_one_is_not_reachable() {
+    let dial_with = |code: u8| {
+        let mut dial = dial("wss://example.com/", through("socks5://p"));
+        dial.poll(START);
+        dial.resolved(
+            ["[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.2:443"].map(|it| it.parse().expect("an address")),
+        );
+        travel(&mut dial, |message| match message {
+            [5, 1, 0] => b"\x05\x00".to_vec(),
+            [5, 1, 0, 1, 192, 0, 2, 2, ..] => b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec(),
+            [5, 1, 0, ..] => vec![5, code, 0, 1, 0, 0, 0, 0, 0, 0],
+            _ => agree(message),
+        })
+    };
+    for code in [3, 4, 5, 6, 8] {
+        let trip = dial_with(code);
+        assert_eq!((trip.result, trip.to_proxies.len()), (Ok(()), 6), "{code}");
+        assert_eq!(
+            trip.steps[..4],
+            [
+                "resolve p (the proxy)",
+                "connect to 192.0.2.1:1080 (the proxy)",
+                "ask the proxy for a tunnel",
+                "connect to 192.0.2.1:1080 (the proxy)",
+            ]
+        );
+    }
+    for code in [1, 2, 7, 9] {
+        let trip = dial_with(code);
+        assert_eq!(trip.to_proxies.len(), 2, "{code}");
+        assert!(trip.result.is_err());
+    }
+}
+
+#[test]
 fn the_name_of_the_certificate_has_no_brackets_and_no_zone() {
     let all = steps("wss://[fe80::1%253]/", DialOptions::default());
     assert_eq!(all[1], "establish TLS with fe80::1 (the server)");

@@ -201,7 +201,9 @@ impl Dial {
         Tunnel::new(self.request.uri(), address, proxy, self.config.clone(), self.start)
     }
 
-    /// The handshake with the proxy is over: [`Tunnel::result`].
+    /// The handshake with the proxy is over: [`Tunnel::result`]. After an error, drop the transport.
+    ///
+    /// A SOCKS5 proxy that was given an address and cannot reach it is asked for the next one, over a new connection.
     pub fn tunnel_finished(&mut self, result: Result<(), ProxyError>) {
         if self.phase() != DialPhase::Tunnel || !self.is_awaited() {
             return;
@@ -209,6 +211,12 @@ impl Dial {
         match result {
             Ok(()) => self.advance(),
             Err(ProxyError::Timeout(_)) => self.time_out(),
+            Err(ProxyError::Socks(error)) if error.is_of_address() && self.server_addresses.len() > 1 => {
+                self.server_addresses.remove(0);
+                self.phases = self.route();
+                self.phases.retain(|phase| !matches!(phase, DialPhase::Resolve(_)));
+                self.enter();
+            }
             Err(error) => self.fail(DialFailure::Proxy(error)),
         }
     }
@@ -254,12 +262,11 @@ impl Dial {
 
     /// Begins to dial the address of the request.
     fn begin(&mut self) {
-        let uri = self.request.uri();
         self.proxy = match self.options.unix_path {
             Some(_) => None,
-            None => self.options.proxy.choose(uri),
+            None => self.options.proxy.choose(self.request.uri()),
         };
-        self.phases = route(uri, self.proxy.as_ref(), self.options.unix_path.is_some());
+        self.phases = self.route();
         (self.proxy_addresses, self.server_addresses) = (Vec::new(), Vec::new());
         // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before anything is dialled.
         let tls = self.phases.iter().copied().find(|phase| matches!(phase, DialPhase::Tls(_)));
@@ -269,6 +276,10 @@ impl Dial {
             return;
         }
         self.enter();
+    }
+
+    fn route(&self) -> VecDeque<DialPhase> {
+        route(self.request.uri(), self.proxy.as_ref(), self.options.unix_path.is_some())
     }
 
     /// Begins the phase at the front of the list; passes over the resolver where it is not needed.

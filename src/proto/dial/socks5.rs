@@ -216,6 +216,13 @@ pub enum SocksError {
     AddressType(u8),
 }
 
+impl SocksError {
+    /// Whether another address of the same host may fare better: not reachable from there, or of the wrong family.
+    pub(super) const fn is_of_address(self) -> bool {
+        matches!(self, Self::Reply(3..=6 | 8))
+    }
+}
+
 impl fmt::Display for SocksError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
