@@ -6,7 +6,7 @@ use std::time::Duration;
 use bowsprit::dial::{DialFailure, DialOptions, DialPeer, DialStep};
 use bowsprit::driver::TransportError;
 
-use crate::sim::{Fate, START, at, connect, dial};
+use crate::sim::{Attempted, Fate, START, at, connect, dial};
 
 const V6: [&str; 3] = ["[2001:db8::1]:80", "[2001:db8::2]:80", "[2001:db8::3]:80"];
 const V4: [&str; 3] = ["192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"];
@@ -16,7 +16,7 @@ fn socket(text: &str) -> SocketAddr {
 }
 
 /// The attempts to `addresses`, in the resolver's order, in a network of this fate.
-fn attempts(addresses: &[&str], fate: impl Fn(&str) -> Fate) -> (Vec<(u64, String)>, Option<(u64, String)>) {
+fn attempts(addresses: &[&str], fate: impl Fn(&str) -> Fate) -> (Vec<Attempted>, Option<Attempted>) {
     let mut dial = dial("ws://example.com/", DialOptions::default());
     assert_eq!(dial.poll(START), DialStep::Resolve { peer: DialPeer::Server, host: "example.com".into(), port: 80 });
     dial.resolved(addresses.iter().copied().map(socket));

@@ -155,9 +155,12 @@ pub(crate) enum Fate {
     Silent,
 }
 
-/// Connects over a network in which `fate` says what becomes of an attempt. Returns when each attempt began, in
-/// milliseconds after the first, with its address; and the address that won with the time.
-pub(crate) fn connect(dial: &mut Dial, fate: impl Fn(&str) -> Fate) -> (Vec<(u64, String)>, Option<(u64, String)>) {
+/// When something happened to an address, in milliseconds after [`START`], and the address.
+pub(crate) type Attempted = (u64, String);
+
+/// Connects over a network in which `fate` says what becomes of an attempt. Returns when each attempt began,
+/// and which one won.
+pub(crate) fn connect(dial: &mut Dial, fate: impl Fn(&str) -> Fate) -> (Vec<Attempted>, Option<Attempted>) {
     let (mut now, mut begun) = (START, Vec::new());
     let mut pending: Vec<(AttemptId, String, Duration, bool)> = Vec::new();
     let millis = |now: Duration| u64::try_from((now - START).as_millis()).expect("a short time");
