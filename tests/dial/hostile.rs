@@ -95,7 +95,8 @@ fn nothing_of_the_login_leaks() {
             ..DialOptions::default()
         };
         let mut machine = dial("ws://u:hidden@h/x?token=t0ken", options);
-        let mut shown = format!("{machine:?}");
+        let tunnel = tunnel("ws://u:hidden@h/", proxy);
+        let mut shown = format!("{machine:?} {tunnel:?} {:?}", machine.proxy());
         let trip = travel(&mut machine, |message| match message {
             [5, 2, 0, 2] => b"\x05\x02".to_vec(),
             [1, ..] => b"\x01\x00".to_vec(),

@@ -301,3 +301,59 @@ fn a_failure_is_named_with_its_phase_and_peer() {
     assert_eq!(error.phase(), DialPhase::Tls(DialPeer::Server));
     assert!(matches!(error.failure(), DialFailure::Opening(OpeningError::Handshake(HandshakeError::TlsUnavailable))));
 }
+
+/// Whatever is reported, and whenever: the machine never spins, waits for nothing that is past, and stays within its bounds.
+#[test]
+fn any_reports_in_any_order_are_survived() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let (mut upgraded, mut failed) = (0, 0);
+    for round in 0..2_000 {
+        let scheme = ["http", "https", "socks5", "socks5h"][round % 4];
+        let options = if round % 5 == 0 { DialOptions::default() } else { through(&format!("{scheme}://p")) };
+        let mut dial = dial(["ws://h/", "wss://h/"][round % 2], DialOptions { redirects: 2, ..options });
+        let (mut now, mut attempts, mut last) = (START, Vec::new(), None);
+        for _ in 0..200 {
+            let step = dial.poll(now);
+            match &step {
+                DialStep::Connect { attempt, .. } => {
+                    assert!(!attempts.contains(attempt), "no attempt is named twice");
+                    attempts.push(*attempt);
+                }
+                DialStep::Wait { until } => assert!(until.is_some_and(|until| until > now), "{step} at {now:?}"),
+                DialStep::Upgrade => upgraded += 1,
+                DialStep::Failed(error) => {
+                    assert!(last.is_none_or(|last| last == *error), "it stays failed");
+                    last = Some(error.clone());
+                }
+                _ => {}
+            }
+            match random(9) {
+                0 => dial.resolved((0..random(5)).map(|n| ([192, 0, 2, u8::try_from(n).expect("small")], 80).into())),
+                1 if random(8) == 0 => dial.resolve_failed("no such name"),
+                2 => {
+                    if let Some(attempt) = attempts.get(usize::try_from(random(4)).expect("small")) {
+                        dial.connect_failed(*attempt, TransportError::Failed);
+                    }
+                }
+                3 => {
+                    let wins = attempts.iter().filter(|attempt| dial.connected(**attempt)).count();
+                    assert!(wins <= 1, "one attempt wins");
+                }
+                4 => dial.tls_established(),
+                5 if random(8) == 0 => dial.tls_failed(OpeningError::Transport(TransportError::Failed)),
+                6 => dial.tunnel_finished(Ok(())),
+                7 if random(8) == 0 => dial.tunnel_finished(Err(ProxyError::EarlyBytes)),
+                _ => now += Duration::from_millis(random(100)),
+            }
+        }
+        failed += usize::from(last.is_some());
+        assert!(attempts.len() <= 3 * DialOptions::MAX_ADDRESSES);
+    }
+    assert!(upgraded > 100 && failed > 100, "{upgraded} upgraded, {failed} failed");
+}

@@ -1,4 +1,4 @@
-//! [`Dial`]: the machine.
+//! [`Dial`]: the state machine.
 
 use alloc::collections::VecDeque;
 use alloc::format;

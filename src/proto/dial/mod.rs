@@ -7,14 +7,14 @@
 //!     └────────────────────── redirect ────────────────────┘
 //! ```
 //!
-//! [`Dial`] says what is next, one [`DialStep`] at a time, and its owner reports what came of it. The owner resolves names,
-//! opens sockets and speaks TLS; the machine decides which address is tried when, which name a certificate has to be for,
+//! [`Dial`] says what is next, one [`DialStep`] at a time, and its owner reports the result. The owner resolves names, opens
+//! sockets and speaks TLS; the state machine decides which address is tried when, which name a certificate has to be for,
 //! what is said to a proxy, which redirects are followed, and when the time is up. Time is an argument: the same reports
 //! give the same steps.
 //!
 //! | Type | |
 //! |---|---|
-//! | [`Dial`], [`DialStep`] | the machine, and what it says |
+//! | [`Dial`], [`DialStep`] | the state machine, and its steps |
 //! | [`DialOptions`] | proxy, redirects, fixed addresses, a Unix socket |
 //! | [`DialError`] | what was going on, with whom, and what failed |
 //! | [`Proxy`] | a proxy's address |

@@ -26,7 +26,6 @@ use crate::proto::handshake::{ClientResponse, HeadError, Uri};
 ///
 /// Bytes that arrive together with the proxy's agreement are an error: a client speaks first, in TLS as in WebSocket, so no
 /// server has sent them.
-#[derive(Debug)]
 pub struct Tunnel {
     exchange: Exchange,
     protocol: Protocol,
@@ -168,6 +167,18 @@ impl Tunnel {
         if let Phase::Refused(refusal) = core::mem::replace(&mut self.phase, Phase::Asking) {
             self.close(ProxyError::Refused(refusal.into_response()));
         }
+    }
+}
+
+/// Without what is sent: it may hold a user name and a password.
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { protocol, phase, deadline, .. } = self;
+        f.debug_struct("Tunnel")
+            .field("protocol", protocol)
+            .field("phase", phase)
+            .field("deadline", deadline)
+            .finish_non_exhaustive()
     }
 }
 
