@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::Config;
+use bowsprit::HandshakeError;
 use bowsprit::dial::{RedirectError, redirect, resolve_location};
 use bowsprit::handshake::{ClientHandshake, ClientRequest, Headers, HttpVersion, ResponseValidator, Uri};
-use bowsprit::HandshakeError;
 use bowsprit_fuzz::head;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
@@ -48,7 +48,7 @@ fuzz_target!(|text: &str| {
             let same = origin(next.uri()) == origin(&base);
             let leaks = lines.iter().any(|line| line.starts_with("Cookie: ") || line.starts_with("Authorization: "));
             assert!(same || !leaks, "{lines:?}");
-            assert!(!same || lines.iter().any(|line| *line == "Cookie: id=hidden"));
+            assert!(!same || lines.contains(&"Cookie: id=hidden"));
             assert_eq!(next.uri().has_user_info(), same && base.has_user_info());
             assert!(next.uri().is_secure() || !base.is_secure());
         }

@@ -66,6 +66,15 @@ fn user_information_is_never_shown() {
 }
 
 #[test]
+fn credentials_in_headers_are_not_shown_by_debug() {
+    let request = request("ws://h/").basic_auth("me", "secret").expect("a login");
+    let request = request.header("cookie", "id=secret").and_then(|it| it.header("X-Trace", "1")).expect("headers");
+    let shown = format!("{request:?}");
+    assert!(!shown.contains("secret") && !shown.contains("bWU6c2VjcmV0"), "{shown}");
+    assert!(shown.contains("\"Authorization\": \"(hidden)\"") && shown.contains("\"X-Trace\": \"1\""), "{shown}");
+}
+
+#[test]
 fn a_login_that_cannot_be_expressed_is_refused() {
     let invalid = || Err(BuildError::InvalidHeader("Authorization".into()));
     for (user, password) in [("a:b", "x"), ("a\n", "x"), ("a", "x\r\nEvil: 1"), ("a", "\0")] {

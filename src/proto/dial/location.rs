@@ -30,14 +30,8 @@ pub fn redirect(request: &ClientRequest, response: &ClientResponse) -> Result<Op
     if from.is_secure() && !uri.is_secure() {
         return Err(RedirectError::Insecure { location: shown() });
     }
-    Ok(Some(match uri.is_same_origin(from) {
-        true => request.at(uri.with_user_info_of(from), &[]),
-        false => request.at(uri, &CREDENTIALS),
-    }))
+    Ok(Some(request.redirected(uri)))
 }
-
-/// Fields that are for one origin alone.
-const CREDENTIALS: [&str; 3] = ["Authorization", "Cookie", "Proxy-Authorization"];
 
 /// The URI that `reference` means at `base` (RFC 3986 section 5.2). `http` is read as `ws`, `https` as `wss`; a fragment and
 /// user information are dropped.

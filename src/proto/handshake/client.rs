@@ -14,7 +14,7 @@ use super::body::BodyDecoder;
 use super::credentials::{Credentials, is_bearer_token};
 use super::error::{BuildError, HandshakeError, HeadError, ResponseError};
 use super::head::{HeadReader, HttpVersion, ResponseHead};
-use super::headers::Headers;
+use super::headers::{Headers, is_credential};
 use super::uri::{Uri, UriError};
 use super::{key, reply};
 use crate::proto::config::Config;
@@ -130,11 +130,13 @@ impl ClientRequest {
         self.header(AUTHORIZATION, &format!("Bearer {token}"))
     }
 
-    /// The same request for another address, without the headers of these names.
-    pub(in crate::proto) fn at(&self, uri: Uri, without: &[&str]) -> Self {
-        let keep = |name: &str| !without.iter().any(|other| name.eq_ignore_ascii_case(other));
+    /// The same request for another address. The headers with credentials stay within one origin.
+    pub(in crate::proto) fn redirected(&self, uri: Uri) -> Self {
+        if uri.is_same_origin(&self.uri) {
+            return Self { uri: uri.with_user_info_of(&self.uri), ..self.clone() };
+        }
         let mut headers = Headers::new();
-        for (name, value) in self.headers.iter().filter(|(name, _)| keep(name)) {
+        for (name, value) in self.headers.iter().filter(|(name, _)| !is_credential(name)) {
             headers.append(name, value);
         }
         Self { uri, headers, ..self.clone() }
