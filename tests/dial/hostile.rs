@@ -86,6 +86,24 @@ fn a_refusal_with_a_body_that_never_ends_is_cut() {
 
 // HOSTILE: 54
 #[test]
+fn a_refusal_whose_body_always_goes_on_is_cut_after_a_second() {
+    let mut tunnel = http();
+    let mut wire = Wire::default();
+    wire.reads.push_back(b"HTTP/1.1 407 No\r\n\r\n".to_vec());
+    drive(&mut tunnel, &mut wire, START);
+    for _ in 0..5 {
+        let now = START + Duration::from_millis(999);
+        wire.reads.push_back(b"x".to_vec());
+        assert!(matches!(drive(&mut tunnel, &mut wire, now), Step::Wait { .. }));
+    }
+    wire.reads.extend(vec![b"x".to_vec(); 100]);
+    assert_eq!(drive(&mut tunnel, &mut wire, START + Duration::from_secs(1)), Step::Closed);
+    assert!(wire.reads.len() > 90, "it does not read on");
+    assert!(matches!(tunnel.result(), Err(ProxyError::Refused(response)) if response.body().starts_with(b"xxxxx")));
+}
+
+// HOSTILE: 54
+#[test]
 fn nothing_of_the_login_leaks() {
     let proxies = ["http://me:s3cret@p", "https://me:s3cret@p", "socks5://me:s3cret@p", "socks5h://me:s3cret@p"];
     for proxy in proxies {

@@ -259,6 +259,17 @@ fn the_deadline_of_tunnel_and_upgrade_is_that_of_the_dial() {
 }
 
 #[test]
+fn a_tunnel_that_runs_into_the_deadline_is_the_deadline_of_the_dial() {
+    let mut dial = dial("ws://h/", through("http://192.0.2.1"));
+    let DialStep::Connect { attempt, .. } = dial.poll(START) else { panic!("no attempt") };
+    assert!(dial.connected(attempt));
+    assert_eq!(dial.poll(START), DialStep::Tunnel);
+    dial.tunnel_finished(Err(ProxyError::Timeout(Duration::from_secs(10))));
+    let DialStep::Failed(error) = dial.poll(at(9_999)) else { panic!("it has failed") };
+    assert_eq!(*error.failure(), DialFailure::Timeout { limit: Duration::from_secs(10), attempts: vec![] });
+}
+
+#[test]
 fn without_a_deadline_it_waits_for_ever() {
     let config = Config { handshake_timeout: None, ..Config::default() };
     let mut dial = Dial::new(request("ws://h/"), Arc::default(), config.into(), START);

@@ -162,7 +162,8 @@ impl Dial {
     /// otherwise drop this one.
     #[must_use]
     pub fn connected(&mut self, attempt: AttemptId) -> bool {
-        let wins = self.failed.is_none() && self.attempts.is_running(attempt);
+        // None is running once the machine has failed.
+        let wins = self.attempts.is_running(attempt);
         if wins {
             self.attempts = Attempts::new([], Duration::ZERO);
             self.advance();
