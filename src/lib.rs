@@ -33,6 +33,7 @@
 //! | [`handshake`] | the opening handshake, both sides |
 //! | [`Inbound`], [`Outbound`] | bytes to events, messages to bytes |
 //! | [`Connection`] | both, the rules between them, deadlines, and how it ended |
+//! | [`dial`] | the way to a server: addresses, proxies, TLS, redirects |
 #![cfg_attr(feature = "json", doc = "| [`json`] | messages that are JSON |")]
 #![cfg_attr(not(feature = "json"), doc = "| `json` | messages that are JSON; needs its feature |")]
 #![cfg_attr(feature = "rustls", doc = "| [`tls`] | whom a client trusts, how a server shows who it is |")]
@@ -174,7 +175,7 @@ pub use proto::{
     Batch, Cause, Chunk, Chunks, Close, CloseCode, CloseError, Config, Connection, ConnectionError, Cursor, Delivery,
     End, Event, Exceeded, HandshakeError, Header, HeaderBytes, Inbound, Initiator, Mask, Message, Messages, OpCode,
     Outbound, Outbox, Outgoing, OwnedMessage, Prepared, ProtocolError, Role, Rsv, SendError, Timeout, TransportState,
-    Uncopied, Utf8Bytes, driver, extension, handshake, mask, utf8,
+    Uncopied, Utf8Bytes, dial, driver, extension, handshake, mask, utf8,
 };
 
 #[cfg(all(doctest, feature = "blocking", unix))]

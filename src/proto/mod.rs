@@ -8,6 +8,7 @@ mod close;
 mod close_code;
 mod config;
 mod connection;
+pub mod dial;
 pub mod driver;
 mod error;
 pub mod extension;

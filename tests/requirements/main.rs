@@ -38,10 +38,8 @@ use std::sync::LazyLock;
 use harness::{Log, cited};
 
 /// Rows of groups A to O that this crate does not execute, each with its reason; `docs/requirements.md` lists the same.
-const OUT_OF_SCOPE: [(&str, &str); 2] = [
-    ("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`"),
-    ("WS-4.1-15", "no proxy is dialled here; `connect_with` takes a stream that leads through one"),
-];
+const OUT_OF_SCOPE: [(&str, &str); 1] =
+    [("WS-4.1-14", "a browser's rule: it protects servers from the pages of others; documented at `connect`")];
 
 /// Whether this build can execute the row `id` of `group`: groups N and O and two more are of the feature `deflate`, one
 /// takes TLS over sockets, and one the clients of the feature `tokio`.

@@ -10,6 +10,7 @@ use super::Driver;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::opening::{Exchange, OpeningError, report_to_exchange};
+use super::refusal::Refusal;
 use super::step::{Drive, Step, TransportError};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
@@ -36,8 +37,8 @@ enum Phase {
     /// The request is being written, the response being read.
     Asking,
     Open(Box<ClientResponse>),
-    /// The body of a refusal is being read, until this time once it is known.
-    Refused(Box<ClientResponse>, Option<Duration>),
+    /// The body of a refusal is being read.
+    Refused(Refusal),
     Closed(OpeningError),
 }
 
@@ -104,8 +105,7 @@ impl Connecting {
                     return None;
                 }
                 Err(HandshakeError::Refused(refusal)) => {
-                    self.phase = Phase::Refused(refusal, None);
-                    self.exchange.has_news = true;
+                    self.phase = Phase::Refused(Refusal::new(refusal, &mut self.exchange));
                     return None;
                 }
                 Err(error) => {
@@ -135,30 +135,19 @@ impl Connecting {
     }
 
     fn read_body(&mut self, clock: &mut Clock<impl FnOnce() -> Duration>) -> Option<Step> {
-        let Phase::Refused(refusal, deadline) = &mut self.phase else { return None };
-        let mut complete = false;
-        if core::mem::take(&mut self.exchange.has_news) {
-            complete = refusal.receive_body(&mut self.exchange.input, MAX_BODY) || self.exchange.peer_ended;
+        let Phase::Refused(refusal) = &mut self.phase else { return None };
+        let step = refusal.read(&mut self.exchange, self.handshake.poll_timeout(), clock);
+        if step.is_none() {
+            self.refused();
         }
-        if !complete {
-            let own = *deadline.get_or_insert_with(|| clock.now().saturating_add(BODY_TIMEOUT));
-            let until = self.handshake.poll_timeout().map_or(own, |deadline| deadline.min(own));
-            // However much comes, the deadline is judged.
-            if until > clock.now()
-                && let Some(step) = self.exchange.read_or_wait(Some(until), clock)
-            {
-                return Some(step);
-            }
-        }
-        self.refused();
-        None
+        step
     }
 
     /// Reports the refusal with what has arrived of its body.
     fn refused(&mut self) {
         let closed = Phase::Closed(OpeningError::Transport(TransportError::UnexpectedEof));
-        if let Phase::Refused(refusal, _) = core::mem::replace(&mut self.phase, closed) {
-            self.close(HandshakeError::Refused(refusal).into());
+        if let Phase::Refused(refusal) = core::mem::replace(&mut self.phase, closed) {
+            self.close(HandshakeError::Refused(refusal.into_response()).into());
         }
     }
 }
@@ -183,7 +172,7 @@ impl Drive for Connecting {
     fn poll_timeout(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Asking => self.handshake.poll_timeout(),
-            Phase::Refused(_, deadline) => [*deadline, self.handshake.poll_timeout()].into_iter().flatten().min(),
+            Phase::Refused(refusal) => refusal.poll_timeout(self.handshake.poll_timeout()),
             Phase::Open(_) | Phase::Closed(_) => None,
         }
     }
@@ -207,9 +196,3 @@ impl Drive for Connecting {
         self.exchange.output.fail(error);
     }
 }
-
-/// The most of a refusal's body that is read, in bytes.
-const MAX_BODY: usize = 64 << 10;
-
-/// How long a refusal's body is awaited.
-const BODY_TIMEOUT: Duration = Duration::from_secs(1);

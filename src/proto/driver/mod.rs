@@ -193,13 +193,14 @@
 
 mod accepting;
 mod buffers;
-mod clock;
+pub(in crate::proto) mod clock;
 mod connecting;
 mod error;
 mod input;
-mod opening;
+pub(in crate::proto) mod opening;
 mod output;
 mod receive;
+pub(in crate::proto) mod refusal;
 mod send;
 mod step;
 

@@ -1,4 +1,4 @@
-//! What both opening handshakes do with a transport.
+//! What opening handshakes do with a transport.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -48,25 +48,25 @@ impl From<HandshakeError> for OpeningError {
 
 /// Input and output of an opening handshake, and the state of its transport.
 #[derive(Debug)]
-pub(super) struct Exchange {
-    pub(super) input: BytesMut,
-    pub(super) output: Output,
+pub(in crate::proto) struct Exchange {
+    pub(in crate::proto) input: BytesMut,
+    pub(in crate::proto) output: Output,
     block: Box<[u8]>,
     read_blocked: bool,
-    pub(super) peer_ended: bool,
+    pub(in crate::proto) peer_ended: bool,
     /// Something has arrived that was not looked at.
-    pub(super) has_news: bool,
+    pub(in crate::proto) has_news: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(output: BytesMut) -> Self {
+    pub(in crate::proto) fn new(output: BytesMut) -> Self {
         let output = Output { unflushed: false, ..Output::new(output) };
         let (input, block) = (BytesMut::new(), Box::default());
         Self { input, output, block, read_blocked: false, peer_ended: false, has_news: false }
     }
 
     /// Reads, or waits until `deadline`; `None` once it is over.
-    pub(super) fn read_or_wait(
+    pub(in crate::proto) fn read_or_wait(
         &mut self,
         deadline: Option<Duration>,
         clock: &mut Clock<impl FnOnce() -> Duration>,
@@ -83,7 +83,7 @@ impl Exchange {
     }
 
     /// Waits until the output can be written on, or `deadline`; `None` once that is over.
-    pub(super) fn wait_to_write(
+    pub(in crate::proto) fn wait_to_write(
         &mut self,
         deadline: Option<Duration>,
         clock: &mut Clock<impl FnOnce() -> Duration>,
@@ -94,20 +94,20 @@ impl Exchange {
         Some(Step::Wait { read: false, write: self.output.take_blocked(), until: deadline })
     }
 
-    pub(super) fn read_buffer(&mut self) -> &mut [u8] {
+    pub(in crate::proto) fn read_buffer(&mut self) -> &mut [u8] {
         if self.block.is_empty() {
             self.block = vec![0; BLOCK].into();
         }
         &mut self.block
     }
 
-    pub(super) fn received(&mut self, n: usize) {
+    pub(in crate::proto) fn received(&mut self, n: usize) {
         self.input.extend_from_slice(&self.block[..n]);
         self.has_news = true;
         self.peer_ended |= n == 0;
     }
 
-    pub(super) const fn read_blocked(&mut self) {
+    pub(in crate::proto) const fn read_blocked(&mut self) {
         self.read_blocked = true;
     }
 }
@@ -115,7 +115,7 @@ impl Exchange {
 /// What is read at once, in bytes: most heads are shorter.
 const BLOCK: usize = 4 << 10;
 
-/// The reports of [`Drive`](super::Drive) that both handshakes treat alike.
+/// The reports of [`Drive`](super::Drive) that all handshakes treat alike.
 macro_rules! report_to_exchange {
     () => {
         fn read_buffer(&mut self) -> &mut [u8] {
@@ -155,4 +155,4 @@ macro_rules! report_to_exchange {
         }
     };
 }
-pub(super) use report_to_exchange;
+pub(in crate::proto) use report_to_exchange;

@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,9 +11,10 @@ use core::time::Duration;
 use bytes::{BufMut as _, BytesMut};
 
 use super::body::BodyDecoder;
+use super::credentials::{Credentials, is_bearer_token};
 use super::error::{BuildError, HandshakeError, HeadError, ResponseError};
 use super::head::{HeadReader, HttpVersion, ResponseHead};
-use super::headers::Headers;
+use super::headers::{Headers, is_credential};
 use super::uri::{Uri, UriError};
 use super::{key, reply};
 use crate::proto::config::Config;
@@ -103,6 +105,43 @@ impl ClientRequest {
         Ok(self)
     }
 
+    /// Sends `Authorization: Basic` with this user name and password (RFC 7617), in place of those of the address.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::RepeatedHeader`] when `Authorization` was given already; [`BuildError::InvalidHeader`] when the user
+    /// name holds a colon, or one of both holds control characters.
+    pub fn basic_auth(self, user: &str, password: &str) -> Result<Self, BuildError> {
+        let invalid = || BuildError::InvalidHeader(AUTHORIZATION.to_owned());
+        let credentials = Credentials::new(user, password).ok_or_else(invalid)?;
+        self.header(AUTHORIZATION, &credentials.basic())
+    }
+
+    /// Sends `Authorization: Bearer` with this token (RFC 6750).
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::RepeatedHeader`] when `Authorization` was given already; [`BuildError::InvalidHeader`] when the token
+    /// is empty or holds anything but letters, digits, `- . _ ~ + /` and `=` at its end.
+    pub fn bearer_auth(self, token: &str) -> Result<Self, BuildError> {
+        if !is_bearer_token(token) {
+            return Err(BuildError::InvalidHeader(AUTHORIZATION.to_owned()));
+        }
+        self.header(AUTHORIZATION, &format!("Bearer {token}"))
+    }
+
+    /// The same request for another address. The headers with credentials stay within one origin.
+    pub(in crate::proto) fn redirected(&self, uri: Uri) -> Self {
+        if uri.is_same_origin(&self.uri) {
+            return Self { uri: uri.with_user_info_of(&self.uri), ..self.clone() };
+        }
+        let mut headers = Headers::new();
+        for (name, value) in self.headers.iter().filter(|(name, _)| !is_credential(name)) {
+            headers.append(name, value);
+        }
+        Self { uri, headers, ..self.clone() }
+    }
+
     /// All headers of one attempt.
     fn head(&self, key: &[u8], extensions: Option<&str>) -> Headers {
         let mut headers = Headers::new();
@@ -120,10 +159,15 @@ impl ClientRequest {
         if let Some(extensions) = extensions {
             headers.append("Sec-WebSocket-Extensions", extensions.as_bytes());
         }
+        if let Some(credentials) = self.uri.credentials().filter(|_| !self.headers.contains(AUTHORIZATION)) {
+            headers.append(AUTHORIZATION, credentials.basic().as_bytes());
+        }
         headers.extend(&self.headers);
         headers
     }
 }
+
+const AUTHORIZATION: &str = "Authorization";
 
 impl From<Uri> for ClientRequest {
     fn from(uri: Uri) -> Self {
@@ -290,8 +334,7 @@ impl ResponseValidator {
     fn check(&self, head: ResponseHead) -> Result<ClientResponse, HandshakeError> {
         // Item 1
         if head.status != 101 {
-            let response = ClientResponse::new(head, None, Agreement::default());
-            return Err(HandshakeError::Refused(Box::new(response)));
+            return Err(HandshakeError::Refused(Box::new(ClientResponse::refusal(head))));
         }
         let (subprotocol, extensions) = self.check_upgrade(&head)?;
         Ok(ClientResponse::new(head, subprotocol, extensions))
@@ -348,6 +391,11 @@ pub struct ClientResponse {
 impl ClientResponse {
     /// The most bytes that are kept of a refusal's body: 64 KiB.
     pub const MAX_BODY: usize = 64 << 10;
+
+    /// A response that refuses.
+    pub(in crate::proto) fn refusal(head: ResponseHead) -> Self {
+        Self::new(head, None, Agreement::default())
+    }
 
     fn new(head: ResponseHead, subprotocol: Option<String>, extensions: Agreement) -> Self {
         let decoder = BodyDecoder::new(head.status, &head.headers);

@@ -25,7 +25,7 @@ use crate::proto::steps;
 
 /// Finds the end of each head in the bytes that have arrived, and holds the deadline of the handshake.
 #[derive(Debug)]
-pub(super) struct HeadReader {
+pub(in crate::proto) struct HeadReader {
     config: Arc<Config>,
     deadline: Option<Duration>,
     /// Bytes of the heads before this one: the bound is on all of them together.
@@ -41,7 +41,7 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    pub(super) fn new(config: Arc<Config>, now: Duration) -> Self {
+    pub(in crate::proto) fn new(config: Arc<Config>, now: Duration) -> Self {
         let deadline = config.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
         Self { config, deadline, earlier: 0, line: 0, searched: 0, lines: 0 }
     }
@@ -67,7 +67,7 @@ impl HeadReader {
     }
 
     /// Takes a response likewise.
-    pub(super) fn response(&mut self, input: &mut BytesMut) -> Result<Option<ResponseHead>, HeadError> {
+    pub(in crate::proto) fn response(&mut self, input: &mut BytesMut) -> Result<Option<ResponseHead>, HeadError> {
         self.take(input, parse_response)
     }
 
@@ -122,7 +122,7 @@ impl HeadReader {
         self.deadline
     }
 
-    pub(super) fn handle_timeout(&self, now: Duration) -> Result<(), HandshakeError> {
+    pub(in crate::proto) fn handle_timeout(&self, now: Duration) -> Result<(), HandshakeError> {
         match self.deadline {
             Some(deadline) if now >= deadline => {
                 Err(HandshakeError::TimedOut(self.config.handshake_timeout.unwrap_or_default()))
@@ -153,9 +153,9 @@ pub(super) struct RequestHead {
 
 /// The first line of a response, and its header fields.
 #[derive(Debug)]
-pub(super) struct ResponseHead {
-    pub(super) status: u16,
-    pub(super) version: HttpVersion,
+pub(in crate::proto) struct ResponseHead {
+    pub(in crate::proto) status: u16,
+    pub(in crate::proto) version: HttpVersion,
     pub(super) headers: Headers,
 }
 

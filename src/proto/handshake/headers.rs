@@ -132,7 +132,7 @@ impl Headers {
     }
 
     /// The value of the one field of this name; `None` when there are none or several.
-    pub(super) fn single<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+    pub(in crate::proto) fn single<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
         let mut lines = self.get_all(name);
         lines.next().filter(|_| lines.next().is_none())
     }
@@ -148,10 +148,20 @@ impl Headers {
     }
 }
 
+/// Without the values of the fields in which a client logs in.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
+        let shown = |(name, value)| match is_credential(name) {
+            true => (name, "(hidden)".into()),
+            false => (name, String::from_utf8_lossy(value)),
+        };
+        f.debug_map().entries(self.iter().map(shown)).finish()
     }
+}
+
+/// Whether a field of a request says who the client is, to one origin alone.
+pub(super) fn is_credential(name: &str) -> bool {
+    ["Authorization", "Cookie", "Proxy-Authorization"].iter().any(|credential| name.eq_ignore_ascii_case(credential))
 }
 
 /// Whether a field belongs to the handshake or to the framing of HTTP. A caller cannot set these.

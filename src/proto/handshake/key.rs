@@ -3,6 +3,9 @@
 //! The key is 16 fresh random bytes in base64; the answer proves that a server has read it as a WebSocket
 //! handshake. It is no secret and authenticates nobody.
 
+use alloc::string::String;
+use alloc::vec;
+
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -54,6 +57,13 @@ pub fn is_valid(key: &[u8]) -> bool {
     let mut nonce = [0; 18];
     // 24 characters are 16, 17 or 18 bytes, by their padding.
     key.len() == 24 && ENGINE.decode_slice(key, &mut nonce) == Ok(16)
+}
+
+/// Base64 of any bytes.
+pub(super) fn base64_text(bytes: &[u8]) -> String {
+    let mut text = vec![0; bytes.len().div_ceil(3) * 4];
+    base64(bytes, &mut text);
+    text.into_iter().map(char::from).collect()
 }
 
 /// `text` holds exactly as many bytes as `bytes` takes in base64.

@@ -26,18 +26,20 @@
 //! verdicts: [`ServerRequest::from_parts`], [`ServerRequest::accept_headers`] and [`HandshakeError::response`] on a
 //! server; [`ResponseValidator`] on a client.
 
+pub(in crate::proto) mod authority;
 mod body;
 pub(in crate::proto) mod client;
-mod error;
+pub(in crate::proto) mod credentials;
+pub(in crate::proto) mod error;
 mod extension_filter;
-mod head;
+pub(in crate::proto) mod head;
 mod headers;
 pub mod key;
 mod origin;
-mod reply;
+pub(in crate::proto) mod reply;
 pub(in crate::proto) mod server;
-mod text;
-mod uri;
+pub(in crate::proto) mod text;
+pub(in crate::proto) mod uri;
 
 pub use client::{ClientHandshake, ClientRequest, ClientResponse, ResponseValidator};
 #[cfg(feature = "std")]

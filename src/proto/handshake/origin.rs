@@ -11,8 +11,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+use super::authority::Authority;
 use super::error::{BuildError, OriginError};
-use super::uri::{Authority, default_port};
+use super::uri::default_port;
 
 /// Which values of `Origin` a server accepts. Each policy accepts a request without one: it is not from a browser.
 ///

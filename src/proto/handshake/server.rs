@@ -8,12 +8,13 @@ use core::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 
+use super::authority::Authority;
 use super::error::{BuildError, HandshakeError, HeadError, OriginError, RequestError};
 use super::extension_filter::ExtensionFilter;
 use super::head::{HeadReader, HttpVersion};
 use super::headers::Headers;
 use super::origin::OriginPolicy;
-use super::uri::{self, Authority};
+use super::uri;
 use super::{key, reply};
 use crate::proto::config::Config;
 use crate::proto::extension::grammar::{self, Element, is_token};

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write as _};
 
 /// The beginning of what a peer sent, as printable characters on one line.
-pub(super) struct Excerpt<'a>(pub(super) &'a [u8]);
+pub(in crate::proto) struct Excerpt<'a>(pub(in crate::proto) &'a [u8]);
 
 /// The most characters of an excerpt: a line or two of a terminal.
 const MAX_CHARS: usize = 200;

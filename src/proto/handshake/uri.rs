@@ -3,14 +3,18 @@
 use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use core::net::Ipv6Addr;
 use core::str::FromStr;
+
+use super::authority::{DialAuthority, Host};
+use super::credentials::Credentials;
 
 /// A `ws` or `wss` URI that has been checked whole: nothing in it can break a request head.
 ///
-/// A fragment and user information are refused. Characters outside ASCII in path and query are percent-encoded as
-/// UTF-8; in a host they are refused, write it as punycode (`xn--...`). All else has to be a URI already.
+/// A fragment is refused. User information (`user:password@`) becomes an `Authorization` header, and is never shown. In path
+/// and query, characters that browsers percent-encode are encoded: those outside ASCII (as UTF-8), blanks and
+/// `" < > ^ ` { | }`. A host outside ASCII is refused: write it as punycode (`xn--...`).
 ///
 /// ```
 /// use bowsprit::handshake::Uri;
@@ -25,18 +29,18 @@ use core::str::FromStr;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Uri {
     secure: bool,
-    /// Brackets kept.
-    host: String,
+    host: Host,
     port: u16,
     resource_name: String,
+    credentials: Option<Credentials>,
 }
 
 impl Uri {
     /// A URI of its parts, as they are before any escaping: what has a meaning of its own in a URI (`%`, `#`, a `?` in
     /// the path) or no place there is percent-encoded. `/` separates in the path, `&` and `=` stand as they are.
     ///
-    /// `host` is a name, an IPv4 address or an IPv6 address with or without brackets; `port` `None` is the default
-    /// one; an empty `query` is none.
+    /// `host` is a name, an IPv4 address or an IPv6 address with or without brackets, perhaps with a zone (`fe80::1%eth0`);
+    /// `port` `None` is the default one; an empty `query` is none.
     ///
     /// ```
     /// use bowsprit::handshake::Uri;
@@ -50,9 +54,7 @@ impl Uri {
     ///
     /// [`UriError`] when host or port is not a legal one.
     pub fn from_parts(secure: bool, host: &str, port: Option<u16>, path: &str, query: &str) -> Result<Self, UriError> {
-        let brackets = host.parse::<Ipv6Addr>().is_ok();
-        let host = if brackets { format!("[{host}]") } else { host.to_owned() };
-        check_host(&host)?;
+        let host = Host::of_part(host)?;
         let port = port.unwrap_or(default_port(secure));
         if port == 0 {
             return Err(UriError::Port);
@@ -63,7 +65,7 @@ impl Uri {
             resource_name.push('?');
             escape(query, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'), &mut resource_name);
         }
-        Ok(Self { secure, host, port, resource_name })
+        Ok(Self { secure, host, port, resource_name, credentials: None })
     }
 
     /// Whether the connection goes over TLS: the scheme is `wss`.
@@ -72,10 +74,31 @@ impl Uri {
         self.secure
     }
 
-    /// The host to connect to; an IPv6 address without its brackets.
+    /// The host to connect to; an IPv6 address without its brackets and its [zone](Self::zone).
     #[must_use]
     pub fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+        self.host.bare()
+    }
+
+    /// The zone of an IPv6 address (RFC 6874): the network interface through which a link-local address is reached. It is
+    /// for dialling alone and never sent.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.host.zone()
+    }
+
+    /// Whether the URI holds user information, a user name and a password: a request then has an `Authorization` header
+    /// with them (RFC 7617), unless it has one of its own.
+    #[must_use]
+    pub const fn has_user_info(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// The same URI without user information.
+    #[must_use]
+    pub fn without_user_info(mut self) -> Self {
+        self.credentials = None;
+        self
     }
 
     /// The port to connect to: 80 or 443 when the URI names none.
@@ -87,19 +110,44 @@ impl Uri {
     /// The value of the `Host` field: the host, and the port unless it is the scheme's own (section 4.1).
     #[must_use]
     pub fn host_field(&self) -> String {
-        if self.port == default_port(self.secure) { self.host.clone() } else { self.authority() }
+        if self.port == default_port(self.secure) { self.host.bracketed().to_owned() } else { self.authority() }
     }
 
     /// Host and port, also when it is the default one: `example.com:80`, `[::1]:9001`.
     #[must_use]
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        format!("{}:{}", self.host.bracketed(), self.port)
     }
 
     /// What the request asks for: path and query, never empty (section 3).
     #[must_use]
     pub fn resource_name(&self) -> &str {
         &self.resource_name
+    }
+
+    pub(in crate::proto) const fn dial_host(&self) -> &Host {
+        &self.host
+    }
+
+    pub(in crate::proto) const fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// The same URI with this path and query, given as in a URI.
+    pub(in crate::proto) fn with_resource(&self, resource: &str) -> Result<Self, UriError> {
+        Ok(Self { resource_name: parse_resource(resource)?, ..self.clone() })
+    }
+
+    /// The same URI with the user information of another one.
+    pub(in crate::proto) fn with_user_info_of(mut self, other: &Self) -> Self {
+        self.credentials.clone_from(&other.credentials);
+        self
+    }
+
+    /// Whether both have the same scheme, host and port.
+    pub(in crate::proto) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, self.port, self.zone()) == (other.secure, other.port, other.zone())
+            && self.host().eq_ignore_ascii_case(other.host())
     }
 }
 
@@ -123,24 +171,28 @@ impl FromStr for Uri {
             return Err(UriError::Fragment);
         }
         let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let Authority { host, port } = Authority::parse(authority)?;
-        // RFC 6455 section 3: an empty path is "/", an empty query is left out.
-        let slash = if resource.starts_with('/') { "" } else { "/" };
-        let resource = match resource.split_once('?') {
-            Some((path, "")) => path,
-            _ => resource,
-        };
-        let mut resource_name = slash.to_owned();
-        check_resource(resource)?;
-        escape(resource, |byte| byte.is_ascii(), &mut resource_name);
-        Ok(Self { secure, host: host.to_owned(), port: port.unwrap_or(default_port(secure)), resource_name })
+        let DialAuthority { host, port, credentials } = DialAuthority::parse(authority)?;
+        let resource_name = parse_resource(resource)?;
+        Ok(Self { secure, host, port: port.unwrap_or(default_port(secure)), resource_name, credentials })
     }
 }
 
+/// Without user information.
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "wss" } else { "ws" };
-        write!(f, "{scheme}://{}{}", self.host_field(), self.resource_name)
+        match self.zone() {
+            None => write!(f, "{scheme}://{}{}", self.host_field(), self.resource_name),
+            Some(zone) => {
+                let mut escaped = String::new();
+                escape(zone, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte), &mut escaped);
+                write!(f, "{scheme}://[{}%25{escaped}]", self.host())?;
+                if self.port != default_port(self.secure) {
+                    write!(f, ":{}", self.port)?;
+                }
+                f.write_str(&self.resource_name)
+            }
+        }
     }
 }
 
@@ -152,7 +204,7 @@ pub enum UriError {
     Scheme,
     /// A fragment: `#` (write `%23` when it is part of a name).
     Fragment,
-    /// User information: `user:password@`.
+    /// User information (`user:password@`) that is no user name and password, or stands where there is none.
     UserInfo,
     /// A host that is empty or holds characters that may not stand there.
     Host,
@@ -171,7 +223,10 @@ impl fmt::Display for UriError {
             Self::Fragment => {
                 "the address holds a fragment (#), which WebSocket has no use for; write %23 for a plain #"
             }
-            Self::UserInfo => "the address holds a user name; send an Authorization header instead",
+            Self::UserInfo => {
+                "the user name or the password of the address holds a character that has to be percent-encoded, a control \
+                 character, or (in the name) a colon"
+            }
             Self::Host => "the address has no valid host",
             Self::NonAsciiHost => "the host has characters outside ASCII; write it as punycode (xn--...)",
             Self::Port => "the port of the address is not a number from 1 to 65535",
@@ -182,37 +237,8 @@ impl fmt::Display for UriError {
 
 impl core::error::Error for UriError {}
 
-/// `host [":" port]`, as in a URI, in the `Host` field and in an origin.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Authority<'a> {
-    /// Brackets kept.
-    pub(super) host: &'a str,
-    pub(super) port: Option<u16>,
-}
-
-impl<'a> Authority<'a> {
-    pub(super) fn parse(authority: &'a str) -> Result<Self, UriError> {
-        if authority.contains('@') {
-            return Err(UriError::UserInfo);
-        }
-        // The last colon separates the port, unless it stands inside brackets.
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port),
-            _ => (authority, ""),
-        };
-        check_host(host)?;
-        // RFC 3986 section 3.2.3: port = *DIGIT; an empty one is the default.
-        let port = match port {
-            "" => None,
-            _ if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().map_err(|_| UriError::Port)?),
-            _ => return Err(UriError::Port),
-        };
-        if port == Some(0) { Err(UriError::Port) } else { Ok(Self { host, port }) }
-    }
-}
-
 /// The default port of plain text (`http`, `ws`) or TLS (`https`, `wss`).
-pub(super) const fn default_port(secure: bool) -> u16 {
+pub(in crate::proto) const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
@@ -231,35 +257,46 @@ pub(super) fn is_target(target: &str) -> bool {
     legal && percent_signs_are_valid(target)
 }
 
-/// RFC 3986 section 3.2.2: an IPv6 address in brackets, or a reg-name (which an IPv4 address is too), not empty
-/// (RFC 9110 section 4.2.1). Of the future address forms none exists.
-fn check_host(host: &str) -> Result<(), UriError> {
-    if let Some(address) = host.strip_prefix('[') {
-        let address = address.strip_suffix(']').ok_or(UriError::Host)?;
-        return address.parse::<Ipv6Addr>().map(|_| ()).map_err(|_| UriError::Host);
+/// Path and query, complete, with what RFC 3986 does not allow in them percent-encoded, as browsers do: characters outside
+/// ASCII, blanks and `" < > ^ ` { | }`; and `[ ]` in the path, which stay in the query. Control characters and `\\` are
+/// refused: some software reads them as the end of the line, or as `/`.
+fn parse_resource(resource: &str) -> Result<String, UriError> {
+    let is_encoded = |byte: u8| !byte.is_ascii() || b" \"<>^`{|}[]".contains(&byte);
+    let is_legal = |byte: u8| is_pchar(byte) || matches!(byte, b'/' | b'?' | b'%');
+    if !resource.bytes().all(|byte| is_legal(byte) || is_encoded(byte)) || !percent_signs_are_valid(resource) {
+        return Err(UriError::Resource);
     }
-    if !host.is_ascii() {
-        return Err(UriError::NonAsciiHost);
+    // RFC 6455 section 3: an empty path is "/", an empty query is left out.
+    let mut resource_name = String::from(if resource.starts_with('/') { "" } else { "/" });
+    let (path, query) = resource.split_once('?').unwrap_or((resource, ""));
+    escape(path, is_legal, &mut resource_name);
+    if !query.is_empty() {
+        resource_name.push('?');
+        escape(query, |byte| is_legal(byte) || matches!(byte, b'[' | b']'), &mut resource_name);
     }
-    let valid = !host.is_empty() && percent_signs_are_valid(host);
-    let valid = valid && host.bytes().all(|byte| byte == b'%' || is_pchar(byte) && !matches!(byte, b':' | b'@'));
-    if valid { Ok(()) } else { Err(UriError::Host) }
+    Ok(resource_name)
 }
 
-/// RFC 3986 sections 3.3 and 3.4, and what is not ASCII, which will be encoded.
-fn check_resource(resource: &str) -> Result<(), UriError> {
-    let legal = |byte: u8| !byte.is_ascii() || is_pchar(byte) || matches!(byte, b'/' | b'?' | b'%');
-    if resource.bytes().all(legal) && percent_signs_are_valid(resource) { Ok(()) } else { Err(UriError::Resource) }
-}
-
-fn percent_signs_are_valid(text: &str) -> bool {
+pub(super) fn percent_signs_are_valid(text: &str) -> bool {
     let mut parts = text.as_bytes().split(|&byte| byte == b'%');
     parts.next();
     parts.all(|part| matches!(part, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
 }
 
+/// The bytes of a text whose percent signs are valid.
+pub(super) fn percent_decode(text: &str) -> Vec<u8> {
+    let mut parts = text.split('%');
+    let mut decoded = Vec::from(parts.next().unwrap_or_default());
+    for part in parts {
+        let (digits, rest) = part.split_at(2);
+        decoded.extend(u8::from_str_radix(digits, 16));
+        decoded.extend(rest.bytes());
+    }
+    decoded
+}
+
 /// pchar without pct-encoded: unreserved, sub-delims, ":" and "@".
-const fn is_pchar(byte: u8) -> bool {
+pub(super) const fn is_pchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~')
         || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')

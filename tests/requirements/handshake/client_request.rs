@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use bowsprit::dial::{Dial, DialOptions, DialStep, Proxy};
+use bowsprit::driver::{Drive as _, Step};
 use bowsprit::handshake::{BuildError, ClientHandshake, ClientRequest};
 use bowsprit::{Config, Role};
 use bytes::BytesMut;
@@ -124,6 +126,56 @@ pub(crate) fn rows(log: &mut Log) {
     assert_eq!(handshake.receive(&mut BytesMut::from("HTTP/1.1 10")), Ok(None));
     assert_eq!(output, REQUEST);
     log.proved("WS-4.1-13", Role::Client);
+
+    // REQ: WS-4.1-15
+    let steps = through_a_proxy(b"HTTP/1.1 200 OK\r\n\r\n");
+    assert_eq!(
+        steps,
+        [
+            "connect to 192.0.2.1:3128 (the proxy)",
+            "wait until 10s",
+            "ask the proxy for a tunnel",
+            "establish TLS with h (the server)",
+            "ask the server for the upgrade",
+        ]
+    );
+    let steps = through_a_proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(
+        steps[3..],
+        ["cannot reach h:443 through the proxy 192.0.2.1:3128: the proxy refused: 407 Proxy Authentication Required"]
+    );
+    let steps = through_a_proxy(b"HTTP/1.1 200 OK\r\n\r\n\x81\x00");
+    assert!(steps[3].ends_with("bytes arrived before anything was sent to the server"), "{}", steps[3]);
+    log.proved("WS-4.1-15", Role::Client);
+}
+
+/// The steps to `wss://h/` through a proxy that answers so.
+fn through_a_proxy(answer: &[u8]) -> Vec<String> {
+    let proxy: Proxy = "http://192.0.2.1:3128".parse().expect("a proxy");
+    let options = DialOptions { proxy: proxy.into(), ..DialOptions::default() };
+    let mut dial = Dial::new(to("wss://h/"), options.into(), Config::default().into(), Duration::ZERO);
+    let (mut steps, mut attempts) = (Vec::new(), Vec::new());
+    loop {
+        let step = dial.poll(Duration::ZERO);
+        steps.push(step.to_string());
+        match step {
+            DialStep::Connect { attempt, .. } => attempts.push(attempt),
+            DialStep::Wait { .. } => assert!(dial.connected(attempts[0])),
+            DialStep::Tunnel => {
+                let mut tunnel = dial.tunnel();
+                assert_eq!(tunnel.to_write(), b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n");
+                tunnel.written(tunnel.to_write().len());
+                tunnel.flushed();
+                assert_eq!(tunnel.poll(|| Duration::ZERO), Step::Read);
+                tunnel.read_buffer()[..answer.len()].copy_from_slice(answer);
+                tunnel.received(answer.len());
+                tunnel.poll(|| Duration::ZERO);
+                dial.tunnel_finished(tunnel.result());
+            }
+            DialStep::Tls { .. } => dial.tls_established(),
+            _ => return steps,
+        }
+    }
 }
 
 fn to(uri: &str) -> ClientRequest {

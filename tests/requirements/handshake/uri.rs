@@ -1,7 +1,11 @@
 //! Group A: WebSocket URIs (RFC 6455 section 3).
 
+use core::time::Duration;
+use std::sync::Arc;
+
 use bowsprit::Role;
-use bowsprit::handshake::{ClientRequest, Uri, UriError};
+use bowsprit::handshake::{ClientHandshake, ClientRequest, Uri, UriError};
+use bytes::BytesMut;
 
 use super::{REQUEST, request};
 use crate::harness::Log;
@@ -96,29 +100,33 @@ pub(crate) fn rows(log: &mut Log) {
     assert_eq!(uri("ws://h/a%0d%0aX").resource_name(), "/a%0d%0aX");
     for bad in [
         "ws://h/a\r\nX: y",
-        "ws://h/a b",
         "ws://h/a\0",
         "ws://h/a\tb",
         "ws://h/a\x7f",
-        "ws://h/\"",
-        "ws://h/<a>",
         "ws://h/a\\b",
-        "ws://h/^",
-        "ws://h/`",
-        "ws://h/{a|b}",
         "ws://h/a%",
         "ws://h/a%4",
         "ws://h/a%4x",
-        "ws://h/[a]",
-        "ws://h/?a b",
+        "ws://h/?a\nb",
     ] {
         refuses(bad, UriError::Resource);
     }
+    assert_eq!(uri("ws://h/a b\"<c>^`{d|e}[f]").resource_name(), "/a%20b%22%3Cc%3E%5E%60%7Bd%7Ce%7D%5Bf%5D");
+    assert_eq!(uri("ws://h/?a b\"<c>^`{d|e}[f]").resource_name(), "/?a%20b%22%3Cc%3E%5E%60%7Bd%7Ce%7D[f]");
     refuses("ws://h\r\nX/", UriError::Host);
     log.proved("WS-3-09", Role::Client);
 
     // REQ: WS-3-10
-    for bad in ["ws://u:p@h/", "ws://@h/", "ws://u@[::1]/"] {
+    let sent = |text: &str| {
+        let mut output = BytesMut::new();
+        let _ = ClientHandshake::start(&uri(text).into(), [0; 16], Arc::default(), Duration::ZERO, &mut output);
+        String::from_utf8(output.into()).expect("heads are ASCII")
+    };
+    let head = sent("ws://u:p@h/");
+    assert!(head.starts_with("GET / HTTP/1.1\r\nHost: h\r\n") && !head.contains('@'), "{head}");
+    assert!(head.contains("\r\nAuthorization: Basic dTpw\r\n"), "{head}");
+    assert_eq!(sent("ws://@h/"), sent("ws://h/"));
+    for bad in ["ws://u@v@h/", "ws://u\\@h/", "ws://u%3Av@h/", "ws://u:%0A@h/", "ws://u%4@h/", "ws://ü@h/"] {
         refuses(bad, UriError::UserInfo);
     }
     assert_eq!(uri("ws://h/@").resource_name(), "/@");
@@ -126,7 +134,7 @@ pub(crate) fn rows(log: &mut Log) {
 
     // REQ: WS-3-11
     // There is no request without a URI, and no handshake without a request: nothing can have been written.
-    for bad in ["ws://h/a#b", "ws://h:0/", "ws://", "http://h/", "ws://u@h/", "ws://h/a b"] {
+    for bad in ["ws://h/a#b", "ws://h:0/", "ws://", "http://h/", "ws://u@v@h/", "ws://h/a\tb"] {
         assert!(ClientRequest::try_from(bad).is_err(), "{bad}");
     }
     log.proved("WS-3-11", Role::Client);

@@ -23,6 +23,7 @@ pub use head::HeadError;
 pub use origin::OriginError;
 pub use request::RequestError;
 pub use response::ResponseError;
+pub(in crate::proto) use response::fmt_refusal;
 
 use super::client::ClientResponse;
 use super::headers::Headers;
@@ -175,7 +176,7 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Request(error) => fmt::Display::fmt(error, f),
             Self::Response(error) => fmt::Display::fmt(error, f),
-            Self::Refused(refusal) => response::fmt_refusal(refusal, f),
+            Self::Refused(refusal) => fmt_refusal("the server", refusal, f),
             Self::Origin(error) => fmt::Display::fmt(error, f),
             Self::Build(error) => fmt::Display::fmt(error, f),
             Self::Uri(error) => fmt::Display::fmt(error, f),

@@ -56,14 +56,14 @@ impl fmt::Display for ResponseError {
 
 impl core::error::Error for ResponseError {}
 
-/// Status, where to go or how to authenticate, and the beginning of a body that is text.
-pub(super) fn fmt_refusal(response: &ClientResponse, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Status, where to go or how to authenticate, and the beginning of a body that is text. `who` refused.
+pub(in crate::proto) fn fmt_refusal(who: &str, response: &ClientResponse, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let status = response.status();
     match reply::reason(status) {
-        "" => write!(f, "the server refused with status {status}")?,
-        reason => write!(f, "the server refused: {status} {reason}")?,
+        "" => write!(f, "{who} refused with status {status}")?,
+        reason => write!(f, "{who} refused: {status} {reason}")?,
     }
-    for name in ["Location", "WWW-Authenticate"] {
+    for name in ["Location", "WWW-Authenticate", "Proxy-Authenticate"] {
         if let Some(value) = response.headers().get_all(name).next() {
             write!(f, "; {name}: {}", Excerpt(value))?;
         }
