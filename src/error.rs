@@ -1,16 +1,21 @@
 //! What the adapters return.
 
+use std::boxed::Box;
 use std::io;
 use std::time::Duration;
 
+use crate::dial::DialError;
 use crate::driver::{OpeningError, TransportError};
-use crate::handshake::{BuildError, DialError, OriginError, RequestError, ResponseError, UriError};
+use crate::handshake::{BuildError, OriginError, RequestError, ResponseError, UriError};
 use crate::{ConnectionError, HandshakeError, ProtocolError, SendError, Timeout};
 
 /// Why an adapter's call failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
+    /// There is no way to the server: its name could not be resolved, no address accepted a connection, the proxy opened no
+    /// tunnel, or a redirect was not followed.
+    Dial(Box<DialError>),
     /// The connection did not open.
     Handshake(HandshakeError),
     /// The peer broke the protocol; it was sent a Close that says so.
@@ -27,6 +32,7 @@ pub enum Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Dial(error) => std::fmt::Display::fmt(error, f),
             Self::Handshake(error) => std::fmt::Display::fmt(error, f),
             Self::Protocol(error) => std::fmt::Display::fmt(error, f),
             Self::Send(error) => std::fmt::Display::fmt(error, f),
@@ -39,6 +45,7 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Dial(error) => error.source(),
             Self::Handshake(error) => error.source(),
             Self::Protocol(error) => error.source(),
             Self::Send(error) => error.source(),
@@ -136,6 +143,6 @@ impl From<UriError> for Error {
 
 impl From<DialError> for Error {
     fn from(error: DialError) -> Self {
-        HandshakeError::from(error).into()
+        Self::Dial(Box::new(error))
     }
 }

@@ -7,7 +7,11 @@ mod parts;
 #[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
 pub(crate) mod trace;
 
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+use std::boxed::Box;
 use std::io;
+#[cfg(all(any(all(feature = "blocking", unix), feature = "tokio"), feature = "rustls"))]
+use std::string::String;
 use std::sync::{Arc, LazyLock};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 use std::time::Duration;
@@ -17,7 +21,13 @@ pub use parts::Parts;
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 use crate::HandshakeError;
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+use crate::dial::{DialError, DialFailure, DialOptions, ProxyError};
 use crate::driver::OpeningError;
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+use crate::driver::TransportError;
+#[cfg(all(any(all(feature = "blocking", unix), feature = "tokio"), feature = "rustls"))]
+use crate::handshake::Uri;
 use crate::{Config, Error};
 
 /// When a piece of work has to be complete.
@@ -41,15 +51,72 @@ impl Deadline {
         config.handshake_timeout.map(|limit| Self::new(start, limit))
     }
 
-    /// An equal share of the time that is left, for one of `shares` attempts.
-    pub(crate) fn share(self, now: Duration, shares: usize) -> Self {
-        let left = self.at.saturating_sub(now) / u32::try_from(shares).unwrap_or(u32::MAX);
-        Self { at: now.saturating_add(left), limit: self.limit }
-    }
-
     pub(crate) const fn error(self) -> HandshakeError {
         HandshakeError::TimedOut(self.limit)
     }
+}
+
+/// The dialler's defaults, one for all connections that were given nothing else.
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+pub(crate) fn default_dial_options() -> Arc<DialOptions> {
+    static DEFAULT: LazyLock<Arc<DialOptions>> =
+        LazyLock::new(|| Arc::new(DialOptions { tls: cfg!(feature = "rustls"), ..DialOptions::default() }));
+    DEFAULT.clone()
+}
+
+/// The TLS of one dial: whom to trust.
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+pub(crate) struct Tls {
+    #[cfg(feature = "rustls")]
+    config: Option<Arc<rustls::ClientConfig>>,
+    /// The first session, with the name that it is for: made before anything is dialled, since it may fail.
+    #[cfg(feature = "rustls")]
+    first: Option<(String, crate::tls::Session)>,
+}
+
+#[cfg(all(any(all(feature = "blocking", unix), feature = "tokio"), feature = "rustls"))]
+impl Tls {
+    pub(crate) fn new(config: Option<Arc<rustls::ClientConfig>>, uri: &Uri) -> Result<Self, HandshakeError> {
+        let first = match uri.is_secure() {
+            true => Some((uri.host().into(), crate::tls::Session::client(config.clone(), uri.host())?)),
+            false => None,
+        };
+        Ok(Self { config, first })
+    }
+
+    /// A client's session with this server.
+    pub(crate) fn session(&mut self, server_name: &str) -> Result<crate::tls::Session, HandshakeError> {
+        match self.first.take_if(|(name, _)| *name == server_name) {
+            Some((_, session)) => Ok(session),
+            None => crate::tls::Session::client(self.config.clone(), server_name),
+        }
+    }
+}
+
+/// Why there is no connection. `transport` is how the stream failed, if it did.
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+pub(crate) fn not_dialled(error: DialError, transport: Option<io::Error>) -> Error {
+    match error.failure() {
+        DialFailure::TlsUnavailable => HandshakeError::TlsUnavailable.into(),
+        DialFailure::Timeout { limit, .. } => HandshakeError::TimedOut(*limit).into(),
+        DialFailure::Opening(_) => match error.into_failure() {
+            DialFailure::Opening(error) => not_opened(Err(error), transport),
+            failure => unreachable!("{failure:?} was an opening handshake's"),
+        },
+        DialFailure::Proxy(ProxyError::Transport(_)) => {
+            match transport.map(|failed| not_opened(Ok(()), Some(failed))) {
+                Some(error @ Error::Handshake(_)) => error, // TLS with the proxy
+                _ => Error::Dial(Box::new(error)),
+            }
+        }
+        _ => Error::Dial(Box::new(error)),
+    }
+}
+
+/// Why an opening handshake did not succeed.
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+pub(crate) fn opening_error(result: Result<(), OpeningError>) -> OpeningError {
+    result.err().unwrap_or(OpeningError::Transport(TransportError::UnexpectedEof))
 }
 
 /// The defaults, one for all connections that were given nothing else.
@@ -69,10 +136,10 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
 pub(crate) fn not_opened(result: Result<(), OpeningError>, error: Option<io::Error>) -> Error {
     match (result, error) {
         #[cfg(feature = "rustls")]
-        (Err(OpeningError::Transport(_)), Some(error)) => crate::tls::handshake_error(error),
+        (Err(OpeningError::Transport(_)) | Ok(()), Some(error)) => crate::tls::handshake_error(error),
         #[cfg(not(feature = "rustls"))]
-        (Err(OpeningError::Transport(_)), Some(error)) => error.into(),
+        (Err(OpeningError::Transport(_)) | Ok(()), Some(error)) => error.into(),
         (Err(error), _) => error.into(),
-        (Ok(()), error) => error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()).into(),
+        (Ok(()), None) => io::Error::from(io::ErrorKind::BrokenPipe).into(),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+use crate::dial::DialStep;
 use crate::handshake::{ClientRequest, ServerRequest};
 use crate::{End, Error};
 
@@ -29,6 +31,9 @@ impl Trace {
     }
 
     pub(crate) const fn failed(&self, _: &dyn fmt::Display) {}
+
+    #[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+    pub(crate) const fn dialling(&self, _: &DialStep) {}
 
     pub(crate) const fn answered(&self, _: u16) {}
 

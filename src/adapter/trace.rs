@@ -9,6 +9,8 @@ use std::fmt;
 use tracing::field::Empty;
 use tracing::{Level, Span, event, info_span};
 
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+use crate::dial::DialStep;
 use crate::handshake::{ClientRequest, ServerRequest};
 use crate::{End, Error};
 
@@ -55,6 +57,16 @@ impl Trace {
     pub(crate) fn failed(&self, error: &dyn fmt::Display) {
         if let Some(span) = &self.0 {
             event!(target: TARGET, parent: &**span, Level::INFO, %error, "not opened");
+        }
+    }
+
+    /// What a client's dial machine does next.
+    #[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+    pub(crate) fn dialling(&self, step: &DialStep) {
+        if let Some(span) = &self.0
+            && !matches!(step, DialStep::Wait { .. } | DialStep::Failed(_))
+        {
+            event!(target: TARGET, parent: &**span, Level::DEBUG, %step, "dialling");
         }
     }
 

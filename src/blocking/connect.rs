@@ -3,20 +3,30 @@
 use std::boxed::Box;
 use std::fmt;
 use std::io;
+#[cfg(unix)]
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::string::String;
 use std::sync::Arc;
 use std::time::Duration;
+#[cfg(unix)]
+use std::vec::Vec;
 
 use super::clock;
 #[cfg(unix)]
-use super::dial::{TcpOptions, dial};
+use super::dial::{Network, Resolver, TcpOptions};
 use super::io::{Own, drive};
 #[cfg(unix)]
 use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Deadline, ThreadBuffers, default_config, not_opened, random};
-use crate::driver::{Connecting, Driver};
+use crate::adapter::{ThreadBuffers, default_config, not_opened, random};
+#[cfg(unix)]
+use crate::adapter::{Tls, default_dial_options};
+#[cfg(unix)]
+use crate::dial::{Dial, DialOptions, ProxyChoice};
+use crate::driver::Connecting;
 use crate::handshake::{ClientRequest, ClientResponse};
 use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
@@ -81,7 +91,11 @@ pub struct Connector<D = Messages> {
     config: Arc<Config>,
     delivery: D,
     #[cfg(unix)]
+    options: Arc<DialOptions>,
+    #[cfg(unix)]
     tcp: Box<TcpOptions>,
+    #[cfg(unix)]
+    resolver: Option<Arc<Resolver>>,
     #[cfg(all(unix, feature = "rustls"))]
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -95,7 +109,11 @@ impl Connector {
             config: default_config(),
             delivery: Messages,
             #[cfg(unix)]
+            options: default_dial_options(),
+            #[cfg(unix)]
             tcp: Box::new(|_| Ok(())),
+            #[cfg(unix)]
+            resolver: None,
             #[cfg(all(unix, feature = "rustls"))]
             tls: None,
         }
@@ -118,7 +136,11 @@ impl<D: Delivery + Clone> Connector<D> {
             config: self.config,
             delivery,
             #[cfg(unix)]
+            options: self.options,
+            #[cfg(unix)]
             tcp: self.tcp,
+            #[cfg(unix)]
+            resolver: self.resolver,
             #[cfg(all(unix, feature = "rustls"))]
             tls: self.tls,
         }
@@ -143,6 +165,59 @@ impl<D: Delivery + Clone> Connector<D> {
         self
     }
 
+    /// Connects through this proxy: a [`Proxy`](crate::dial::Proxy), or a [`ProxyChoice`] that chooses one for each address.
+    /// By default there is none, or with the feature `proxy-env` the one that the environment names
+    /// ([`dial::from_environment`](crate::dial)). `ProxyChoice::None` turns that off.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn proxy(mut self, proxy: impl Into<ProxyChoice>) -> Self {
+        self.options_mut().proxy = proxy.into();
+        self
+    }
+
+    /// Follows up to this many redirects (301, 302, 303, 307, 308). Default zero: a redirect is a refusal, whose text names
+    /// the `Location`. To another origin, `Authorization`, `Cookie` and `Proxy-Authorization` are left out, and no redirect
+    /// leads from `wss` to `ws`.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn redirects(mut self, limit: u32) -> Self {
+        self.options_mut().redirects = limit;
+        self
+    }
+
+    /// Uses these addresses for this host instead of resolving its name; port 0 means the port of the address that is dialled.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn addresses(mut self, host: impl Into<String>, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.options_mut().addresses.push((host.into(), addresses.into_iter().collect()));
+        self
+    }
+
+    /// Resolves names with this function instead of the system's resolver. It is called with the host and the port, in a
+    /// thread of its own.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn resolver(
+        mut self,
+        resolver: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Connects to the Unix socket at this path instead of the network, whatever the host of the address is.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(mut self, path: impl Into<String>) -> Self {
+        self.options_mut().unix_path = Some(path.into());
+        self
+    }
+
+    #[cfg(unix)]
+    fn options_mut(&mut self) -> &mut DialOptions {
+        Arc::make_mut(&mut self.options)
+    }
+
     /// Dials, and opens a connection; returns it with the server's answer.
     ///
     /// # Errors
@@ -151,26 +226,19 @@ impl<D: Delivery + Clone> Connector<D> {
     #[cfg(unix)]
     pub fn connect(&self) -> Result<(WebSocket<Stream, D>, ClientResponse), Error> {
         let start = clock::now();
-        let uri = self.request.uri();
-        // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
-        #[cfg(not(feature = "rustls"))]
-        if uri.is_secure() {
-            return Err(HandshakeError::TlsUnavailable.into());
-        }
-        #[cfg(feature = "rustls")]
-        let session = match uri.is_secure() {
-            true => Some(crate::tls::Session::client(self.tls.clone(), uri.host())?),
-            false => None,
-        };
+        let trace = Trace::client(&self.request);
+        let (stream, connecting) = trace.step(self.dial(start, &trace))?;
+        self.opened(stream, connecting, trace)
+    }
 
-        let tcp = dial(uri, Deadline::of_handshake(&self.config, start))?;
-        tcp.set_nodelay(true)?;
-        (self.tcp)(&tcp)?;
+    #[cfg(unix)]
+    fn dial(&self, start: Duration, trace: &Trace) -> Result<(Stream, Connecting), Error> {
         #[cfg(feature = "rustls")]
-        if let Some(session) = session {
-            return self.open(super::tls::TlsStream::new(tcp, session).into(), start);
-        }
-        self.open(tcp.into(), start)
+        let tls = Tls::new(self.tls.clone(), self.request.uri())?;
+        #[cfg(not(feature = "rustls"))]
+        let tls = Tls {};
+        let mut dial = Dial::new(self.request.clone(), self.options.clone(), self.config.clone(), start);
+        Network { tcp: &*self.tcp, resolver: self.resolver.clone(), tls, trace }.dial(&mut dial)
     }
 
     /// Opens a connection over a stream that leads to the server already, as [`connect_with`]; returns it with the
@@ -186,27 +254,30 @@ impl<D: Delivery + Clone> Connector<D> {
 
     fn open<S: Transport>(&self, socket: S, start: Duration) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         let trace = Trace::client(&self.request);
-        let (socket, driver, response) = trace.step(self.shake_hands(socket, start))?;
-        let subprotocol = response.subprotocol().map(Box::from);
-        Ok((WebSocket::new(socket, driver, subprotocol, trace), response))
+        let (socket, connecting) = trace.step(self.shake_hands(socket, start))?;
+        self.opened(socket, connecting, trace)
     }
 
-    fn shake_hands<S: Transport>(
-        &self,
-        mut socket: S,
-        start: Duration,
-    ) -> Result<(S, Driver<D, ThreadBuffers>, ClientResponse), Error> {
-        let (nonce, seed) = (random()?, random()?);
-        let mut connecting = Connecting::new(&self.request, nonce, self.config.clone(), start);
+    fn shake_hands<S: Transport>(&self, mut socket: S, start: Duration) -> Result<(S, Connecting), Error> {
+        let mut connecting = Connecting::new(&self.request, random()?, self.config.clone(), start);
         let mut error = None;
         let opened = drive(&mut Own(&mut connecting), &mut socket, None, &mut error);
         match opened {
-            Ok(true) => {}
-            Ok(false) => return Err(not_opened(connecting.result(), error)),
-            Err(paused) => return Err(not_opened(connecting.result(), Some(paused))),
+            Ok(true) => Ok((socket, connecting)),
+            Ok(false) => Err(not_opened(connecting.result(), error)),
+            Err(paused) => Err(not_opened(connecting.result(), Some(paused))),
         }
-        let (driver, response) = connecting.into_driver(self.delivery.clone(), seed, ThreadBuffers);
-        Ok((socket, driver, response))
+    }
+
+    fn opened<S: Transport>(
+        &self,
+        socket: S,
+        connecting: Connecting,
+        trace: Trace,
+    ) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
+        let (driver, response) = connecting.into_driver(self.delivery.clone(), random()?, ThreadBuffers);
+        let subprotocol = response.subprotocol().map(Box::from);
+        Ok((WebSocket::new(socket, driver, subprotocol, trace), response))
     }
 }
 

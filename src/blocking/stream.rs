@@ -1,15 +1,18 @@
 //! The stream of a client.
 
+#[cfg(feature = "rustls")]
+use std::boxed::Box;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
 use super::transport::{Duplicate, Interest, Ready, Transport};
 
-/// A TCP connection, inside TLS or not: what [`connect`](super::connect()) opens, whatever the address asks for. A
-/// server that listens for both has it from `From`.
+/// A TCP connection or a Unix socket, inside TLS or not: what [`connect`](super::connect()) opens. A server that listens
+/// for both makes one with `From`.
 ///
 /// It is the same type with the feature `rustls` and without.
 #[derive(Debug)]
@@ -18,44 +21,49 @@ pub struct Stream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Inside the TLS of a proxy there may be that of the server.
     #[cfg(feature = "rustls")]
-    Tls(TlsStream<TcpStream>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Stream {
-    /// The TCP connection.
+    /// The TCP connection; `None` over a Unix socket.
     #[must_use]
-    pub fn get_ref(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Kind::Tcp(tcp) => tcp,
+            Kind::Tcp(tcp) => Some(tcp),
+            Kind::Unix(_) => None,
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls.get_ref(),
+            Kind::Tls(tls) => tls.get_ref().tcp(),
         }
     }
 
-    /// The TLS around it, if there is.
+    /// The TLS around it, if there is; of a server that is reached through the TLS of a proxy, the server's.
     #[cfg(feature = "rustls")]
     #[must_use]
-    pub fn tls(&self) -> Option<&TlsStream<TcpStream>> {
+    pub fn tls(&self) -> Option<&TlsStream<Self>> {
         match &self.0 {
-            Kind::Tcp(_) => None,
             Kind::Tls(tls) => Some(tls),
+            _ => None,
         }
     }
 
     fn transport(&self) -> &dyn Transport {
         match &self.0 {
             Kind::Tcp(tcp) => tcp,
+            Kind::Unix(unix) => unix,
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls,
+            Kind::Tls(tls) => &**tls,
         }
     }
 
     fn transport_mut(&mut self) -> &mut dyn Transport {
         match &mut self.0 {
             Kind::Tcp(tcp) => tcp,
+            Kind::Unix(unix) => unix,
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls,
+            Kind::Tls(tls) => &mut **tls,
         }
     }
 }
@@ -66,10 +74,16 @@ impl From<TcpStream> for Stream {
     }
 }
 
+impl From<UnixStream> for Stream {
+    fn from(unix: UnixStream) -> Self {
+        Self(Kind::Unix(unix))
+    }
+}
+
 #[cfg(feature = "rustls")]
-impl From<TlsStream<TcpStream>> for Stream {
-    fn from(tls: TlsStream<TcpStream>) -> Self {
-        Self(Kind::Tls(tls))
+impl<S: Into<Self>> From<TlsStream<S>> for Stream {
+    fn from(tls: TlsStream<S>) -> Self {
+        Self(Kind::Tls(Box::new(tls.map(Into::into))))
     }
 }
 
@@ -123,8 +137,9 @@ impl Duplicate for Stream {
     fn duplicate(&self) -> io::Result<Self> {
         Ok(Self(match &self.0 {
             Kind::Tcp(tcp) => Kind::Tcp(tcp.duplicate()?),
+            Kind::Unix(unix) => Kind::Unix(unix.duplicate()?),
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => Kind::Tls(tls.duplicate()?),
+            Kind::Tls(tls) => Kind::Tls(Box::new(tls.duplicate()?)),
         }))
     }
 }

@@ -46,6 +46,13 @@ struct Shared {
     begun: usize,
 }
 
+impl<S> TlsStream<S> {
+    /// The same over another stream, which this one becomes.
+    pub(super) fn map<T>(self, change: impl FnOnce(S) -> T) -> TlsStream<T> {
+        TlsStream { socket: change(self.socket), shared: self.shared }
+    }
+}
+
 impl<S: Transport> TlsStream<S> {
     /// A client's side, which talks to this host and nobody else: a name, or an IP address without brackets, as
     /// [`Uri::host`](crate::handshake::Uri::host) gives it.

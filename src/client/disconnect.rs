@@ -92,7 +92,7 @@ impl DisconnectReason {
 fn may_open_later(error: &HandshakeError) -> bool {
     match error {
         HandshakeError::Refused(response) => matches!(response.status(), 408 | 425 | 429 | 500..),
-        HandshakeError::TimedOut(_) | HandshakeError::Dial(_) => true,
+        HandshakeError::TimedOut(_) => true,
         #[cfg(feature = "rustls")]
         HandshakeError::Tls(rustls::Error::InvalidCertificate(error)) => {
             use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};

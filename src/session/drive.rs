@@ -265,7 +265,7 @@ where
 /// Whether the peer has ended its side of a TCP connection, as the system reports it without a read.
 fn has_left(stream: &dyn Any) -> bool {
     let tcp = stream.downcast_ref::<TcpStream>();
-    let tcp = tcp.or_else(|| stream.downcast_ref::<Stream>().map(Stream::get_ref));
+    let tcp = tcp.or_else(|| stream.downcast_ref::<Stream>().and_then(Stream::tcp));
     #[cfg(feature = "hyper")]
     let tcp = tcp.or_else(|| stream.downcast_ref::<Socket>().and_then(Socket::tcp));
     let Some(tcp) = tcp else { return false };

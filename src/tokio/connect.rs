@@ -5,21 +5,23 @@ use std::boxed::Box;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::string::String;
 use std::sync::Arc;
 use std::time::Duration;
-use std::vec::Vec;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
-use super::clock::{self, before};
+use super::clock;
+use super::dial::{Lookup, Network, Resolver, TcpOptions};
 use super::io::Io;
 use super::socket::Stream;
 use super::websocket::WebSocket;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Deadline, ThreadBuffers, default_config, not_opened, random};
-use crate::driver::{Connecting, Driver};
-use crate::handshake::{ClientRequest, ClientResponse, DialError, Uri};
+use crate::adapter::{ThreadBuffers, Tls, default_config, default_dial_options, not_opened, random};
+use crate::dial::{Dial, DialOptions, ProxyChoice};
+use crate::driver::Connecting;
+use crate::handshake::{ClientRequest, ClientResponse};
 use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`]. `wss` needs the feature `rustls`,
@@ -69,12 +71,12 @@ pub struct Connector<D = Messages> {
     request: ClientRequest,
     delivery: D,
     config: Arc<Config>,
+    options: Arc<DialOptions>,
     tcp: Box<TcpOptions>,
+    resolver: Option<Box<Resolver>>,
     #[cfg(feature = "rustls")]
     tls: Option<Arc<rustls::ClientConfig>>,
 }
-
-type TcpOptions = dyn Fn(&TcpSocket) -> io::Result<()> + Send + Sync;
 
 impl Connector {
     /// With the defaults of [`Config`], whole messages, and Nagle's algorithm turned off (`TCP_NODELAY`).
@@ -84,7 +86,9 @@ impl Connector {
             request,
             delivery: Messages,
             config: default_config(),
+            options: default_dial_options(),
             tcp: Box::new(|_| Ok(())),
+            resolver: None,
             #[cfg(feature = "rustls")]
             tls: None,
         }
@@ -99,7 +103,9 @@ impl<D: Delivery + Clone> Connector<D> {
             request: self.request,
             delivery,
             config: self.config,
+            options: self.options,
             tcp: self.tcp,
+            resolver: self.resolver,
             #[cfg(feature = "rustls")]
             tls: self.tls,
         }
@@ -137,7 +143,56 @@ impl<D: Delivery + Clone> Connector<D> {
         self
     }
 
-    /// Opens a connection, and returns it with the server's answer. Tries every address of the host in turn.
+    /// Connects through this proxy: a [`Proxy`](crate::dial::Proxy), or a [`ProxyChoice`] that chooses one for each address.
+    /// By default there is none, or with the feature `proxy-env` the one that the environment names
+    /// ([`dial::from_environment`](crate::dial)). `ProxyChoice::None` turns that off.
+    #[must_use]
+    pub fn proxy(mut self, proxy: impl Into<ProxyChoice>) -> Self {
+        self.options_mut().proxy = proxy.into();
+        self
+    }
+
+    /// Follows up to this many redirects (301, 302, 303, 307, 308). Default zero: a redirect is a refusal, whose text names
+    /// the `Location`. To another origin, `Authorization`, `Cookie` and `Proxy-Authorization` are left out, and no redirect
+    /// leads from `wss` to `ws`.
+    #[must_use]
+    pub fn redirects(mut self, limit: u32) -> Self {
+        self.options_mut().redirects = limit;
+        self
+    }
+
+    /// Uses these addresses for this host instead of resolving its name; port 0 means the port of the address that is dialled.
+    #[must_use]
+    pub fn addresses(mut self, host: impl Into<String>, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.options_mut().addresses.push((host.into(), addresses.into_iter().collect()));
+        self
+    }
+
+    /// Resolves names with this function instead of the system's resolver. It is called with the host and the port.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Fn(&str, u16) -> Lookup + Send + Sync + 'static) -> Self {
+        self.resolver = Some(Box::new(resolver));
+        self
+    }
+
+    /// Connects to the Unix socket at this path instead of the network, whatever the host of the address is.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(mut self, path: impl Into<String>) -> Self {
+        self.options_mut().unix_path = Some(path.into());
+        self
+    }
+
+    fn options_mut(&mut self) -> &mut DialOptions {
+        Arc::make_mut(&mut self.options)
+    }
+
+    /// Opens a connection, and returns it with the server's response. Resolves to
+    /// `Result<(WebSocket, ClientResponse), Error>`.
+    ///
+    /// The addresses of the host are tried in parallel, IPv6 and IPv4 in turn, the next one 250 ms after the last one or as
+    /// soon as it fails (RFC 8305). [`Config::handshake_timeout`] is one deadline over everything: the name, the addresses, the
+    /// proxy, TLS, the upgrade and redirects.
     ///
     /// RFC 6455 section 4.1 has browsers open at most one connection to an address at a time. That protects servers from
     /// pages; nothing here waits for other connections of the process.
@@ -146,31 +201,27 @@ impl<D: Delivery + Clone> Connector<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for `wss` without the feature `rustls` (nothing is dialled), for a server that does not prove
-    /// to be the host of a `wss` address (nothing of WebSocket is sent), that refused
-    /// ([`Refused`](HandshakeError::Refused) holds its answer, with up to 64 KiB of its body) or broke the handshake's
-    /// rules, or when the time was up ([`TimedOut`](HandshakeError::TimedOut)); [`Error::Io`] when nothing could be
-    /// reached, or the stream failed.
+    /// [`Error::Dial`] when the name could not be resolved, no address accepted a connection, the proxy opened no tunnel or a
+    /// redirect was not followed; [`Error::Handshake`] for `wss` without the feature `rustls` (nothing is dialled), for a
+    /// server that does not prove to be the host of a `wss` address (nothing of WebSocket is sent), that refused
+    /// ([`Refused`](HandshakeError::Refused) holds its response, with up to 64 KiB of its body) or broke the rules of the
+    /// handshake; [`Error::Timeout`] when the time was up; [`Error::Io`] when the stream failed.
     pub async fn connect(&self) -> Result<(WebSocket<Stream, D>, ClientResponse), Error> {
         let start = clock::now();
-        let uri = self.request.uri();
-        // RFC 6455 section 10.6: never in plain text what was meant for TLS. Before any dial.
-        #[cfg(not(feature = "rustls"))]
-        if uri.is_secure() {
-            return Err(HandshakeError::TlsUnavailable.into());
-        }
-        #[cfg(feature = "rustls")]
-        let session = match uri.is_secure() {
-            true => Some(crate::tls::Session::client(self.tls.clone(), uri.host())?),
-            false => None,
-        };
+        let trace = Trace::client(&self.request);
+        let dialled = Box::pin(self.dial(start, &trace)).await;
+        let (stream, connecting) = trace.step(dialled)?;
+        Ok(self.opened(stream, connecting, random()?, trace))
+    }
 
-        let tcp = Box::pin(self.dial(uri, Deadline::of_handshake(&self.config, start))).await?;
+    async fn dial(&self, start: Duration, trace: &Trace) -> Result<(Stream, Connecting), Error> {
         #[cfg(feature = "rustls")]
-        if let Some(session) = session {
-            return Box::pin(self.open(super::tls::TlsStream::new(tcp, session).into(), start)).await;
-        }
-        Box::pin(self.open(tcp.into(), start)).await
+        let tls = Tls::new(self.tls.clone(), self.request.uri())?;
+        #[cfg(not(feature = "rustls"))]
+        let tls = Tls {};
+        let mut dial = Dial::new(self.request.clone(), self.options.clone(), self.config.clone(), start);
+        let mut network = Network { tcp: &*self.tcp, resolver: self.resolver.as_deref(), tls, trace };
+        network.dial(&mut dial).await
     }
 
     /// Opens a connection over a stream that leads to the server already. For TLS, the stream is a `TlsStream`, or one of
@@ -197,51 +248,34 @@ impl<D: Delivery + Clone> Connector<D> {
         start: Duration,
     ) -> Result<(WebSocket<S, D>, ClientResponse), Error> {
         let trace = Trace::client(&self.request);
-        let (socket, driver, response) = trace.step(self.shake_hands(socket, start).await)?;
-        let subprotocol = response.subprotocol().map(Box::from);
-        Ok((WebSocket::new(socket, driver, subprotocol, trace), response))
+        let (socket, connecting) = trace.step(self.shake_hands(socket, start).await)?;
+        Ok(self.opened(socket, connecting, random()?, trace))
     }
 
     async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         socket: S,
         start: Duration,
-    ) -> Result<(S, Driver<D, ThreadBuffers>, ClientResponse), Error> {
-        let (nonce, seed) = (random()?, random()?);
-        let mut connecting = Connecting::new(&self.request, nonce, self.config.clone(), start);
+    ) -> Result<(S, Connecting), Error> {
+        let mut connecting = Connecting::new(&self.request, random()?, self.config.clone(), start);
         let (mut io, mut error) = (Io::new(socket), None);
         let opened = poll_fn(|context| io.poll_drive_with(&mut connecting, context, &mut error)).await;
         if !opened {
             return Err(not_opened(connecting.result(), error));
         }
+        Ok((io.socket, connecting))
+    }
+
+    fn opened<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: S,
+        connecting: Connecting,
+        seed: [u8; 32],
+        trace: Trace,
+    ) -> (WebSocket<S, D>, ClientResponse) {
         let (driver, response) = connecting.into_driver(self.delivery.clone(), seed, ThreadBuffers);
-        Ok((io.socket, driver, response))
-    }
-
-    /// The first address of the host that answers. Each gets its share of the time that is left: one that never answers
-    /// does not take it all.
-    async fn dial(&self, uri: &Uri, deadline: Option<Deadline>) -> Result<TcpStream, Error> {
-        let failed = |address, error| DialError::new(uri.authority(), address, error);
-        let looked_up = before(deadline, tokio::net::lookup_host((uri.host(), uri.port()))).await?;
-        let addresses: Vec<_> = looked_up.map_err(|error| failed(None, error))?.collect();
-        let mut last = failed(None, io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
-        for (&address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
-            let share = deadline.map(|deadline| deadline.share(clock::now(), left));
-            match before(share, self.dial_address(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = failed(Some(address), error),
-                Err(error) if left == 1 => return Err(error.into()),
-                Err(_) => {}
-            }
-        }
-        Err(last.into())
-    }
-
-    async fn dial_address(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_nodelay(true)?;
-        (self.tcp)(&socket)?;
-        socket.connect(address).await
+        let subprotocol = response.subprotocol().map(Box::from);
+        (WebSocket::new(socket, driver, subprotocol, trace), response)
     }
 }
 

@@ -59,6 +59,7 @@
 mod accept;
 pub(crate) mod clock;
 mod connect;
+mod dial;
 mod half;
 mod io;
 mod message_reader;
@@ -80,6 +81,7 @@ mod writer;
 pub use crate::adapter::Parts;
 pub use accept::{Incoming, accept, accept_with, receive_request};
 pub use connect::{Connector, connect, connect_with};
+pub use dial::Lookup;
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use next::{Next, ReadMessage, ReaderNext, ReaderRecv, Recv};

@@ -1,17 +1,21 @@
 //! The stream of a client.
 
+#[cfg(feature = "rustls")]
+use std::boxed::Box;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
 
-/// A TCP connection, inside TLS or not: what [`connect`](super::connect()) opens, whatever the address asks for. A
-/// server that listens for both has it from `From`.
+/// A TCP connection or a Unix socket, inside TLS or not: what [`connect`](super::connect()) opens. A server that listens
+/// for both makes one with `From`.
 ///
 /// It is the same type with the feature `rustls` and without.
 #[derive(Debug)]
@@ -20,44 +24,53 @@ pub struct Stream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// Inside the TLS of a proxy there may be that of the server.
     #[cfg(feature = "rustls")]
-    Tls(TlsStream<TcpStream>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Stream {
-    /// The TCP connection.
+    /// The TCP connection; `None` over a Unix socket.
     #[must_use]
-    pub fn get_ref(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Kind::Tcp(tcp) => tcp,
+            Kind::Tcp(tcp) => Some(tcp),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls.get_ref(),
+            Kind::Tls(tls) => tls.get_ref().tcp(),
         }
     }
 
-    /// The TLS around it, if there is.
+    /// The TLS around it, if there is; of a server that is reached through the TLS of a proxy, the server's.
     #[cfg(feature = "rustls")]
     #[must_use]
-    pub fn tls(&self) -> Option<&TlsStream<TcpStream>> {
+    pub fn tls(&self) -> Option<&TlsStream<Self>> {
         match &self.0 {
-            Kind::Tcp(_) => None,
             Kind::Tls(tls) => Some(tls),
+            _ => None,
         }
     }
 
     fn reader(&mut self) -> Pin<&mut (dyn AsyncRead + Unpin)> {
         Pin::new(match &mut self.0 {
             Kind::Tcp(tcp) => tcp,
+            #[cfg(unix)]
+            Kind::Unix(unix) => unix,
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls,
+            Kind::Tls(tls) => &mut **tls,
         })
     }
 
     fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Unpin)> {
         Pin::new(match &mut self.0 {
             Kind::Tcp(tcp) => tcp,
+            #[cfg(unix)]
+            Kind::Unix(unix) => unix,
             #[cfg(feature = "rustls")]
-            Kind::Tls(tls) => tls,
+            Kind::Tls(tls) => &mut **tls,
         })
     }
 }
@@ -68,10 +81,17 @@ impl From<TcpStream> for Stream {
     }
 }
 
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(unix: UnixStream) -> Self {
+        Self(Kind::Unix(unix))
+    }
+}
+
 #[cfg(feature = "rustls")]
-impl From<TlsStream<TcpStream>> for Stream {
-    fn from(tls: TlsStream<TcpStream>) -> Self {
-        Self(Kind::Tls(tls))
+impl<S: Into<Self>> From<TlsStream<S>> for Stream {
+    fn from(tls: TlsStream<S>) -> Self {
+        Self(Kind::Tls(Box::new(tls.map(Into::into))))
     }
 }
 

@@ -45,7 +45,7 @@ fn connects_by_name_and_speaks() {
             assert!(ws.recv().unwrap().is_none());
         });
         let mut ws = connect(&format!("ws://localhost:{}/chat?room=1", address.port())).unwrap();
-        assert!(ws.get_ref().get_ref().nodelay().unwrap(), "the client leaves Nagle's algorithm on");
+        assert!(ws.get_ref().tcp().expect("TCP").nodelay().unwrap(), "the client leaves Nagle's algorithm on");
         assert_eq!(ws.subprotocol(), None);
         ws.send("hello").unwrap();
         assert_eq!(text(ws.recv().unwrap()), "you too");

@@ -145,7 +145,7 @@ pub(crate) fn timed_out(error: &Error) -> bool {
 pub(crate) fn kind(error: &Error) -> std::io::ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
-        Error::Handshake(bowsprit::HandshakeError::Dial(error)) => error.kind(),
+        Error::Dial(error) => error.io_kind().expect("an address was tried"),
         // A deadline of ours; a stream's own is never met in the tests that ask for this kind.
         Error::Timeout(..) => std::io::ErrorKind::TimedOut,
         error => panic!("{error:?} is no failure of the stream"),

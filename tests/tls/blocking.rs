@@ -81,7 +81,7 @@ fn messages_of_every_size_go_both_ways() {
         });
         let (mut ws, response) = connector("localhost", port, authority.client()).connect().unwrap();
         assert_eq!(response.status(), 101);
-        assert!(ws.get_ref().get_ref().nodelay().unwrap());
+        assert!(ws.get_ref().tcp().expect("TCP").nodelay().unwrap());
         for len in [0, 1, 125, 126, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 1 << 20] {
             let bytes = pattern(len);
             ws.send(&bytes[..]).unwrap();

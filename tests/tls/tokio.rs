@@ -92,7 +92,7 @@ fn millis(millis: u64) -> Option<Duration> {
 fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
-        Error::Handshake(HandshakeError::Dial(error)) => error.kind(),
+        Error::Dial(error) => error.io_kind().expect("an address was tried"),
         // A deadline of ours: no stream of these tests has one.
         Error::Timeout(..) => ErrorKind::TimedOut,
         error => panic!("{error:?} is no failure of the stream"),
@@ -111,7 +111,7 @@ async fn messages_of_every_size_go_both_ways() {
         .await;
         let (mut ws, response) = connector("localhost", port, authority.client()).connect().await.unwrap();
         assert_eq!(response.status(), 101);
-        assert!(ws.get_ref().get_ref().nodelay().unwrap());
+        assert!(ws.get_ref().tcp().expect("TCP").nodelay().unwrap());
         for len in [0, 1, 125, 126, 4095, 4096, 16383, 16384, 16385, 65535, 65536, 1 << 20] {
             let bytes = pattern(len);
             ws.send(&bytes[..]).await.unwrap();

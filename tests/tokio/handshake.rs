@@ -239,7 +239,7 @@ async fn connect_dials() {
     });
     // A name with several addresses, of which one answers.
     let mut ws = connect(&format!("ws://localhost:{port}/")).await.unwrap();
-    assert!(ws.get_ref().get_ref().nodelay().unwrap());
+    assert!(ws.get_ref().tcp().expect("TCP").nodelay().unwrap());
     ws.send("a").await.unwrap();
     assert_eq!(text(ws.recv().await.unwrap()), "a");
     assert!(ws.close(None).await.unwrap().clean);

@@ -377,7 +377,7 @@ pub(crate) fn owned<W>(next: Result<Option<(Message<'_>, W)>, Error>) -> Result<
 pub(crate) fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
-        Error::Handshake(bowsprit::HandshakeError::Dial(error)) => error.kind(),
+        Error::Dial(error) => error.io_kind().expect("an address was tried"),
         // A deadline of ours; a stream's own is never met in the tests that ask for this kind.
         Error::Timeout(..) => ErrorKind::TimedOut,
         error => panic!("{error:?} is no failure of the stream"),

@@ -46,6 +46,15 @@ impl DialError {
         &self.failure
     }
 
+    /// The kind of the failure of the last address that was tried; `None` where none was, or none has failed.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        let DialFailure::Connect(attempts) = &self.failure else { return None };
+        let error = attempts.iter().rev().find_map(|attempt| attempt.error)?;
+        Some(std::io::Error::from(error).kind())
+    }
+
     /// What failed.
     #[must_use]
     pub fn into_failure(self) -> DialFailure {

@@ -42,8 +42,6 @@ pub(in crate::proto) mod text;
 pub(in crate::proto) mod uri;
 
 pub use client::{ClientHandshake, ClientRequest, ClientResponse, ResponseValidator};
-#[cfg(feature = "std")]
-pub use error::DialError;
 pub use error::{BuildError, ErrorResponse, HandshakeError, HeadError, OriginError, RequestError, ResponseError};
 pub use head::HttpVersion;
 pub use headers::Headers;

@@ -1,12 +1,12 @@
 //! [`HandshakeError`]: why the connection did not open, and how a server answers it.
 
 mod build;
-#[cfg(feature = "std")]
-mod dial;
 mod head;
 mod origin;
 mod request;
 mod response;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -17,8 +17,6 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 pub use build::BuildError;
-#[cfg(feature = "std")]
-pub use dial::DialError;
 pub use head::HeadError;
 pub use origin::OriginError;
 pub use request::RequestError;
@@ -64,9 +62,6 @@ pub enum HandshakeError {
     /// WebSocket handshake was sent.
     #[cfg(feature = "rustls")]
     Tls(rustls::Error),
-    /// No connection to the host: its name was not found, or no address accepted the connection.
-    #[cfg(feature = "std")]
-    Dial(DialError),
     /// The handshake was not complete after this long: [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     TimedOut(Duration),
 }
@@ -106,8 +101,6 @@ impl HandshakeError {
             Self::Response(_) | Self::Refused(_) | Self::Uri(_) | Self::TlsUnavailable => return None,
             #[cfg(feature = "rustls")]
             Self::Tls(_) => return None,
-            #[cfg(feature = "std")]
-            Self::Dial(_) => return None,
         })
     }
 
@@ -184,9 +177,7 @@ impl fmt::Display for HandshakeError {
                 f.write_str("a wss:// address needs TLS: enable the feature `rustls` of the crate bowsprit")
             }
             #[cfg(feature = "rustls")]
-            Self::Tls(error) => dial::fmt_tls(error, f),
-            #[cfg(feature = "std")]
-            Self::Dial(error) => fmt::Display::fmt(error, f),
+            Self::Tls(error) => tls::fmt_tls(error, f),
             Self::TimedOut(limit) => write!(f, "the opening handshake was not complete after {limit:?}"),
         }
     }
@@ -228,12 +219,5 @@ impl From<UriError> for HandshakeError {
 impl From<rustls::Error> for HandshakeError {
     fn from(error: rustls::Error) -> Self {
         Self::Tls(error)
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<DialError> for HandshakeError {
-    fn from(error: DialError) -> Self {
-        Self::Dial(error)
     }
 }
