@@ -148,6 +148,8 @@ mod adapter;
 pub mod blocking;
 #[cfg(feature = "tokio")]
 pub mod client;
+#[cfg(feature = "proxy-env")]
+pub mod environment;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "futures-io")]

@@ -13,13 +13,11 @@ use std::io;
 #[cfg(all(any(all(feature = "blocking", unix), feature = "tokio"), feature = "rustls"))]
 use std::string::String;
 use std::sync::{Arc, LazyLock};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-use std::time::Duration;
 
 pub(crate) use buffers::ThreadBuffers;
 pub use parts::Parts;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
 use crate::HandshakeError;
 #[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
 use crate::dial::{DialError, DialFailure, DialOptions, ProxyError};
@@ -30,47 +28,25 @@ use crate::driver::TransportError;
 use crate::handshake::Uri;
 use crate::{Config, Error};
 
-/// When a piece of work has to be complete.
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    /// On the adapter's clock.
-    pub(crate) at: Duration,
-    limit: Duration,
-}
-
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-impl Deadline {
-    /// For work that begins at `start` and may take `limit`.
-    pub(crate) fn new(start: Duration, limit: Duration) -> Self {
-        Self { at: start.saturating_add(limit), limit }
-    }
-
-    /// For an opening handshake that begins at `start`.
-    pub(crate) fn of_handshake(config: &Config, start: Duration) -> Option<Self> {
-        config.handshake_timeout.map(|limit| Self::new(start, limit))
-    }
-
-    pub(crate) const fn error(self) -> HandshakeError {
-        HandshakeError::TimedOut(self.limit)
-    }
-}
-
 /// The dialler's defaults, one for all connections that were given nothing else.
 #[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
 pub(crate) fn default_dial_options() -> Arc<DialOptions> {
-    static DEFAULT: LazyLock<Arc<DialOptions>> =
-        LazyLock::new(|| Arc::new(DialOptions { tls: cfg!(feature = "rustls"), ..DialOptions::default() }));
+    static DEFAULT: LazyLock<Arc<DialOptions>> = LazyLock::new(|| {
+        Arc::new(DialOptions {
+            #[cfg(feature = "proxy-env")]
+            proxy: crate::environment::proxy_choice(),
+            tls: cfg!(feature = "rustls"),
+            ..DialOptions::default()
+        })
+    });
     DEFAULT.clone()
 }
 
-/// The TLS of one dial: whom to trust.
-#[cfg(any(all(feature = "blocking", unix), feature = "tokio"))]
+/// The TLS of one dial: which certificates to trust.
+#[cfg(all(any(all(feature = "blocking", unix), feature = "tokio"), feature = "rustls"))]
 pub(crate) struct Tls {
-    #[cfg(feature = "rustls")]
     config: Option<Arc<rustls::ClientConfig>>,
     /// The first session, with the name that it is for: made before anything is dialled, since it may fail.
-    #[cfg(feature = "rustls")]
     first: Option<(String, crate::tls::Session)>,
 }
 

@@ -20,10 +20,12 @@ use super::io::{Own, drive};
 use super::stream::Stream;
 use super::transport::Transport;
 use super::websocket::WebSocket;
+#[cfg(all(unix, feature = "rustls"))]
+use crate::adapter::Tls;
+#[cfg(unix)]
+use crate::adapter::default_dial_options;
 use crate::adapter::trace::Trace;
 use crate::adapter::{ThreadBuffers, default_config, not_opened, random};
-#[cfg(unix)]
-use crate::adapter::{Tls, default_dial_options};
 #[cfg(unix)]
 use crate::dial::{Dial, DialOptions, ProxyChoice};
 use crate::driver::Connecting;
@@ -166,8 +168,8 @@ impl<D: Delivery + Clone> Connector<D> {
     }
 
     /// Connects through this proxy: a [`Proxy`](crate::dial::Proxy), or a [`ProxyChoice`] that chooses one for each address.
-    /// By default there is none, or with the feature `proxy-env` the one that the environment names
-    /// ([`dial::from_environment`](crate::dial)). `ProxyChoice::None` turns that off.
+    /// Default: none; with the feature `proxy-env`, the one that the environment names (`HTTPS_PROXY` and others), which
+    /// `ProxyChoice::None` turns off.
     #[cfg(unix)]
     #[must_use]
     pub fn proxy(mut self, proxy: impl Into<ProxyChoice>) -> Self {
@@ -235,10 +237,15 @@ impl<D: Delivery + Clone> Connector<D> {
     fn dial(&self, start: Duration, trace: &Trace) -> Result<(Stream, Connecting), Error> {
         #[cfg(feature = "rustls")]
         let tls = Tls::new(self.tls.clone(), self.request.uri())?;
-        #[cfg(not(feature = "rustls"))]
-        let tls = Tls {};
         let mut dial = Dial::new(self.request.clone(), self.options.clone(), self.config.clone(), start);
-        Network { tcp: &*self.tcp, resolver: self.resolver.clone(), tls, trace }.dial(&mut dial)
+        Network {
+            tcp: &*self.tcp,
+            resolver: self.resolver.clone(),
+            #[cfg(feature = "rustls")]
+            tls,
+            trace,
+        }
+        .dial(&mut dial)
     }
 
     /// Opens a connection over a stream that leads to the server already, as [`connect_with`]; returns it with the

@@ -20,8 +20,10 @@ use super::stream::Stream;
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
 use crate::Error;
+#[cfg(feature = "rustls")]
+use crate::adapter::Tls;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Tls, not_dialled, opening_error, random};
+use crate::adapter::{not_dialled, opening_error, random};
 use crate::dial::{AttemptId, Dial, DialAddress, DialStep};
 use crate::driver::{Connecting, Drive};
 
@@ -35,6 +37,7 @@ pub(super) type Resolver = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Se
 pub(super) struct Network<'a> {
     pub(super) tcp: &'a TcpOptions,
     pub(super) resolver: Option<Arc<Resolver>>,
+    #[cfg(feature = "rustls")]
     pub(super) tls: Tls,
     pub(super) trace: &'a Trace,
 }
@@ -112,7 +115,7 @@ impl Network<'_> {
     }
 
     #[cfg(not(feature = "rustls"))]
-    fn wrap(&mut self, _: Stream, _: &str) -> Result<Stream, Error> {
+    fn wrap(&self, _: Stream, _: &str) -> Result<Stream, Error> {
         Err(crate::HandshakeError::TlsUnavailable.into())
     }
 
@@ -195,7 +198,6 @@ impl Attempt {
 }
 
 /// Waits for one of the attempts, or until the clock shows `until`.
-#[expect(clippy::type_complexity, reason = "an alias would hide what it is")]
 fn wait(
     attempts: &mut Vec<(AttemptId, Attempt)>,
     until: Option<Duration>,

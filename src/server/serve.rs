@@ -30,14 +30,13 @@ use super::session::Session;
 use super::sessions::Sessions;
 use crate::HandshakeError;
 use crate::Messages;
-use crate::adapter::Deadline;
 use crate::handshake::{HeadError, RequestError};
 use crate::session::{Failure, catch_panic};
 #[cfg(feature = "rustls")]
 use crate::tokio::TlsStream;
 use crate::tokio::clock;
-use crate::tokio::clock::before;
 use crate::upgrade;
+use crate::upgrade::hyper::deadline::{Deadline, before};
 use crate::upgrade::hyper::{Guarded, UpgradeRequest};
 
 /// Serves the routes on all connections of `listener` (a [`TcpListener`](tokio::net::TcpListener), or a [`Listener`] with

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::HandshakeError;
-use crate::adapter::Deadline;
-
 /// The time since an origin that is the same for all connections of the process.
 pub(crate) fn now() -> Duration {
     Instant::now().duration_since(origin())
 }
 
 /// When the clock will show `time`; `None` beyond what it can show.
-pub(super) fn instant(time: Duration) -> Option<Instant> {
+pub(crate) fn instant(time: Duration) -> Option<Instant> {
     origin().checked_add(time)
 }
 
@@ -25,13 +22,4 @@ fn origin() -> Instant {
         let now = Instant::now();
         now.checked_sub(Duration::from_secs(24 * 60 * 60)).unwrap_or(now)
     })
-}
-
-/// `work`, unless the deadline is over first.
-pub(crate) async fn before<F: Future>(deadline: Option<Deadline>, work: F) -> Result<F::Output, HandshakeError> {
-    let Some(deadline) = deadline else { return Ok(work.await) };
-    match instant(deadline.at) {
-        None => Ok(work.await),
-        Some(at) => tokio::time::timeout_at(at, work).await.map_err(|_| deadline.error()),
-    }
 }

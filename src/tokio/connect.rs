@@ -17,8 +17,10 @@ use super::dial::{Lookup, Network, Resolver, TcpOptions};
 use super::io::Io;
 use super::socket::Stream;
 use super::websocket::WebSocket;
+#[cfg(feature = "rustls")]
+use crate::adapter::Tls;
 use crate::adapter::trace::Trace;
-use crate::adapter::{ThreadBuffers, Tls, default_config, default_dial_options, not_opened, random};
+use crate::adapter::{ThreadBuffers, default_config, default_dial_options, not_opened, random};
 use crate::dial::{Dial, DialOptions, ProxyChoice};
 use crate::driver::Connecting;
 use crate::handshake::{ClientRequest, ClientResponse};
@@ -144,8 +146,8 @@ impl<D: Delivery + Clone> Connector<D> {
     }
 
     /// Connects through this proxy: a [`Proxy`](crate::dial::Proxy), or a [`ProxyChoice`] that chooses one for each address.
-    /// By default there is none, or with the feature `proxy-env` the one that the environment names
-    /// ([`dial::from_environment`](crate::dial)). `ProxyChoice::None` turns that off.
+    /// Default: none; with the feature `proxy-env`, the one that the environment names (`HTTPS_PROXY` and others), which
+    /// `ProxyChoice::None` turns off.
     #[must_use]
     pub fn proxy(mut self, proxy: impl Into<ProxyChoice>) -> Self {
         self.options_mut().proxy = proxy.into();
@@ -217,10 +219,14 @@ impl<D: Delivery + Clone> Connector<D> {
     async fn dial(&self, start: Duration, trace: &Trace) -> Result<(Stream, Connecting), Error> {
         #[cfg(feature = "rustls")]
         let tls = Tls::new(self.tls.clone(), self.request.uri())?;
-        #[cfg(not(feature = "rustls"))]
-        let tls = Tls {};
         let mut dial = Dial::new(self.request.clone(), self.options.clone(), self.config.clone(), start);
-        let mut network = Network { tcp: &*self.tcp, resolver: self.resolver.as_deref(), tls, trace };
+        let mut network = Network {
+            tcp: &*self.tcp,
+            resolver: self.resolver.as_deref(),
+            #[cfg(feature = "rustls")]
+            tls,
+            trace,
+        };
         network.dial(&mut dial).await
     }
 

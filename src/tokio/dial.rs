@@ -20,8 +20,10 @@ use super::socket::Stream;
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
 use crate::Error;
+#[cfg(feature = "rustls")]
+use crate::adapter::Tls;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Tls, not_dialled, opening_error, random};
+use crate::adapter::{not_dialled, opening_error, random};
 use crate::dial::{AttemptId, Dial, DialAddress, DialStep};
 use crate::driver::{Connecting, Drive};
 
@@ -36,6 +38,7 @@ type Attempt = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
 pub(super) struct Network<'a> {
     pub(super) tcp: &'a TcpOptions,
     pub(super) resolver: Option<&'a Resolver>,
+    #[cfg(feature = "rustls")]
     pub(super) tls: Tls,
     pub(super) trace: &'a Trace,
 }
@@ -98,7 +101,7 @@ impl Network<'_> {
     }
 
     #[cfg(not(feature = "rustls"))]
-    fn wrap(&mut self, _: Stream, _: &str) -> Result<Stream, Error> {
+    fn wrap(&self, _: Stream, _: &str) -> Result<Stream, Error> {
         Err(crate::HandshakeError::TlsUnavailable.into())
     }
 

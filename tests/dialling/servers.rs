@@ -51,7 +51,7 @@ impl Server {
 
 /// Echoes one message after the other.
 pub(crate) fn echo() -> Server {
-    Server::start(|stream, log| echo_over(stream, log))
+    Server::start(echo_over)
 }
 
 pub(crate) fn echo_unix(path: &Path) -> Server {

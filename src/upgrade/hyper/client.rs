@@ -11,16 +11,16 @@ use bytes::BytesMut;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
 
+use super::deadline::{Deadline, before};
 use super::{Socket, take_over};
 use crate::Config;
 use crate::Connection;
 use crate::Delivery;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Deadline, Parts, random};
+use crate::adapter::{Parts, random};
 use crate::handshake::{ClientRequest, ClientResponse};
 use crate::tokio::WebSocket;
 use crate::tokio::clock;
-use crate::tokio::clock::before;
 use crate::upgrade::http;
 use crate::{Error, HandshakeError};
 

@@ -49,6 +49,7 @@
 //! ```
 
 mod client;
+pub(crate) mod deadline;
 #[cfg(feature = "server")]
 mod guarded;
 mod server;

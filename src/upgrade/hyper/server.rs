@@ -11,15 +11,15 @@ use bytes::BytesMut;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 
+use super::deadline::{Deadline, before};
 use super::{Socket, take_over};
 use crate::Config;
 use crate::Connection;
+use crate::adapter::Parts;
 use crate::adapter::trace::Trace;
-use crate::adapter::{Deadline, Parts};
 use crate::handshake::{AcceptOptions, Accepted, BuildError, ServerRequest};
 use crate::tokio::WebSocket;
 use crate::tokio::clock;
-use crate::tokio::clock::before;
 use crate::upgrade::http;
 use crate::{Delivery, Messages};
 use crate::{Error, HandshakeError};
