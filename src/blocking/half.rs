@@ -4,9 +4,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::io::{Machine, Own, drive, poll_writing, report, wait_failed};
+use super::io::{Machine, drive, poll_writing, report, wait_failed};
 use super::transport::Transport;
-use super::writer::Writer;
 use crate::adapter::ThreadBuffers;
 use crate::driver::{Drive as _, Goal, ReceiveHalf, SendHalf, Step, TransportError};
 use crate::{Delivery, Error};
@@ -27,26 +26,6 @@ pub(super) trait Access {
 
     /// Writes until `goal` is reached.
     fn until(&mut self, goal: Goal) -> Result<(), Error>;
-}
-
-impl<S: Transport> Access for Writer<S> {
-    type Socket = S;
-
-    #[inline]
-    fn with<R>(&mut self, work: impl FnOnce(&mut SendHalf<ThreadBuffers>, &mut S) -> R) -> R {
-        work(&mut self.send, &mut self.socket)
-    }
-
-    fn drive<D: Delivery>(&mut self, receive: &mut ReceiveHalf<D, ThreadBuffers>) -> io::Result<bool> {
-        drive(&mut Pair { receive, send: &mut self.send }, &mut self.socket, None, &mut None)
-    }
-
-    fn until(&mut self, goal: Goal) -> Result<(), Error> {
-        if !drive(&mut Own(self.send.until(goal)), &mut self.socket, None, &mut None)? {
-            self.send.result()?;
-        }
-        Ok(())
-    }
 }
 
 /// A half of a split connection: a handle of its own, and the sending side shared with the other.
@@ -108,42 +87,6 @@ fn with_lock<S: Transport, R>(
         let _ = socket.shutdown_both();
     }
     result
-}
-
-/// The whole connection, in one thread.
-struct Pair<'a, D> {
-    receive: &'a mut ReceiveHalf<D, ThreadBuffers>,
-    send: &'a mut SendHalf<ThreadBuffers>,
-}
-
-impl<S: Transport, D: Delivery> Machine<S> for Pair<'_, D> {
-    fn poll(&mut self, socket: &mut S, error: &mut Option<io::Error>) -> Step {
-        poll_writing(&mut self.receive.with(self.send), socket, error)
-    }
-
-    fn poll_timeout(&self) -> Option<Duration> {
-        self.send.poll_timeout()
-    }
-
-    fn read_buffer(&mut self) -> &mut [u8] {
-        self.receive.read_buffer()
-    }
-
-    fn report_read(&mut self, read: Result<Option<usize>, TransportError>) {
-        report(&mut self.receive.with(self.send), read);
-    }
-
-    fn write_blocked(&mut self) {
-        self.send.write_blocked();
-    }
-
-    fn wait_failed(&mut self, error: TransportError) {
-        wait_failed(&mut self.receive.with(self.send), error);
-    }
-
-    fn is_ending(&self) -> bool {
-        self.send.is_ending()
-    }
 }
 
 /// The reading half of a connection. The lock is held for what never waits.

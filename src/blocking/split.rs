@@ -15,16 +15,37 @@ use crate::driver::Goal;
 use crate::extension::Agreement;
 use crate::{Close, Delivery, End, Error, Messages, Outgoing, OwnedMessage, SendError};
 
-pub(super) fn split<S: Duplicate, D: Delivery>(
-    ws: WebSocket<S, D>,
-) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error> {
-    let WebSocket { receiver: Receiver { writer: Writer { socket, send }, receive, extras } } = ws;
-    let patience = send.config().close_timeout;
-    let other = socket.duplicate()?;
-    let send = Arc::new(Mutex::new(send));
-    let writer = Shared { socket, send: send.clone(), patience };
-    let reader = WebSocketReader { receiver: Receiver { writer, receive, extras } };
-    Ok((reader, WebSocketWriter { writer: Shared { socket: other, send, patience } }))
+impl<S: Duplicate, D: Delivery> WebSocket<S, D> {
+    /// Two halves for two threads: one reads, the other writes, and neither waits for the other. Pings and Closes are
+    /// still answered, by the half that reads.
+    ///
+    /// ```no_run
+    /// let ws = bowsprit::blocking::connect("ws://127.0.0.1:9001/")?;
+    /// let (mut reader, mut writer) = ws.split()?;
+    /// let sends = std::thread::spawn(move || {
+    ///     writer.send("one")?;
+    ///     writer.send("two")?;
+    ///     writer.start_close(None) // the reader finishes what this begins
+    /// });
+    /// while let Some(message) = reader.next()? {
+    ///     println!("{message:?}");
+    /// }
+    /// sends.join().expect("it does not panic")?;
+    /// # Ok::<(), bowsprit::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the stream cannot be duplicated.
+    pub fn split(self) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error> {
+        let Receiver { writer: Writer { socket, send }, receive, extras } = self.receiver;
+        let patience = send.config().close_timeout;
+        let other = socket.duplicate()?;
+        let send = Arc::new(Mutex::new(send));
+        let writer = Shared { socket, send: send.clone(), patience };
+        let reader = WebSocketReader { receiver: Receiver { writer, receive, extras } };
+        Ok((reader, WebSocketWriter { writer: Shared { socket: other, send, patience } }))
+    }
 }
 
 /// The half that receives. It alone keeps Pongs, Closes and the deadlines going, so keep calling

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::clock;
 use super::message_reader::MessageReader;
 use super::receiver::{Extras, Receiver};
-use super::split::{self, WebSocketReader, WebSocketWriter};
-use super::transport::{Duplicate, Interest, Transport};
+use super::transport::{Interest, Transport};
 use super::writer::Writer;
 use crate::adapter::trace::Trace;
 use crate::adapter::{Parts, ThreadBuffers};
@@ -176,34 +175,6 @@ impl<S: Transport, D: Delivery> WebSocket<S, D> {
     pub fn release_compression(&mut self) {
         self.receiver.receive.release_compression();
         self.receiver.writer.release_compression();
-    }
-
-    /// Two halves for two threads: one reads, the other writes, and neither waits for the other. Pings and Closes are
-    /// still answered, by the half that reads.
-    ///
-    /// ```no_run
-    /// let ws = bowsprit::blocking::connect("ws://127.0.0.1:9001/")?;
-    /// let (mut reader, mut writer) = ws.split()?;
-    /// let sends = std::thread::spawn(move || {
-    ///     writer.send("one")?;
-    ///     writer.send("two")?;
-    ///     writer.start_close(None) // the reader finishes what this begins
-    /// });
-    /// while let Some(message) = reader.next()? {
-    ///     println!("{message:?}");
-    /// }
-    /// sends.join().expect("it does not panic")?;
-    /// # Ok::<(), bowsprit::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] when the stream cannot be duplicated.
-    pub fn split(self) -> Result<(WebSocketReader<S, D>, WebSocketWriter<S>), Error>
-    where
-        S: Duplicate,
-    {
-        split::split(self)
     }
 
     /// The stream.

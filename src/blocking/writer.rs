@@ -1,12 +1,14 @@
 //! The sending side, which owns the socket.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
 
 use super::half::Access;
+use super::io::{Machine, Own, drive, poll_writing, report, wait_failed};
 use super::transport::Transport;
 use crate::adapter::ThreadBuffers;
-use crate::driver::{Goal, SendHalf};
-use crate::{Close, Error, Outgoing, SendError};
+use crate::driver::{Goal, ReceiveHalf, SendHalf, Step, TransportError};
+use crate::{Close, Delivery, Error, Outgoing, SendError};
 
 /// The sending side of a [`WebSocket`](super::WebSocket), which [`next`](super::WebSocket::next) returns together with a
 /// message, so that the answer may borrow from the message.
@@ -92,7 +94,7 @@ impl<S: Transport> Writer<S> {
     pub fn start_close(&mut self, close: Option<Close<'_>>) -> Result<(), Error> {
         self.send.feed(Outgoing::close(close))?;
         // No wait: the peer may have to be read before it reads.
-        super::io::poll_writing(&mut self.send.until(Goal::Flushed), &mut self.socket, &mut None);
+        poll_writing(&mut self.send.until(Goal::Flushed), &mut self.socket, &mut None);
         Ok(self.send.result()?)
     }
 
@@ -101,6 +103,62 @@ impl<S: Transport> Writer<S> {
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
         self.send.release_compression();
+    }
+}
+
+impl<S: Transport> Access for Writer<S> {
+    type Socket = S;
+
+    #[inline]
+    fn with<R>(&mut self, work: impl FnOnce(&mut SendHalf<ThreadBuffers>, &mut S) -> R) -> R {
+        work(&mut self.send, &mut self.socket)
+    }
+
+    fn drive<D: Delivery>(&mut self, receive: &mut ReceiveHalf<D, ThreadBuffers>) -> io::Result<bool> {
+        drive(&mut Pair { receive, send: &mut self.send }, &mut self.socket, None, &mut None)
+    }
+
+    fn until(&mut self, goal: Goal) -> Result<(), Error> {
+        if !drive(&mut Own(self.send.until(goal)), &mut self.socket, None, &mut None)? {
+            self.send.result()?;
+        }
+        Ok(())
+    }
+}
+
+/// The whole connection, in one thread.
+struct Pair<'a, D> {
+    receive: &'a mut ReceiveHalf<D, ThreadBuffers>,
+    send: &'a mut SendHalf<ThreadBuffers>,
+}
+
+impl<S: Transport, D: Delivery> Machine<S> for Pair<'_, D> {
+    fn poll(&mut self, socket: &mut S, error: &mut Option<io::Error>) -> Step {
+        poll_writing(&mut self.receive.with(self.send), socket, error)
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.send.poll_timeout()
+    }
+
+    fn read_buffer(&mut self) -> &mut [u8] {
+        self.receive.read_buffer()
+    }
+
+    fn report_read(&mut self, read: Result<Option<usize>, TransportError>) {
+        report(&mut self.receive.with(self.send), read);
+    }
+
+    fn write_blocked(&mut self) {
+        self.send.write_blocked();
+    }
+
+    fn wait_failed(&mut self, error: TransportError) {
+        wait_failed(&mut self.receive.with(self.send), error);
+    }
+
+    fn is_ending(&self) -> bool {
+        self.send.is_ending()
     }
 }
 

@@ -75,6 +75,8 @@ mod split;
 mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
+mod verbs;
+mod watch;
 mod websocket;
 mod writer;
 

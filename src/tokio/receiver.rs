@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::half::Access;
 use super::queue::Queue;
-use super::shutdown::Watch;
+use super::watch::Watch;
 use crate::adapter::ThreadBuffers;
 use crate::adapter::trace::Trace;
 use crate::driver::ReceiveHalf;

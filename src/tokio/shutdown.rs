@@ -1,14 +1,9 @@
 //! Ending all connections of a process politely.
 
-use std::boxed::Box;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
+use super::watch::Watch;
 use super::websocket::WebSocket;
 use crate::Delivery;
 
@@ -16,8 +11,6 @@ use crate::Delivery;
 ///
 /// ```no_run
 /// use std::time::Duration;
-///
-///
 ///
 /// # async fn example() -> Result<(), bowsprit::Error> {
 /// let shutdown = bowsprit::tokio::Shutdown::new();
@@ -50,15 +43,7 @@ impl Shutdown {
     /// From now on, this connection is among them. [`next`](WebSocket::next) sends the Close where it waits for the peer,
     /// and goes on until the peer's.
     pub fn watch<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(&self, ws: &mut WebSocket<S, D>) {
-        let alive = self.0.subscribe();
-        let mut receiver = alive.clone();
-        let begun = Box::pin(async move {
-            // An error means that the `Shutdown` is gone, which closes nobody.
-            if receiver.wait_for(|begun| *begun).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        });
-        ws.receiver.extras.get_or_insert_default().shutdown = Some(Watch { begun: Some(begun), _alive: alive });
+        ws.receiver.extras.get_or_insert_default().shutdown = Some(Watch::new(self.0.subscribe()));
     }
 
     /// Has every connection send a Close, those among them that are watched later.
@@ -77,29 +62,5 @@ impl Shutdown {
 impl Default for Shutdown {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A connection's part in a shutdown.
-pub(super) struct Watch {
-    /// Until it has begun.
-    begun: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
-    /// As long as it lives, the connection does.
-    _alive: watch::Receiver<bool>,
-}
-
-impl Watch {
-    /// Ready once, when the shutdown begins.
-    pub(super) fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(begun) = &mut self.begun else { return Poll::Pending };
-        ready!(begun.as_mut().poll(context));
-        self.begun = None;
-        Poll::Ready(())
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("begun", &self.begun.is_none()).finish()
     }
 }

@@ -14,15 +14,36 @@ use super::next::{ReaderNext, ReaderRecv, Waiting};
 use super::receiver::Receiver;
 use super::sending::{Sending, Then};
 use super::websocket::WebSocket;
-use super::writer::Writer;
 use crate::extension::Agreement;
 use crate::{Close, Delivery, End, Messages, Outgoing, SendError};
 
-pub(super) fn split<S, D: Delivery>(receiver: Receiver<Writer<S>, D>) -> (WebSocketReader<S, D>, WebSocketWriter<S>) {
-    let Receiver { writer, receive, extras } = receiver;
-    let (reader, writer) = Shared::pair(writer);
-    let receiver = Box::new(Receiver { writer: reader, receive, extras });
-    (WebSocketReader { receiver }, WebSocketWriter { writer })
+impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
+    /// Two halves for two tasks: one reads, the other writes, and neither waits for the other. Pings and Closes are
+    /// still answered, by the half that reads.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), bowsprit::Error> {
+    /// let ws = bowsprit::tokio::connect("ws://127.0.0.1:9001/").await?;
+    /// let (mut reader, mut writer) = ws.split();
+    /// let sends = tokio::spawn(async move {
+    ///     writer.send("one").await?;
+    ///     writer.send("two").await?;
+    ///     writer.start_close(None).await // the reader finishes what this begins
+    /// });
+    /// while let Some(message) = reader.next().await? {
+    ///     println!("{message:?}");
+    /// }
+    /// sends.await.expect("it does not panic")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (WebSocketReader<S, D>, WebSocketWriter<S>) {
+        let Receiver { writer, receive, extras } = *self.receiver;
+        let (reader, writer) = Shared::pair(writer);
+        let receiver = Box::new(Receiver { writer: reader, receive, extras });
+        (WebSocketReader { receiver }, WebSocketWriter { writer })
+    }
 }
 
 /// The half that receives. It alone keeps Pongs, Closes and the deadlines going, so keep calling
@@ -196,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
     /// Frees the memory of compression on the sending side, as [`Writer::release_compression`].
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
-        self.writer.look(Writer::release_compression);
+        self.writer.look(|writer| writer.release_compression());
     }
 
     /// How the connection is ending or ended; `None` while it is open.

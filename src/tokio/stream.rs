@@ -12,6 +12,14 @@ use super::websocket::WebSocket;
 use crate::driver::Goal;
 use crate::{CloseCode, Error, Outgoing, OwnedMessage, SendError};
 
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// A `Stream` and a `Sink` of owned messages.
+    #[must_use]
+    pub fn into_stream(self) -> WebSocketStream<S> {
+        WebSocketStream { ws: self, done: false }
+    }
+}
+
 /// A `Stream` and a `Sink` of owned messages: from [`WebSocket::into_stream`].
 ///
 /// The stream ends once both sides have sent their Close, or behind its first error. What the sink was fed leaves when it
@@ -40,10 +48,6 @@ pub struct WebSocketStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketStream<S> {
-    pub(super) fn new(ws: WebSocket<S>) -> Self {
-        Self { ws, done: false }
-    }
-
     /// The connection.
     #[must_use]
     pub fn get_ref(&self) -> &WebSocket<S> {

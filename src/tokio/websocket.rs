@@ -18,8 +18,6 @@ use super::queue::{Queue, WhenFull};
 use super::receiver::{Extras, Receiver, Senders};
 use super::sender::Sender;
 use super::sending::Sending;
-use super::split::{self, WebSocketReader, WebSocketWriter};
-use super::stream::WebSocketStream;
 use super::writer::Writer;
 use crate::adapter::trace::Trace;
 use crate::adapter::{Parts, ThreadBuffers};
@@ -248,30 +246,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin, D: Delivery> WebSocket<S, D> {
         &mut self.receiver.writer
     }
 
-    /// Two halves for two tasks: one reads, the other writes, and neither waits for the other. Pings and Closes are
-    /// still answered, by the half that reads.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), bowsprit::Error> {
-    /// let ws = bowsprit::tokio::connect("ws://127.0.0.1:9001/").await?;
-    /// let (mut reader, mut writer) = ws.split();
-    /// let sends = tokio::spawn(async move {
-    ///     writer.send("one").await?;
-    ///     writer.send("two").await?;
-    ///     writer.start_close(None).await // the reader finishes what this begins
-    /// });
-    /// while let Some(message) = reader.next().await? {
-    ///     println!("{message:?}");
-    /// }
-    /// sends.await.expect("it does not panic")?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn split(self) -> (WebSocketReader<S, D>, WebSocketWriter<S>) {
-        split::split(*self.receiver)
-    }
-
     /// The stream.
     #[must_use]
     pub fn get_ref(&self) -> &S {
@@ -337,12 +311,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S, Messages> {
     /// As [`next`](Self::next).
     pub fn recv(&mut self) -> Recv<'_, S> {
         Recv(&mut self.receiver)
-    }
-
-    /// A `Stream` and a `Sink` of owned messages.
-    #[must_use]
-    pub fn into_stream(self) -> WebSocketStream<S> {
-        WebSocketStream::new(self)
     }
 }
 

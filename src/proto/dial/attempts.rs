@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::options::DialOptions;
-use super::step::{AttemptId, DialAddress};
+use super::peer::{AttemptId, DialAddress};
 use crate::proto::driver::TransportError;
 
 /// The attempts to connect to one host: which address is next, and when.

@@ -7,8 +7,8 @@ use core::time::Duration;
 
 use super::attempts::FailedAttempt;
 use super::location::RedirectError;
-use super::step::DialPhase;
-use super::tunnel::ProxyError;
+use super::peer::DialPhase;
+use super::proxy_error::ProxyError;
 use crate::proto::driver::OpeningError;
 use crate::proto::handshake::Uri;
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use bytes::{BufMut as _, BytesMut};
 
 use super::proxy::Proxy;
-use super::tunnel::ProxyError;
+use super::proxy_error::ProxyError;
 use crate::proto::config::Config;
 use crate::proto::handshake::head::HeadReader;
 use crate::proto::handshake::{ClientResponse, Uri};

@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 use core::fmt;
-use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::error::DialError;
+use super::peer::{AttemptId, DialAddress, DialPeer};
 
 /// What to do next. Each step but [`Wait`](Self::Wait) and [`Failed`](Self::Failed) is given once, and answered with a
 /// report. `Display` names it, for a log; credentials are never part of it.
@@ -70,60 +70,4 @@ impl fmt::Display for DialStep {
             Self::Failed(error) => fmt::Display::fmt(error, f),
         }
     }
-}
-
-/// Who is dialled.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum DialPeer {
-    /// The proxy.
-    Proxy,
-    /// The server of the WebSocket.
-    Server,
-}
-
-impl fmt::Display for DialPeer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Proxy => "the proxy",
-            Self::Server => "the server",
-        })
-    }
-}
-
-/// Names one connection attempt. A machine uses none twice, so that a late report is recognized.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct AttemptId(pub(super) u64);
-
-/// Where to connect.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum DialAddress {
-    /// A TCP port.
-    Tcp(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(String),
-}
-
-impl fmt::Display for DialAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => fmt::Display::fmt(address, f),
-            Self::Unix(path) => write!(f, "{path:?}"),
-        }
-    }
-}
-
-/// The part of dialling that is going on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum DialPhase {
-    /// A name is being resolved.
-    Resolve(DialPeer),
-    /// Addresses are being tried.
-    Connect(DialPeer),
-    /// TLS is being established.
-    Tls(DialPeer),
-    /// The proxy is asked for a tunnel.
-    Tunnel,
-    /// The server is asked for the upgrade.
-    Upgrade,
 }

@@ -1,6 +1,5 @@
 //! [`Tunnel`]: a proxy's handshake over a connected transport.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
@@ -10,14 +9,14 @@ use bytes::BytesMut;
 
 use super::http_connect::HttpConnect;
 use super::proxy::{Proxy, ProxyScheme};
-use super::socks5::{Socks5, SocksError};
+use super::proxy_error::ProxyError;
+use super::socks5::Socks5;
 use crate::proto::config::Config;
 use crate::proto::driver::clock::Clock;
 use crate::proto::driver::opening::{Exchange, report_to_exchange};
 use crate::proto::driver::refusal::Refusal;
 use crate::proto::driver::{Drive, Step, TransportError};
-use crate::proto::handshake::error::fmt_refusal;
-use crate::proto::handshake::{ClientResponse, HeadError, Uri};
+use crate::proto::handshake::Uri;
 
 /// A proxy's handshake over a transport that is connected to the proxy: `CONNECT` or SOCKS5.
 ///
@@ -225,42 +224,3 @@ impl Drive for Tunnel {
         self.exchange.output.fail(error);
     }
 }
-
-/// Why a proxy opened no tunnel.
-#[derive(Clone, PartialEq, Debug)]
-#[non_exhaustive]
-pub enum ProxyError {
-    /// An HTTP proxy answered with a status other than 2xx; its response: 407 when it requires a login.
-    Refused(Box<ClientResponse>),
-    /// The head of an HTTP proxy's response cannot be read.
-    Head(HeadError),
-    /// A SOCKS5 proxy refused, or broke the rules.
-    Socks(SocksError),
-    /// Bytes arrived together with the proxy's agreement, before anything was sent to the server.
-    EarlyBytes,
-    /// The transport failed, or ended before the handshake was complete.
-    Transport(TransportError),
-    /// [`Config::handshake_timeout`] expired, which was so long.
-    Timeout(Duration),
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(response) => fmt_refusal("the proxy", response, f),
-            Self::Head(HeadError::Tls) => {
-                f.write_str("the proxy speaks TLS on this port: the scheme of its address may be wrong (http:// instead of https://)")
-            }
-            Self::Head(error) => fmt::Display::fmt(error, f),
-            Self::Socks(error) => fmt::Display::fmt(error, f),
-            Self::EarlyBytes => f.write_str("bytes arrived before anything was sent to the server"),
-            Self::Transport(TransportError::UnexpectedEof) => {
-                f.write_str("the proxy ended the stream before its handshake was complete")
-            }
-            Self::Transport(error) => fmt::Display::fmt(error, f),
-            Self::Timeout(limit) => write!(f, "not complete after {limit:?}"),
-        }
-    }
-}
-
-impl core::error::Error for ProxyError {}

@@ -5,7 +5,8 @@ use alloc::string::String;
 use core::net::Ipv6Addr;
 
 use super::credentials::Credentials;
-use super::uri::{UriError, is_pchar, percent_decode, percent_signs_are_valid};
+use super::percent::{is_pchar, percent_decode, percent_signs_are_valid};
+use super::uri_error::UriError;
 
 /// `host [":" port]`, as in a URI, in the `Host` field and in an origin.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::key;
-use super::uri::{is_pchar, percent_decode, percent_signs_are_valid};
+use super::percent::{is_pchar, percent_decode, percent_signs_are_valid};
 
 /// A user name and a password. Neither is shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -3,12 +3,13 @@
 use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
 use super::authority::{DialAuthority, Host};
 use super::credentials::Credentials;
+use super::percent::{is_pchar, percent_signs_are_valid};
+use super::uri_error::UriError;
 
 /// A `ws` or `wss` URI that has been checked whole: nothing in it can break a request head.
 ///
@@ -196,47 +197,6 @@ impl fmt::Display for Uri {
     }
 }
 
-/// Why a text is no WebSocket URI.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum UriError {
-    /// Not `ws://` or `wss://`.
-    Scheme,
-    /// A fragment: `#` (write `%23` when it is part of a name).
-    Fragment,
-    /// User information (`user:password@`) that is no user name and password, or stands where there is none.
-    UserInfo,
-    /// A host that is empty or holds characters that may not stand there.
-    Host,
-    /// A host with characters outside ASCII: write it as punycode (`xn--...`).
-    NonAsciiHost,
-    /// A port that is no number from 1 to 65535.
-    Port,
-    /// A character, or a `%` without two hexadecimal digits, that may not stand in path or query.
-    Resource,
-}
-
-impl fmt::Display for UriError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => "the address does not begin with ws:// or wss://",
-            Self::Fragment => {
-                "the address holds a fragment (#), which WebSocket has no use for; write %23 for a plain #"
-            }
-            Self::UserInfo => {
-                "the user name or the password of the address holds a character that has to be percent-encoded, a control \
-                 character, or (in the name) a colon"
-            }
-            Self::Host => "the address has no valid host",
-            Self::NonAsciiHost => "the host has characters outside ASCII; write it as punycode (xn--...)",
-            Self::Port => "the port of the address is not a number from 1 to 65535",
-            Self::Resource => "the path or query of the address holds a character that has to be percent-encoded",
-        })
-    }
-}
-
-impl core::error::Error for UriError {}
-
 /// The default port of plain text (`http`, `ws`) or TLS (`https`, `wss`).
 pub(in crate::proto) const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
@@ -275,32 +235,6 @@ fn parse_resource(resource: &str) -> Result<String, UriError> {
         escape(query, |byte| is_legal(byte) || matches!(byte, b'[' | b']'), &mut resource_name);
     }
     Ok(resource_name)
-}
-
-pub(super) fn percent_signs_are_valid(text: &str) -> bool {
-    let mut parts = text.as_bytes().split(|&byte| byte == b'%');
-    parts.next();
-    parts.all(|part| matches!(part, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
-}
-
-/// The bytes of a text whose percent signs are valid.
-pub(super) fn percent_decode(text: &str) -> Vec<u8> {
-    let mut parts = text.split('%');
-    let mut decoded = Vec::from(parts.next().unwrap_or_default());
-    for part in parts {
-        let (digits, rest) = part.split_at(2);
-        decoded.extend(u8::from_str_radix(digits, 16));
-        decoded.extend(rest.bytes());
-    }
-    decoded
-}
-
-/// pchar without pct-encoded: unreserved, sub-delims, ":" and "@".
-pub(super) const fn is_pchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~')
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-        || matches!(byte, b':' | b'@')
 }
 
 /// Percent-encodes (RFC 3986 section 2.1) each byte that may not stand as it is.

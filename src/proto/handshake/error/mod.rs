@@ -26,7 +26,7 @@ pub(in crate::proto) use response::fmt_refusal;
 use super::client::ClientResponse;
 use super::headers::Headers;
 use super::reply;
-use super::uri::UriError;
+use super::uri_error::UriError;
 
 /// The connection did not open. Each variant names what failed.
 ///
