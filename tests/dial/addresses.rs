@@ -191,3 +191,24 @@ fn a_zone_that_is_a_name_is_for_the_resolver() {
     let mut dial = dial("ws://[fe80::1%25eth0]:9001/", DialOptions::default());
     assert_eq!(dial.poll(START), DialStep::Resolve { peer: DialPeer::Server, host: "fe80::1%eth0".into(), port: 9001 });
 }
+
+#[cfg(feature = "idna")]
+#[test]
+fn hosts_in_unicode_become_punycode() {
+    use bowsprit::handshake::{Uri, UriError};
+
+    for (text, host) in [
+        ("ws://bücher.example/", "xn--bcher-kva.example"),
+        ("ws://BÜCHER.example:81/", "xn--bcher-kva.example"),
+        ("ws://日本語。jp/", "xn--wgv71a119e.jp"),
+        ("ws://faß.example/", "xn--fa-hia.example"),
+    ] {
+        let uri: Uri = text.parse().unwrap();
+        assert_eq!(uri.host(), host);
+        assert!(uri.host_field().starts_with(host));
+    }
+    // What would become another URI: a full-width slash, at sign and number sign; and what no name may hold.
+    for text in ["ws://a\u{ff0f}b/", "ws://a\u{ff20}b/", "ws://a\u{ff03}b/", "ws://\u{200d}/", "ws://ü b/"] {
+        assert_eq!(text.parse::<Uri>(), Err(UriError::Host), "{text}");
+    }
+}

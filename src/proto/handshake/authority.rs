@@ -1,6 +1,6 @@
 //! Host and port, as they stand in URIs, in the `Host` field and in origins (RFC 3986 section 3.2).
 
-use alloc::borrow::ToOwned as _;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::string::String;
 use core::net::Ipv6Addr;
 
@@ -76,6 +76,7 @@ impl Host {
     }
 
     fn name(host: &str) -> Result<Self, UriError> {
+        let host = &*to_ascii(host)?;
         check_host(host)?;
         // RFC 3986 section 3.2.2: no name is longer; SOCKS5 has no space for one that is.
         if host.len() > MAX_NAME { Err(UriError::Host) } else { Ok(Self { name: host.to_owned(), zone: None }) }
@@ -106,6 +107,22 @@ impl Host {
     pub(in crate::proto) fn zone(&self) -> Option<&str> {
         self.zone.as_deref()
     }
+}
+
+/// A name in ASCII: with the feature `idna`, one in Unicode becomes punycode, as in browsers (UTS #46).
+#[cfg(feature = "idna")]
+fn to_ascii(host: &str) -> Result<Cow<'_, str>, UriError> {
+    if host.is_ascii() {
+        return Ok(host.into());
+    }
+    // It maps characters: what comes out is judged like any other host.
+    let ascii = idna::domain_to_ascii_cow(host.as_bytes(), idna::AsciiDenyList::URL);
+    Ok(ascii.map_err(|_| UriError::Host)?.into_owned().into())
+}
+
+#[cfg(not(feature = "idna"))]
+fn to_ascii(host: &str) -> Result<Cow<'_, str>, UriError> {
+    if host.is_ascii() { Ok(host.into()) } else { Err(UriError::NonAsciiHost) }
 }
 
 /// The longest name of a host, in bytes.

@@ -14,7 +14,7 @@ pub enum UriError {
     UserInfo,
     /// A host that is empty or holds characters that may not stand there.
     Host,
-    /// A host with characters outside ASCII: write it as punycode (`xn--...`).
+    /// A host with characters outside ASCII, without the feature `idna`: write it as punycode (`xn--...`).
     NonAsciiHost,
     /// A port that is no number from 1 to 65535.
     Port,
@@ -34,7 +34,7 @@ impl fmt::Display for UriError {
                  character, or (in the name) a colon"
             }
             Self::Host => "the address has no valid host",
-            Self::NonAsciiHost => "the host has characters outside ASCII; write it as punycode (xn--...)",
+            Self::NonAsciiHost => "the host has characters outside ASCII; write it as punycode (xn--...), or enable the feature `idna`",
             Self::Port => "the port of the address is not a number from 1 to 65535",
             Self::Resource => "the path or query of the address holds a character that has to be percent-encoded",
         })
