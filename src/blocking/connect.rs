@@ -34,19 +34,20 @@ use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`].
 ///
-/// Tries every address of the host in turn, and turns off Nagle's algorithm (`TCP_NODELAY`). `wss` needs the feature
-/// `rustls`, and trusts whom the system trusts. A [`Connector`] sends header fields, offers subprotocols, takes another
-/// configuration, and returns what the server answered.
+/// The addresses of the host are tried in parallel (RFC 8305), and Nagle's algorithm is turned off (`TCP_NODELAY`). `wss` needs
+/// the feature `rustls`, and trusts the system's root certificates. A [`Connector`] sends header fields, offers subprotocols,
+/// uses a proxy, follows redirects, and returns the server's response.
 ///
 /// RFC 6455 section 4.1 has browsers open at most one connection to an address at a time. That protects servers from
 /// pages; nothing here waits for other connections of the process.
 ///
 /// # Errors
 ///
-/// [`Error::Handshake`] for an address that is none, for `wss` without the feature `rustls` (nothing is dialled), for a
-/// server that does not prove to be the host of a `wss` address (nothing of WebSocket is sent), that refused
-/// ([`Refused`](HandshakeError::Refused) holds its answer) or broke the handshake's rules, or when the time was up
-/// ([`TimedOut`](HandshakeError::TimedOut)); [`Error::Io`] when nothing could be reached, or the stream failed.
+/// [`Error::Dial`] when the name could not be resolved, no address accepted a connection, the proxy opened no tunnel or a
+/// redirect was not followed; [`Error::Handshake`] for an invalid address, for `wss` without the feature `rustls` (nothing is
+/// dialled), for a server that does not prove to be the host of a `wss` address (nothing of WebSocket is sent), that refused
+/// ([`Refused`](HandshakeError::Refused) holds its response) or broke the rules of the handshake; [`Error::Timeout`] when the
+/// time was up; [`Error::Io`] when the stream failed.
 #[cfg(unix)]
 pub fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
     Ok(Connector::new(request(uri)?).connect()?.0)

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::CloseCode;
 use crate::Timeout;
+use crate::dial::{DialError, DialFailure, ProxyError, SocksError};
 use crate::handshake::{BuildError, UriError};
 use crate::retry::Loss;
 use crate::session::{BoxError, Closed, Failure};
@@ -32,6 +33,7 @@ impl DisconnectReason {
     /// | a Close that the application began, whatever its code; 1000 from the peer | 1001, 1006, 1011 to 1013 and all other codes; a Close of the queue or of a handler's failure |
     /// | a refusal: 2xx, 3xx, 4xx | 408, 425, 429, 5xx |
     /// | a response that breaks the rules of the handshake; an invalid address | I/O errors, deadlines, protocol errors |
+    /// | a proxy that refuses (2xx, 3xx, 4xx) or does not accept the login; a redirect that is not followed | a name that is not found, addresses that do not answer, a proxy that cannot reach the server |
     /// | `wss` without TLS; a certificate that is not accepted | a certificate that has expired or is not valid yet, since the clock may be wrong; other failures of TLS |
     /// | | any other error of a [`Connect`](super::Connect) |
     #[must_use]
@@ -39,6 +41,7 @@ impl DisconnectReason {
         match self {
             Self::Closed(_) => !self.is_intended(),
             Self::ConnectFailed(Failure::Connection(Error::Handshake(error))) => may_open_later(error),
+            Self::ConnectFailed(Failure::Connection(Error::Dial(error))) => may_be_reached_later(error),
             Self::ConnectFailed(_) | Self::Dropped(_) => true,
         }
     }
@@ -89,9 +92,23 @@ impl DisconnectReason {
     }
 }
 
+/// A proxy that refuses the login, and a redirect that is not followed, do not change.
+fn may_be_reached_later(error: &DialError) -> bool {
+    match error.failure() {
+        DialFailure::Proxy(ProxyError::Refused(response)) => may_change(response.status()),
+        DialFailure::Proxy(ProxyError::Socks(error)) => matches!(error, SocksError::Reply(_)),
+        DialFailure::Redirect(_) => false,
+        _ => true,
+    }
+}
+
+const fn may_change(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
+}
+
 fn may_open_later(error: &HandshakeError) -> bool {
     match error {
-        HandshakeError::Refused(response) => matches!(response.status(), 408 | 425 | 429 | 500..),
+        HandshakeError::Refused(response) => may_change(response.status()),
         HandshakeError::TimedOut(_) => true,
         #[cfg(feature = "rustls")]
         HandshakeError::Tls(rustls::Error::InvalidCertificate(error)) => {

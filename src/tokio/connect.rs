@@ -27,7 +27,7 @@ use crate::handshake::{ClientRequest, ClientResponse};
 use crate::{Config, Delivery, Error, HandshakeError, Messages};
 
 /// Opens a connection to a `ws://` or `wss://` address, with the defaults of [`Config`]. `wss` needs the feature `rustls`,
-/// and trusts whom the system trusts. [`Connector`] chooses everything else.
+/// and trusts the system's root certificates. [`Connector`] chooses everything else.
 ///
 /// Dropped before it is done, the stream is dropped with it.
 ///

@@ -1,9 +1,11 @@
 //! Which attempts that failed are followed by another one.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bowsprit::client::{DisconnectReason, Reconnecting, State};
+use bowsprit::dial::{Dial, DialError, DialOptions, DialStep, Proxy, ProxyError, SocksError};
 use bowsprit::handshake::ClientRequest;
 use bowsprit::handshake::{BuildError, HeadError, ResponseError, UriError};
 use bowsprit::session::{BoxError, Failure};
@@ -200,4 +202,36 @@ async fn an_attempt_that_hangs_is_the_plans_affair_and_a_close_ends_it() {
     });
     assert!(client.next().await.unwrap().is_none());
     assert_eq!((start.elapsed().as_secs(), script.attempts()), (3, vec![0]));
+}
+
+/// What a dial ends with when the proxy does so.
+fn dial_error(result: ProxyError) -> DialError {
+    let proxy: Proxy = "socks5h://me:secret@127.0.0.1:1080".parse().unwrap();
+    let options = DialOptions { proxy: proxy.into(), ..DialOptions::default() };
+    let request = ClientRequest::try_from("ws://far.example/").unwrap();
+    let mut dial = Dial::new(request, options.into(), Arc::default(), Duration::ZERO);
+    loop {
+        match dial.poll(Duration::ZERO) {
+            DialStep::Connect { attempt, .. } => assert!(dial.connected(attempt)),
+            DialStep::Tunnel => dial.tunnel_finished(Err(result.clone())),
+            DialStep::Failed(error) => return error,
+            step => panic!("{step}"),
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_does_not_accept_the_login_is_final() {
+    for (error, temporary) in [
+        (SocksError::Login(1), false),
+        (SocksError::NoMethod { offered_login: true }, false),
+        (SocksError::Version(4), false),
+        (SocksError::Reply(5), true),
+    ] {
+        let error = dial_error(ProxyError::Socks(error));
+        let reason = DisconnectReason::ConnectFailed(Failure::Connection(error.into()));
+        assert_eq!(reason.is_temporary(), temporary, "{reason}");
+    }
+    let reason = DisconnectReason::ConnectFailed(Failure::Connection(dial_error(ProxyError::EarlyBytes).into()));
+    assert!(reason.is_temporary(), "{reason}");
 }
