@@ -90,11 +90,8 @@ where
             let served = {
                 let session = entered.0.clone();
                 // The call itself may panic.
-                let serving = pin!(async move {
-                    let serving = function(WebSocket::new(ws, session, home));
-                    drop(function);
-                    serving.await.into_result()
-                });
+                // In one expression: a future in a variable would be held twice.
+                let serving = pin!(async move { function(WebSocket::new(ws, session, home)).await.into_result() });
                 catch_panic(serving).await
             };
             // In a box: the task is as large as what it awaits, and most of its time that is the function.

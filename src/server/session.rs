@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, Weak};
 
 use tokio::task::AbortHandle;
 
@@ -34,8 +34,8 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     id: SessionId,
     request: Request,
-    subprotocol: Option<Box<str>>,
-    extensions: Agreement,
+    /// `None` where neither a subprotocol nor an extension was agreed on: most sessions pay a pointer.
+    agreed: Option<Box<Agreed>>,
     sender: Sender,
     /// Of which server: whose routes may hold sessions.
     server: Weak<Server>,
@@ -44,6 +44,14 @@ struct Inner {
     /// The topics that it subscribes to; `None` once it has ended.
     topics: Mutex<Option<Subscribed>>,
 }
+
+#[derive(Debug)]
+struct Agreed {
+    subprotocol: Option<Box<str>>,
+    extensions: Agreement,
+}
+
+static NO_EXTENSIONS: LazyLock<Agreement> = LazyLock::new(Agreement::default);
 
 /// Topics by their address. Boxed by the first one: most sessions subscribe to few topics, or none.
 type Subscribed = Option<Box<HashMap<usize, Arc<Topic>>>>;
@@ -56,12 +64,12 @@ impl Session {
         extensions: Agreement,
         sender: Sender,
     ) -> Self {
-        let subprotocol = subprotocol.map(Box::from);
+        let agreed = (subprotocol.is_some() || extensions != *NO_EXTENSIONS)
+            .then(|| Box::new(Agreed { subprotocol: subprotocol.map(Box::from), extensions }));
         Self(Arc::new(Inner {
             id: SessionId::next(),
             request,
-            subprotocol,
-            extensions,
+            agreed,
             sender,
             server,
             task: OnceLock::new(),
@@ -152,13 +160,13 @@ impl Session {
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.0.subprotocol.as_deref()
+        self.0.agreed.as_ref()?.subprotocol.as_deref()
     }
 
     /// The extensions that were agreed on.
     #[must_use]
     pub fn extensions(&self) -> &Agreement {
-        &self.0.extensions
+        self.0.agreed.as_ref().map_or(&NO_EXTENSIONS, |agreed| &agreed.extensions)
     }
 
     /// Queues a message, as [`Sender::send`]: under [`WhenFull::Wait`](crate::tokio::WhenFull::Wait) it waits for room.

@@ -66,41 +66,49 @@ pub(crate) struct Ended {
 }
 
 /// [`drive`], where the connection's sender is known.
-pub(crate) async fn run<S, P, H>(ws: &mut WebSocket<S>, sender: &Sender, peer: &P, handler: &mut H) -> Ended
+pub(crate) fn run<'a, S, P, H>(
+    ws: &'a mut WebSocket<S>,
+    sender: &'a Sender,
+    peer: &'a P,
+    handler: &'a mut H,
+) -> impl Future<Output = Ended> + use<'a, S, P, H>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     P: Sync,
     H: Handler<P>,
 {
-    // A task is as large as the largest future that it awaits, and most of its time it waits for its peer: the futures that
-    // are awaited here are written by hand, and those of the end are boxed.
-    let mut result = 'opened: {
-        let callback = match call(|| handler.on_open(peer)) {
-            Ok(callback) => callback,
-            Err(failure) => break 'opened Err(failure),
+    // An `async fn` holds its arguments twice.
+    async move {
+        // A task is as large as the largest future that it awaits, and most of its time it waits for its peer: the futures that
+        // are awaited here are written by hand, and those of the end are boxed.
+        let mut result = 'opened: {
+            let callback = match call(|| handler.on_open(peer)) {
+                Ok(callback) => callback,
+                Err(failure) => break 'opened Err(failure),
+            };
+            Call::new(pin!(callback), ws.writer(), sender).await
         };
-        Call::new(pin!(callback), ws.writer(), sender).await
-    };
-    let mut received = false;
-    while result.is_ok() {
-        result = match ws.next().await {
-            Ok(None) => break,
-            // Messages that arrive after our Close are discarded.
-            Ok(Some(_)) if sender.is_closing() => Ok(()),
-            Ok(Some((message, out))) => 'called: {
-                received = true;
-                let callback = match call(|| handler.on_message(peer, message)) {
-                    Ok(callback) => callback,
-                    Err(failure) => break 'called Err(failure),
-                };
-                Call::new(pin!(callback), out, sender).await
-            }
-            Err(error) => Err(Box::new(error.into())),
-        };
+        let mut received = false;
+        while result.is_ok() {
+            result = match ws.next().await {
+                Ok(None) => break,
+                // Messages that arrive after our Close are discarded.
+                Ok(Some(_)) if sender.is_closing() => Ok(()),
+                Ok(Some((message, out))) => 'called: {
+                    received = true;
+                    let callback = match call(|| handler.on_message(peer, message)) {
+                        Ok(callback) => callback,
+                        Err(failure) => break 'called Err(failure),
+                    };
+                    Call::new(pin!(callback), out, sender).await
+                }
+                Err(error) => Err(Box::new(error.into())),
+            };
+        }
+        let mut ended = Box::pin(finish(ws, sender, peer, handler, result.err())).await;
+        ended.received = received;
+        ended
     }
-    let mut ended = Box::pin(finish(ws, sender, peer, handler, result.err())).await;
-    ended.received = received;
-    ended
 }
 
 async fn finish<S, P, H>(

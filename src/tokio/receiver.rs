@@ -25,7 +25,7 @@ pub(super) struct Receiver<A, D> {
 #[derive(Debug, Default)]
 pub(super) struct Extras {
     pub(super) subprotocol: Option<Box<str>>,
-    pub(super) shutdown: Option<Watch>,
+    pub(super) shutdown: Option<Box<Watch>>,
     pub(super) senders: Option<Senders>,
     pub(super) trace: Trace,
 }

@@ -1,5 +1,7 @@
 //! Ending all connections of a process politely.
 
+use std::boxed::Box;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
@@ -43,7 +45,7 @@ impl Shutdown {
     /// From now on, this connection is among them. [`next`](WebSocket::next) sends the Close where it waits for the peer,
     /// and goes on until the peer's.
     pub fn watch<S: AsyncRead + AsyncWrite + Unpin, D: Delivery>(&self, ws: &mut WebSocket<S, D>) {
-        ws.receiver.extras.get_or_insert_default().shutdown = Some(Watch::new(self.0.subscribe()));
+        ws.receiver.extras.get_or_insert_default().shutdown = Some(Box::new(Watch::new(self.0.subscribe())));
     }
 
     /// Has every connection send a Close, those among them that are watched later.

@@ -154,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
         Sending::shared(&mut self.writer, outgoing, Then::Flush)
     }
 
-    /// Queues a message, or anything else that is [`Outgoing`], as [`Writer::feed`]. Resolves to `Result<(), Error>`.
+    /// Queues a message, or anything else that is [`Outgoing`], as [`Writer::feed`](super::Writer::feed). Resolves to `Result<(), Error>`.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
         Sending::shared(&mut self.writer, outgoing, Then::Return)
     }
 
-    /// Queues at once, or not at all, as [`Writer::try_feed`].
+    /// Queues at once, or not at all, as [`Writer::try_feed`](super::Writer::try_feed).
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
         self.send(Outgoing::close(close))
     }
 
-    /// Frees the memory of compression on the sending side, as [`Writer::release_compression`].
+    /// Frees the memory of compression on the sending side, as [`Writer::release_compression`](super::Writer::release_compression).
     #[cfg(feature = "deflate")]
     pub fn release_compression(&mut self) {
         self.writer.look(|writer| writer.release_compression());

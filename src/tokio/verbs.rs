@@ -13,8 +13,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
-    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    /// [`Error::Send`](crate::Error::Send) for what may not be sent, and once the connection is closing; [`Error::Timeout`](crate::Error::Timeout) when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`](crate::Error::Io) when it fails.
     pub fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
         Sending::own(self, outgoing, Then::Flush)
     }
@@ -25,8 +25,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for what may not be sent, and once the connection is closing; [`Error::Timeout`] when the transport
-    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`] when it fails.
+    /// [`Error::Send`](crate::Error::Send) for what may not be sent, and once the connection is closing; [`Error::Timeout`](crate::Error::Timeout) when the transport
+    /// accepts too little for [`Config::write_timeout`](crate::Config::write_timeout); [`Error::Io`](crate::Error::Io) when it fails.
     #[inline]
     pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Sending<'_, 'm, S> {
         Sending::own(self, outgoing, Then::Return)
@@ -47,7 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends meanwhile.
+    /// [`Error::Timeout`](crate::Error::Timeout) or [`Error::Io`](crate::Error::Io) when the connection ends meanwhile.
     pub fn ready(&mut self) -> Sending<'_, 'static, S> {
         Sending::nothing(self, Then::Room)
     }
@@ -56,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] or [`Error::Io`] when the connection ends before all is written.
+    /// [`Error::Timeout`](crate::Error::Timeout) or [`Error::Io`](crate::Error::Io) when the connection ends before all is written.
     pub fn flush(&mut self) -> Sending<'_, 'static, S> {
         Sending::nothing(self, Then::Flush)
     }
@@ -65,8 +65,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     ///
     /// # Errors
     ///
-    /// [`SendError::ControlTooLong`] for a longer payload, else as [`send`](Self::send): [`Error::Send`],
-    /// [`Error::Timeout`], [`Error::Io`].
+    /// [`SendError::ControlTooLong`] for a longer payload, else as [`send`](Self::send): [`Error::Send`](crate::Error::Send),
+    /// [`Error::Timeout`](crate::Error::Timeout), [`Error::Io`](crate::Error::Io).
     pub fn ping<'m>(&mut self, payload: &'m [u8]) -> Sending<'_, 'm, S> {
         self.send(Outgoing::ping(payload))
     }
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     /// # Errors
     ///
     /// [`SendError::InvalidCloseCode`] for a code that may not be sent, [`SendError::Closing`] when the connection is
-    /// closing already, [`Error::Io`] when the transport fails.
+    /// closing already, [`Error::Io`](crate::Error::Io) when the transport fails.
     pub fn start_close<'m>(&mut self, close: Option<Close<'m>>) -> Sending<'_, 'm, S> {
         Sending::own(self, Outgoing::close(close), Then::TryFlush)
     }

@@ -22,7 +22,7 @@ pub enum ProxyError {
     EarlyBytes,
     /// The transport failed, or ended before the handshake was complete.
     Transport(TransportError),
-    /// [`Config::handshake_timeout`] expired, which was so long.
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout) expired, which was so long.
     Timeout(Duration),
 }
 
