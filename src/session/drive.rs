@@ -66,6 +66,7 @@ pub(crate) struct Ended {
 }
 
 /// [`drive`], where the connection's sender is known.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` holds its arguments twice")]
 pub(crate) fn run<'a, S, P, H>(
     ws: &'a mut WebSocket<S>,
     sender: &'a Sender,
@@ -77,7 +78,6 @@ where
     P: Sync,
     H: Handler<P>,
 {
-    // An `async fn` holds its arguments twice.
     async move {
         // A task is as large as the largest future that it awaits, and most of its time it waits for its peer: the futures that
         // are awaited here are written by hand, and those of the end are boxed.
