@@ -4,8 +4,6 @@
 //! deadlines that the machine asks for.
 //!
 //! ```no_run
-//!
-//!
 //! # async fn example() -> std::io::Result<()> {
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
 //! loop {

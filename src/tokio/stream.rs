@@ -27,7 +27,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 /// until the peer's.
 ///
 /// ```no_run
-///
 /// use futures_util::{SinkExt as _, StreamExt as _};
 ///
 /// # async fn example() -> Result<(), bowsprit::Error> {
